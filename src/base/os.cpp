@@ -1,0 +1,133 @@
+// System calls of the bottom room. Linux first; other systems get the portable fallbacks.
+#include "base/os.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+
+namespace hearth {
+
+namespace {
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// A number after `key` in a "key: 123 kB" file such as /proc/meminfo; -1 when absent.
+int64_t proc_kib(const char* path, std::string_view key) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with(key)) return std::strtoll(line.c_str() + key.size(), nullptr, 10);
+    return -1;
+}
+
+std::string first_line(const std::string& path) {
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+}  // namespace
+
+Result<Pages> Pages::allocate(size_t bytes) {
+    Pages pages;
+    if (bytes == 0) return pages;
+    const size_t page = 4096;
+    if (bytes > SIZE_MAX / 2) return fail(ErrorKind::out_of_memory, "a memory request overflows");
+    const bool huge = bytes >= 2 * kHugePage;
+    pages.mapping_size_ = (bytes + page - 1) / page * page + (huge ? kHugePage : 0);
+    void* at = mmap(nullptr, pages.mapping_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) {
+        pages.mapping_size_ = 0;
+        return fail(ErrorKind::out_of_memory, fmt::format("the system refused {} bytes of memory", bytes));
+    }
+    pages.mapping_ = at;
+    pages.size_ = bytes;
+    uintptr_t start = uintptr_t(at);
+    if (huge) {
+        start = (start + kHugePage - 1) / kHugePage * kHugePage;
+        madvise(reinterpret_cast<void*>(start), bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+    }
+    pages.data_ = reinterpret_cast<std::byte*>(start);
+    return pages;
+}
+
+Pages& Pages::operator=(Pages&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(mapping_, other.mapping_);
+    std::swap(mapping_size_, other.mapping_size_);
+    return *this;
+}
+
+Pages::~Pages() {
+    if (mapping_) munmap(mapping_, mapping_size_);
+}
+
+int physical_cores_allowed() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return std::max(1u, std::thread::hardware_concurrency());
+    std::set<std::string> cores;  // siblings share one core: count each list once
+    int logical = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (!CPU_ISSET(cpu, &set)) continue;
+        ++logical;
+        const std::string siblings =
+            first_line(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
+        cores.insert(siblings.empty() ? std::to_string(cpu) : siblings);
+    }
+    int count = std::max(1, std::min(logical, int(cores.size())));
+    std::istringstream quota(first_line("/sys/fs/cgroup/cpu.max"));
+    double limit = 0, period = 0;
+    if (quota >> limit >> period && period > 0) count = std::min(count, std::max(1, int(limit / period)));
+    return count;
+}
+
+uint64_t memory_available_bytes() {
+    const int64_t kib = proc_kib("/proc/meminfo", "MemAvailable:");
+    uint64_t bytes = kib > 0 ? uint64_t(kib) * 1024 : uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
+    const std::string limit = first_line("/sys/fs/cgroup/memory.max"), used = first_line("/sys/fs/cgroup/memory.current");
+    if (!limit.empty() && limit != "max" && !used.empty()) {
+        const uint64_t most = std::strtoull(limit.c_str(), nullptr, 10), now = std::strtoull(used.c_str(), nullptr, 10);
+        bytes = std::min(bytes, most > now ? most - now : 0);
+    }
+    return bytes;
+}
+
+uint64_t resident_anonymous_bytes() {
+    const int64_t kib = proc_kib("/proc/self/status", "RssAnon:");
+    return kib > 0 ? uint64_t(kib) * 1024 : 0;
+}
+
+uint64_t resident_anonymous_peak_bytes() {
+    // The kernel keeps a peak of the whole resident set only; file pages that are mapped right now are taken off it.
+    const int64_t peak = proc_kib("/proc/self/status", "VmHWM:"), file = proc_kib("/proc/self/status", "RssFile:");
+    return peak > 0 ? uint64_t(peak - std::max<int64_t>(file, 0)) * 1024 : 0;
+}
+
+double monotonic_seconds() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+bool is_terminal(int fd) { return isatty(fd) == 1; }
+
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+}
+
+std::string machine_name() {
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    return "unknown processor";
+}
+
+}  // namespace hearth

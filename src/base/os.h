@@ -1,0 +1,41 @@
+// The only place that asks the operating system: memory, processors, time, terminal.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/result.h"
+
+namespace hearth {
+
+// Zero-filled pages with room for `bytes`; 2 MiB aligned and huge-page advised when large. Owns them.
+class Pages {
+public:
+    Pages() = default;
+    static Result<Pages> allocate(size_t bytes);
+    Pages(Pages&& other) noexcept { *this = std::move(other); }
+    Pages& operator=(Pages&& other) noexcept;
+    ~Pages();
+
+    std::byte* data() const { return data_; }
+    size_t size() const { return size_; }
+
+private:
+    std::byte* data_ = nullptr;
+    size_t size_ = 0;
+    void* mapping_ = nullptr;
+    size_t mapping_size_ = 0;
+};
+
+int physical_cores_allowed();         // cores this process may use: affinity, cgroup quota and SMT siblings considered
+uint64_t memory_available_bytes();    // what the system and the cgroup leave for us
+uint64_t resident_anonymous_bytes();  // our own pages, without file mappings
+uint64_t resident_anonymous_peak_bytes();
+double monotonic_seconds();
+bool is_terminal(int fd);
+std::string environment(const char* name);  // empty when unset
+std::string machine_name();                 // processor model as the system prints it
+
+}  // namespace hearth
