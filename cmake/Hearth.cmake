@@ -67,6 +67,8 @@ function(hearth_room name)
     endif()
 endfunction()
 
+set(HEARTH_SHARED "${CMAKE_SOURCE_DIR}/../shared" CACHE PATH "Recorded truth for the tests; absent, its tests are skipped")
+
 # hearth_test(NAME SOURCES ... LINK ... [LABELS fast|slow]): a GoogleTest program; ctest sees it as one test.
 function(hearth_test name)
     cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINK;LABELS" ${ARGN})
@@ -80,5 +82,5 @@ function(hearth_test name)
     target_link_libraries(${name} PRIVATE ${TEST_LINK} hearth_test_support)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT}
-        ENVIRONMENT "HEARTH_SHARED=${CMAKE_SOURCE_DIR}/../shared;HEARTH_BINARY=$<TARGET_FILE:hearth>")
+        ENVIRONMENT "HEARTH_SHARED=${HEARTH_SHARED};HEARTH_BINARY=${CMAKE_BINARY_DIR}/src/cli/hearth")
 endfunction()
