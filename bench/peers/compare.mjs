@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+// Which of the two is faster on this machine, hearth or llama.cpp? Same file, same threads, same token counts, measured in
+// turns (the order flips every turn, so that a slow drift of the machine's load hits both), medians and their ratio.
+import {execFile} from "node:child_process";
+import {existsSync, statSync} from "node:fs";
+import {cpus, loadavg} from "node:os";
+import {dirname, join, resolve} from "node:path";
+import {fileURLToPath} from "node:url";
+import {parseArgs, promisify} from "node:util";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const usage = `usage: compare.mjs MODEL.gguf [--threads 2] [--prompt 512] [--generate 128] [--depth 0,4096] [--runs 5]
+                             [--hearth PATH] [--only hearth|llama.cpp] [--json]`;
+
+function fail(line, status = 1) {
+    console.error(line);
+    process.exit(status);
+}
+
+function options() {
+    let parsed;
+    try {
+        parsed = parseArgs({allowPositionals: true, options: {
+            threads: {type: "string", default: "2"}, prompt: {type: "string", default: "512"},
+            generate: {type: "string", default: "128"}, depth: {type: "string", default: "0"},
+            runs: {type: "string", default: "5"}, only: {type: "string"}, json: {type: "boolean", default: false},
+            hearth: {type: "string", default: join(here, "../../build/release/src/cli/hearth")},
+            help: {type: "boolean", default: false}}});
+    } catch (error) {
+        fail(`${error.message}\n${usage}`, 2);
+    }
+    const {values, positionals} = parsed;
+    if (values.help) {
+        console.log(usage);
+        process.exit(0);
+    }
+    if (positionals.length !== 1) fail(usage, 2);
+    const count = (name, least) => {
+        const number = Number(values[name]);
+        if (!Number.isSafeInteger(number) || number < least) fail(`--${name} ${values[name]}: not a count\n${usage}`, 2);
+        return number;
+    };
+    const depths = values.depth.split(",").map(Number);
+    if (depths.some((depth) => !Number.isSafeInteger(depth) || depth < 0)) fail(`--depth ${values.depth}: not a list of counts\n${usage}`, 2);
+    if (values.only && !["hearth", "llama.cpp"].includes(values.only)) fail(`--only ${values.only}: hearth or llama.cpp\n${usage}`, 2);
+    return {model: resolve(positionals[0]), threads: count("threads", 1), prompt: count("prompt", 1), generate: count("generate", 1),
+        runs: count("runs", 1), depths, hearth: resolve(values.hearth), only: values.only, json: values.json};
+}
+
+async function run(program, args) {
+    try {
+        const {stdout} = await promisify(execFile)(program, args, {maxBuffer: 1 << 26});
+        return JSON.parse(stdout);
+    } catch (error) {
+        const lines = String(error.stderr || error.message).trim().split("\n");
+        fail(`${program} ${args[0]} failed: ${lines.slice(-3).join(" | ")}`);
+    }
+}
+
+const measure = {
+    "hearth": (o) => run(o.hearth, ["bench", o.model, "--threads", `${o.threads}`, "--prompt", `${o.prompt}`,
+        "--generate", `${o.generate}`, "--depth", o.depths.join(","), "--json"]),
+    "llama.cpp": (o) => run(process.execPath, [join(here, "llama_cpp.mjs"), JSON.stringify(
+        {model: o.model, threads: o.threads, prompt: o.prompt, generate: o.generate, depths: o.depths})])
+};
+
+function median(values) {
+    const sorted = [...values].sort((a, b) => a - b);
+    const middle = sorted.length >> 1;
+    return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+// One line per test and depth: the raw figures of every turn, their medians, the ratio.
+function summarise(o, turns) {
+    const lines = [];
+    for (const depth of o.depths)
+        for (const test of ["prefill", "decode"]) {
+            const line = {test, depth};
+            for (const who of Object.keys(turns)) {
+                const raw = turns[who].map((turn) => turn.results.find((r) => r.test === test && r.depth === depth && (r.batch ?? 1) === 1)?.tokens_per_second);
+                if (raw.some((value) => !(value > 0))) fail(`${who} reported no speed for ${test} at depth ${depth}`);
+                line[who] = {median: median(raw), least: Math.min(...raw), most: Math.max(...raw), raw};
+            }
+            if (line.hearth && line["llama.cpp"]) line.ratio = line.hearth.median / line["llama.cpp"].median;
+            lines.push(line);
+        }
+    return lines;
+}
+
+function table(lines, who) {
+    const cell = (figures) => figures ? `${figures.median.toFixed(1)} (${figures.least.toFixed(1)}-${figures.most.toFixed(1)})` : "";
+    const rows = [["test", "depth", ...who.map((name) => `${name} tok/s`), ...(who.length === 2 ? ["ratio"] : [])],
+        ...lines.map((line) => [line.test, `${line.depth}`, ...who.map((name) => cell(line[name])), ...(line.ratio ? [line.ratio.toFixed(2)] : [])])];
+    const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+    return rows.map((row) => row.map((text, column) => column < 2 ? text.padEnd(widths[column]) : text.padStart(widths[column])).join("   ")).join("\n");
+}
+
+const o = options();
+if (!existsSync(o.model)) fail(`${o.model}: no such file`);
+const who = o.only ? [o.only] : ["hearth", "llama.cpp"];
+if (who.includes("hearth") && !existsSync(o.hearth)) fail(`${o.hearth}: no such program; build it with ./hearth --help or name it with --hearth`);
+if (who.includes("llama.cpp") && !existsSync(join(here, "node_modules/node-llama-cpp"))) fail(`node-llama-cpp is not installed; run: npm ci --prefix ${here}`);
+
+const turns = Object.fromEntries(who.map((name) => [name, []]));
+const load = [];
+for (let turn = 0; turn < o.runs; ++turn) {
+    load.push(loadavg()[0]);
+    for (const name of turn % 2 ? [...who].reverse() : who) turns[name].push(await measure[name](o));
+    if (process.stderr.isTTY) process.stderr.write(`\rturn ${turn + 1} of ${o.runs}`);
+}
+if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+
+const lines = summarise(o, turns);
+const peer = turns["llama.cpp"]?.[0];
+if (o.json) {
+    console.log(JSON.stringify({model: o.model, bytes: statSync(o.model).size, threads: o.threads, prompt: o.prompt, generate: o.generate,
+        runs: o.runs, cpu: cpus()[0]?.model, load_before_each_turn: load,
+        peer: peer && {name: peer.peer, llama_cpp: peer.llama_cpp, system: peer.system}, results: lines}, null, 2));
+} else {
+    console.log(`${o.model}, ${o.threads} threads, prompt ${o.prompt}, generate ${o.generate}, medians (least-most) of ${o.runs} turns`);
+    console.log(`${cpus()[0]?.model}, load before the turns ${load.map((value) => value.toFixed(1)).join(" ")}` +
+        (peer ? `, ${peer.peer} with llama.cpp ${peer.llama_cpp}` : ""));
+    console.log(table(lines, who));
+}
