@@ -1,0 +1,70 @@
+// Matrix products with stored weights: out[token][row] = sum over columns of weight[row][column] *
+// activation[token][column].
+//
+// Kernels take addresses and numbers: no threads, no allocation, no logging. Work is cut outside, in groups of rows.
+// The order of float operations of one output is written down once per weight type (at the top of formats/<type>.cpp)
+// and depends on the row's length alone: any number of tokens, any cut into groups or tiles, any thread gives the same
+// bits.
+//
+// Weights are re-laid once at load. Fast types: groups of 16 rows (8 with AVX2), dword t of all rows side by side, so
+// that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Every other type keeps its
+// rows as stored and is decoded to floats on each pass.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/cpu/activations.h"
+#include "backends/cpu/isa.h"
+#include "tensor/dtype.h"
+
+namespace hearth::cpu {
+
+struct LinearJob {
+    const std::byte* weights =
+        nullptr;       // the first packed group of this job, 64-byte aligned; groups follow each other
+    int64_t rows = 0;  // outputs wanted; the last group may be used in part
+    int64_t columns = 0;
+    const std::byte* panel = nullptr;  // packed for the kernel's activation kind and the same Isa, 64-byte aligned
+    int64_t tokens = 0;                // of the whole panel
+    int64_t tile_begin = 0;            // token tiles of this job, see panel_tiles(); -1: to the last
+    int64_t tile_end = -1;
+    float* out = nullptr;  // out[token * out_stride + row], row counted from this job's first, token from the panel's
+    int64_t out_stride = 0;
+    std::byte* scratch = nullptr;  // scratch_bytes(columns), 64-byte aligned, contents do not matter
+};
+
+// How one weight type is stored in memory and multiplied, for one row of the kernel table.
+struct LinearKernel {
+    DType type;
+    Isa isa;  // what it was written for
+    int rows_per_group;
+    ActivationKind activation;
+    bool is_fast;  // false: decodes to floats on every pass
+
+    int64_t (*group_bytes)(DType type, int64_t columns);  // of one packed group, a multiple of 64
+    // `rows` is unaligned; rows beyond `valid_rows` become zero.
+    void (*pack)(DType type, const std::byte* rows, int64_t row_stride_bytes, int valid_rows, int64_t columns,
+                 std::byte* group);
+    void (*multiply)(const LinearKernel& kernel, const LinearJob& job);
+    // Exactly what decode() gives for the row before packing.
+    void (*unpack_row)(DType type, const std::byte* group, int row_in_group, int64_t columns, float* out);
+    int64_t (*scratch_bytes)(int64_t columns);  // per thread; 0 for fast types
+};
+
+// Never fails for a weight type (info(type).is_weight). `columns` is a multiple of the type's block.
+const LinearKernel& linear_kernel(DType type, Isa isa, int64_t columns);
+
+// Conveniences over the kernel's functions.
+inline int64_t groups_of(const LinearKernel& kernel, int64_t rows) {
+    return (rows + kernel.rows_per_group - 1) / kernel.rows_per_group;
+}
+inline int64_t packed_bytes(const LinearKernel& kernel, int64_t rows, int64_t columns) {
+    return groups_of(kernel, rows) * kernel.group_bytes(kernel.type, columns);
+}
+// Packs groups [group_begin, group_end) of a matrix of `rows` rows stored without gaps; `packed` is where group 0 lies.
+void pack_groups(const LinearKernel& kernel, const std::byte* matrix, int64_t rows, int64_t columns,
+                 int64_t group_begin, int64_t group_end, std::byte* packed);
+void multiply(const LinearKernel& kernel, const LinearJob& job);
+
+}  // namespace hearth::cpu
