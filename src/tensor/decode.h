@@ -8,8 +8,8 @@
 
 namespace hearth {
 
-// Decodes `count` consecutive elements (a multiple of the type's block) from unaligned bytes. Also reads f32, f16, bf16, f64 and
-// the integer types. Every operation rounds to float, in the order the format's header writes it.
+// Decodes `count` consecutive elements (a multiple of the type's block) from unaligned bytes. Also reads f32, f16,
+// bf16, f64 and the integer types. Every operation rounds to float, in the order the format's header writes it.
 void decode(DType type, const std::byte* blocks, int64_t count, float* out);
 
 }  // namespace hearth

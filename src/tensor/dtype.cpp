@@ -45,7 +45,9 @@ constexpr auto kTypes = std::to_array<DTypeInfo>({
 });
 }  // namespace
 
-std::span<const DTypeInfo> dtypes() { return kTypes; }
+std::span<const DTypeInfo> dtypes() {
+    return kTypes;
+}
 
 const DTypeInfo* find_dtype(uint32_t gguf_id) {
     const auto found = std::ranges::find(kTypes, DType(gguf_id), &DTypeInfo::type);
@@ -68,6 +70,8 @@ const DTypeInfo& info(DType type) {
     return *by_id[size_t(type)];
 }
 
-bool is_retired_dtype(uint32_t id) { return id == 4 || id == 5 || (id >= 31 && id <= 33) || (id >= 36 && id <= 38); }
+bool is_retired_dtype(uint32_t id) {
+    return id == 4 || id == 5 || (id >= 31 && id <= 33) || (id >= 36 && id <= 38);
+}
 
 }  // namespace hearth

@@ -20,14 +20,17 @@ inline uint16_t float_to_half(float value) {
     if (magnitude > 0x7F800000u) return uint16_t(sign | 0x7E00 | (magnitude >> 13 & 0x1FF));
     if (magnitude >= 0x477FF000u) return uint16_t(sign | 0x7C00);  // rounds to 65536 or more: infinity
     if (magnitude < 0x38800000u) {                                 // subnormal or zero: count units of 2^-24
-        const float scaled = std::bit_cast<float>(magnitude) + 0.5f;  // 0.5 has an ulp of 2^-24: the addition rounds for us
+        const float scaled =
+            std::bit_cast<float>(magnitude) + 0.5f;  // 0.5 has an ulp of 2^-24: the addition rounds for us
         return uint16_t(sign | (std::bit_cast<uint32_t>(scaled) - 0x3F000000u));
     }
     const uint32_t odd = magnitude >> 13 & 1;
     return uint16_t(sign | (magnitude + 0xFFF + odd - (112u << 23)) >> 13);
 }
 
-inline float bfloat_to_float(uint16_t value) { return std::bit_cast<float>(uint32_t(value) << 16); }
+inline float bfloat_to_float(uint16_t value) {
+    return std::bit_cast<float>(uint32_t(value) << 16);
+}
 
 inline uint16_t float_to_bfloat(float value) {
     const uint32_t bits = std::bit_cast<uint32_t>(value);
