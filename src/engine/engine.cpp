@@ -1,0 +1,216 @@
+// The engine's thread and its queue. Everything about one request is in generation.cpp, about one pass in forward.cpp.
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "base/os.h"
+#include "engine/forward.h"
+#include "engine/generation.h"
+#include "engine/loaded_model.h"
+#include "engine/scheduler.h"
+
+namespace hearth {
+
+std::string_view name_of(FinishReason reason) {
+    switch (reason) {
+        case FinishReason::end: return "end";
+        case FinishReason::stop_string: return "stop_string";
+        case FinishReason::max_tokens: return "max_tokens";
+        case FinishReason::context: return "context";
+        case FinishReason::loop: return "loop";
+        case FinishReason::cancelled: return "cancelled";
+    }
+    return "end";
+}
+
+class Engine::Impl {
+public:
+    explicit Impl(std::unique_ptr<LoadedModel> loaded)
+        : loaded_(std::move(loaded)), forward_(*loaded_->model, *loaded_->cache, *loaded_->backend) {
+        thread_ = std::thread([this] { run(); });
+    }
+    ~Impl();
+
+    Result<RequestId> submit(Request request, EventSink sink);
+    void cancel(RequestId id);
+    void wait(RequestId id);
+    const LoadedModel& loaded() const { return *loaded_; }
+
+private:
+    using Generations = std::vector<std::unique_ptr<Generation>>;
+
+    void run();
+    void admit();
+    void retire();
+    void pass(std::unique_lock<std::mutex>& lock);
+    Generation* find(RequestId id);
+
+    std::unique_ptr<LoadedModel> loaded_;
+    Forward forward_;
+
+    // Guards everything below, and every call into a Generation but next_tokens and take_logits, which the running pass makes.
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::unique_ptr<Generation>> waiting_;
+    Generations active_;                  // oldest first
+    std::vector<Generation*> in_pass_;
+    std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
+    RequestId next_id_ = 1;
+    bool is_quitting_ = false;
+    std::thread thread_;
+};
+
+Engine::Impl::~Impl() {
+    {
+        std::lock_guard lock(mutex_);
+        is_quitting_ = true;
+        for (auto& generation : waiting_) generation->end(FinishReason::cancelled);
+        for (auto& generation : active_) generation->end(FinishReason::cancelled);
+        abandon_pass_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+Result<RequestId> Engine::Impl::submit(Request request, EventSink sink) {
+    std::lock_guard lock(mutex_);
+    auto generation = TRY(Generation::make(next_id_, std::move(request), std::move(sink), *loaded_->tokenizer,
+                                           loaded_->model->info().vocabulary, loaded_->options.context_tokens));
+    waiting_.push_back(std::move(generation));
+    changed_.notify_all();
+    return next_id_++;
+}
+
+Generation* Engine::Impl::find(RequestId id) {
+    for (auto& generation : waiting_)
+        if (generation->id() == id) return generation.get();
+    for (auto& generation : active_)
+        if (generation->id() == id) return generation.get();
+    return nullptr;
+}
+
+void Engine::Impl::cancel(RequestId id) {
+    std::lock_guard lock(mutex_);
+    Generation* generation = find(id);
+    if (!generation) return;
+    generation->end(FinishReason::cancelled);
+    if (std::ranges::all_of(in_pass_, &Generation::is_over)) abandon_pass_ = true;
+    changed_.notify_all();
+}
+
+void Engine::Impl::wait(RequestId id) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+        const Generation* generation = find(id);
+        return !generation || generation->is_over();
+    });
+}
+
+void Engine::Impl::admit() {
+    while (!waiting_.empty()) {
+        if (waiting_.front()->is_over()) {
+            waiting_.pop_front();
+            continue;
+        }
+        auto sequence = loaded_->cache->open();
+        if (!sequence) return;  // all places are taken: wait for one to finish
+        waiting_.front()->sequence = *sequence;
+        waiting_.front()->begin(monotonic_seconds());
+        active_.push_back(std::move(waiting_.front()));
+        waiting_.pop_front();
+    }
+}
+
+void Engine::Impl::retire() {
+    for (auto& generation : active_)
+        if (generation->is_over()) loaded_->cache->close(*generation->sequence);
+    std::erase_if(active_, [](const auto& generation) { return generation->is_over(); });
+}
+
+void Engine::Impl::run() {
+    std::unique_lock lock(mutex_);
+    while (!is_quitting_) {
+        retire();
+        admit();
+        changed_.notify_all();
+        if (active_.empty())
+            changed_.wait(lock, [&] { return is_quitting_ || !waiting_.empty(); });
+        else
+            pass(lock);
+    }
+    retire();
+}
+
+void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
+    std::vector<Work> work;
+    for (const auto& generation : active_) work.push_back(generation->work());
+    const std::vector<Share> shares = share_out(work, loaded_->options.step_tokens);
+
+    std::vector<ForwardPart> parts;
+    in_pass_.clear();
+    for (const Share& share : shares) {
+        Generation& generation = *active_[size_t(share.work)];
+        in_pass_.push_back(&generation);
+        parts.push_back({*generation.sequence, generation.next_tokens(share.tokens), generation.wanted(share.tokens)});
+    }
+    abandon_pass_ = false;
+
+    lock.unlock();
+    auto passed = forward_.run(
+        parts,
+        [&](int64_t part, int64_t token, std::span<const float> logits) { in_pass_[size_t(part)]->take_logits(token, logits); },
+        &abandon_pass_);
+    const double now = monotonic_seconds();
+    lock.lock();
+
+    for (size_t i = 0; i < in_pass_.size(); ++i) {
+        if (!passed)
+            in_pass_[i]->fail_with(passed.error());
+        else if (*passed)
+            in_pass_[i]->passed(shares[i].tokens, now);
+    }
+    in_pass_.clear();
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::open(const std::string& path, const EngineOptions& options) {
+    return open(TRY(open_checkpoint(path)), options);
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(Checkpoint checkpoint, const EngineOptions& options) {
+    auto loaded = TRY(LoadedModel::load(std::move(checkpoint), options));
+    return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(std::move(loaded))));
+}
+
+Result<RequestId> Engine::submit(Request request, EventSink sink) { return impl_->submit(std::move(request), std::move(sink)); }
+void Engine::cancel(RequestId id) { impl_->cancel(id); }
+void Engine::wait(RequestId id) { impl_->wait(id); }
+const ModelInfo& Engine::model() const { return impl_->loaded().model->info(); }
+const Tokenizer& Engine::tokenizer() const { return *impl_->loaded().tokenizer; }
+const Checkpoint& Engine::checkpoint() const { return impl_->loaded().checkpoint; }
+const MemoryPlan& Engine::plan() const { return impl_->loaded().plan; }
+MemoryPlan Engine::taken() const { return impl_->loaded().taken(); }
+const EngineOptions& Engine::options() const { return impl_->loaded().options; }
+std::string Engine::device() const { return impl_->loaded().backend->describe(); }
+
+double Engine::bytes_per_token(int64_t depth) const {
+    const LoadedModel& loaded = impl_->loaded();
+    double bytes = loaded.model->info().bytes_per_token;
+    for (const LayerNeeds& needs : loaded.model->needs()) {
+        if (needs.kv) {
+            const int64_t tokens = needs.kv->window > 0 ? std::min(depth, needs.kv->window) : depth;
+            bytes += double(loaded.backend->kv_page_bytes(*needs.kv, loaded.options.kv_type)) * double(tokens) / kPageTokens;
+        }
+        for (const int64_t floats : needs.state_floats) bytes += 2.0 * sizeof(float) * double(floats);
+    }
+    return bytes;
+}
+
+}  // namespace hearth

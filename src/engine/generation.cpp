@@ -1,0 +1,162 @@
+#include "engine/generation.h"
+
+#include <algorithm>
+
+#include "base/os.h"
+
+namespace hearth {
+
+namespace {
+
+Result<> check(const Request& request, int64_t vocabulary, int64_t context_tokens) {
+    if (request.tokens.empty())
+        return fail(ErrorKind::bad_request, "the prompt has no tokens", "give some text");
+    const int64_t count = int64_t(request.tokens.size());
+    if (count > context_tokens)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("the prompt has {} tokens, the context holds {}", count, context_tokens),
+                    fmt::format("use --ctx {} or a shorter prompt", count + 1));
+    for (size_t i = 0; i < request.tokens.size(); ++i)
+        if (request.tokens[i] < 0 || request.tokens[i] >= vocabulary)
+            return fail(ErrorKind::bad_request, fmt::format("token {} of the prompt is {}, the vocabulary has the ids 0 to {}", i,
+                                                            request.tokens[i], vocabulary - 1));
+    if (request.max_tokens < -1 || request.max_tokens == 0)
+        return fail(ErrorKind::bad_request, fmt::format("{} tokens to generate make no sense", request.max_tokens),
+                    "ask for at least 1, or -1 for as many as fit");
+    for (const std::string& stop : request.stop)
+        if (stop.empty()) return fail(ErrorKind::bad_request, "a stop string is empty", "leave it away");
+    return {};
+}
+
+}  // namespace
+
+Generation::Generation(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer, Sampler sampler)
+    : id_(id),
+      request_(std::move(request)),
+      sink_(std::move(sink)),
+      tokenizer_(tokenizer),
+      sampler_(std::move(sampler)),
+      stream_(tokenizer, request_.stop),
+      tokens_(request_.tokens),
+      submitted_(monotonic_seconds()) {}
+
+Result<std::unique_ptr<Generation>> Generation::make(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer,
+                                                     int64_t vocabulary, int64_t context_tokens) {
+    TRY(check(request, vocabulary, context_tokens));
+    Sampler sampler = TRY(Sampler::make(request.sampling, vocabulary));
+    sampler.accept_prompt(request.tokens);
+    std::unique_ptr<Generation> generation(
+        new Generation(id, std::move(request), std::move(sink), tokenizer, std::move(sampler)));
+    generation->context_tokens_ = context_tokens;
+    generation->usage_.prompt_tokens = int64_t(generation->tokens_.size());
+    return generation;
+}
+
+Work Generation::work() const {
+    Work work{.waiting_tokens = int64_t(tokens_.size()) - done_, .to_boundary = 0};
+    if (boundary_ < request_.boundaries.size()) work.to_boundary = request_.boundaries[boundary_] - done_;
+    return work;
+}
+
+int64_t Generation::wanted(int64_t count) const {
+    if (request_.logits) return count;
+    return done_ + count == int64_t(tokens_.size()) ? 1 : 0;
+}
+
+void Generation::begin(double now) {
+    started_ = now;
+    usage_.queue_seconds = now - submitted_;
+    while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= 0) ++boundary_;
+}
+
+void Generation::take_logits(int64_t token, std::span<const float> logits) {
+    if (request_.logits) request_.logits(done_ + token, logits);
+    if (done_ + token + 1 == int64_t(tokens_.size())) row_.assign(logits.begin(), logits.end());
+}
+
+void Generation::passed(int64_t count, double now) {
+    if (is_over_) return;
+    const bool was_prompt = done_ < usage_.prompt_tokens;
+    done_ += count;
+    while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
+    if (was_prompt) {
+        Event event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now)};
+        sink_(event);
+    }
+    if (done_ == int64_t(tokens_.size())) choose();
+}
+
+void Generation::choose() {
+    if (request_.max_tokens >= 0 && usage_.generated_tokens >= request_.max_tokens) return end(FinishReason::max_tokens);
+    auto sampled = sampler_.sample(row_, request_.guide.get());
+    if (!sampled) return fail_with(std::move(sampled).error());
+    append(sampled->id, &*sampled);
+    // What the guide leaves no choice about needs no pass of its own: it rides along with the next one.
+    while (!is_over_ && request_.guide) {
+        const auto forced = request_.guide->forced();
+        if (forced.empty()) break;
+        append(forced.front(), nullptr);
+    }
+}
+
+void Generation::append(int32_t token, const SampledToken* sampled) {
+    const double now = monotonic_seconds();
+    if (usage_.generated_tokens == 0) {
+        first_token_ = now;
+        usage_.prompt_seconds = now - started_;
+    }
+    last_token_ = now;
+    usage_.decode_seconds = last_token_ - first_token_;
+    ++usage_.generated_tokens;
+
+    sampler_.accept(token);
+    tokens_.push_back(token);
+    Event event{.kind = Event::Kind::token, .seconds = seconds(now), .token = token};
+    if (sampled) {
+        event.logprob = sampled->logprob;
+        event.top = sampled->top;
+    }
+    const bool is_end = !request_.ignore_end && tokenizer_.is_end(token);
+    if (request_.guide && !is_end) {
+        auto accepted = request_.guide->accept(token, tokenizer_.piece(token), event.guide);
+        if (!accepted) return fail_with(std::move(accepted).error());
+    }
+    if (!is_end) event.text = stream_.push(token);
+    sink_(event);
+
+    if (is_end) return end(FinishReason::end);
+    if (stream_.stopped()) return end(FinishReason::stop_string);
+    if (request_.guide && request_.guide->finished()) return end(FinishReason::end);
+    if (request_.detect_loops) {
+        if (const auto loop = loops_.accept(token)) {
+            loop_ = loop;
+            return end(FinishReason::loop);
+        }
+    }
+    if (request_.max_tokens >= 0 && usage_.generated_tokens >= request_.max_tokens) return end(FinishReason::max_tokens);
+    if (int64_t(tokens_.size()) > context_tokens_) return end(FinishReason::context);
+}
+
+void Generation::end(FinishReason reason) {
+    if (is_over_) return;
+    is_over_ = true;
+    Event event{.kind = Event::Kind::finish, .reason = reason, .usage = usage_};
+    event.text = stream_.finish();
+    if (reason == FinishReason::stop_string) event.stop_string = stream_.stop_string();
+    if (reason == FinishReason::loop) event.loop = loop_;
+    if (request_.guide) {
+        if (auto finished = request_.guide->finish(event.guide); !finished) {
+            is_over_ = false;
+            return fail_with(std::move(finished).error());
+        }
+    }
+    sink_(event);
+}
+
+void Generation::fail_with(Error error) {
+    if (is_over_) return;
+    is_over_ = true;
+    sink_(Event{.kind = Event::Kind::failed, .usage = usage_, .error = std::move(error)});
+}
+
+}  // namespace hearth

@@ -1,0 +1,85 @@
+#include "engine/loaded_model.h"
+
+#include <algorithm>
+
+#include "base/os.h"
+#include "base/text_format.h"
+#include "engine/plan.h"
+#include "engine/vocabulary.h"
+#include "files/gguf.h"
+
+namespace hearth {
+
+namespace {
+
+constexpr int64_t kSmallestContext = 256;
+
+// The context nobody asked for: as large as fits half of what is free, so that the machine stays usable.
+Result<int64_t> choose_context(Planner& planner, int64_t free_bytes) {
+    const int64_t half = TRY(planner.largest_context(free_bytes / 2));
+    if (half > 0) return half;
+    // The weights alone take more than half. Then a modest context in all there is, rather than nothing.
+    constexpr int64_t kModest = 4096;
+    return std::min(kModest, TRY(planner.largest_context(free_bytes)));
+}
+
+Result<> check_memory(Planner& planner, const MemoryPlan& plan, int64_t free_bytes) {
+    if (plan.total() <= free_bytes) return {};
+    const int64_t fits = TRY(planner.largest_context(free_bytes));
+    return fail(ErrorKind::out_of_memory,
+                fmt::format("this model with a context of {} tokens needs {}, {} are free", plan.context_tokens,
+                            bytes_text(uint64_t(plan.total())), bytes_text(uint64_t(free_bytes))),
+                fits >= kSmallestContext ? fmt::format("use --ctx {} or --kv q8_0", fits)
+                                         : "use a smaller model or a smaller quantisation");
+}
+
+}  // namespace
+
+Result<Checkpoint> open_checkpoint(const std::string& path) { return open_gguf(path); }
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, const EngineOptions& options) {
+    auto loaded = std::make_unique<LoadedModel>();
+    loaded->checkpoint = std::move(checkpoint);
+    loaded->options = options;
+
+    // The family's report first: a wrong architecture matters more than a missing tokenizer.
+    auto planner = TRY(Planner::make(loaded->checkpoint, options));
+    loaded->tokenizer = TRY(load_tokenizer(loaded->checkpoint));
+    if (loaded->tokenizer->size() > planner->info().vocabulary)
+        return fail(ErrorKind::bad_file, fmt::format("the tokenizer has {} tokens, the embedding table only {} rows",
+                                                     loaded->tokenizer->size(), planner->info().vocabulary),
+                    "download or convert the model again");
+    planner->set_tokenizer_bytes(int64_t(loaded->tokenizer->memory_bytes()));
+    loaded->ledger.take(MemoryUse::tokenizer, int64_t(loaded->tokenizer->memory_bytes()));
+
+    const int64_t free_bytes = int64_t(memory_available_bytes());
+    int64_t context = options.context_tokens;
+    if (context == 0) context = std::max(kSmallestContext, TRY(choose_context(*planner, free_bytes)));
+    loaded->options.context_tokens = context;
+    loaded->options.step_tokens = std::min(options.step_tokens, context);
+    loaded->plan = TRY(planner->plan(context));
+    TRY(check_memory(*planner, loaded->plan, free_bytes));
+
+    TRY(loaded->checkpoint.check_whole());
+    loaded->backend = TRY(make_backend(loaded->options, loaded->ledger, false));
+    loaded->model = TRY(load_model(loaded->checkpoint, *loaded->backend));
+    TRY(loaded->backend->reserve_scratch(loaded->plan.scratch));
+    const CacheOptions cache_options{.kv_type = options.kv_type,
+                                     .context_tokens = context,
+                                     .step_tokens = loaded->options.step_tokens,
+                                     .sequences = options.sequences,
+                                     .snapshots = options.snapshots};
+    loaded->cache = TRY(Cache::make(*loaded->backend, loaded->model->needs(), cache_options));
+    return loaded;
+}
+
+MemoryPlan LoadedModel::taken() const {
+    return {.weights = ledger.bytes(MemoryUse::weights),
+            .kv = ledger.bytes(MemoryUse::kv),
+            .state = ledger.bytes(MemoryUse::state),
+            .scratch = ledger.bytes(MemoryUse::scratch),
+            .tokenizer = ledger.bytes(MemoryUse::tokenizer),
+            .context_tokens = options.context_tokens};
+}
+
+}  // namespace hearth

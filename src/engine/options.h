@@ -1,0 +1,30 @@
+// What the caller of the engine decides about a loaded model, and what it learns about its memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "ops/step.h"
+
+namespace hearth {
+
+struct EngineOptions {
+    std::string device = "cpu";  // "cpu", or "reference": plain loops on floats, slow and the measure of everything
+    std::string isa;             // a row of the kernel table; empty: the best this machine runs
+    int threads = 0;             // 0: the physical cores this process may use
+    KvType kv_type = KvType::f16;
+    int64_t context_tokens = 0;  // of one sequence; 0: the largest whose memory fits half of what is free
+    int64_t sequences = 1;       // answered at the same time
+    int64_t step_tokens = 512;   // prompt tokens per pass
+    int64_t snapshots = 0;       // saved states kept beside the sequences
+    std::function<void(double share)> progress;  // of loading, 0 .. 1
+};
+
+struct MemoryPlan {
+    int64_t weights = 0, kv = 0, state = 0, scratch = 0, tokenizer = 0;
+    int64_t context_tokens = 0;
+    int64_t total() const { return weights + kv + state + scratch + tokenizer; }
+};
+
+}  // namespace hearth

@@ -1,0 +1,96 @@
+#include "engine/plan.h"
+
+#include <algorithm>
+
+#include "backends/cpu/cpu_backend.h"
+#include "backends/reference/reference_ops.h"
+#include "base/os.h"
+#include "engine/forward.h"
+
+namespace hearth {
+
+Result<std::unique_ptr<Backend>> make_backend(const EngineOptions& options, MemoryLedger& ledger, bool planning) {
+    if (options.device == "reference") return make_reference_backend(ledger, planning);
+    if (options.device != "cpu")
+        return fail(ErrorKind::bad_request, "unknown device " + options.device, "use cpu or reference");
+    CpuOptions cpu;
+    cpu.threads = options.threads > 0 ? options.threads : physical_cores_allowed();
+    cpu.isa = options.isa.empty() ? chosen_isa() : TRY(parse_isa(options.isa));
+    return make_cpu_backend(cpu, ledger, planning);
+}
+
+Result<std::unique_ptr<Planner>> Planner::make(const Checkpoint& checkpoint, const EngineOptions& options) {
+    std::unique_ptr<Planner> planner(new Planner(options));
+    planner->backend_ = TRY(make_backend(options, planner->ledger_, true));
+    planner->model_ = TRY(load_model(checkpoint, *planner->backend_));
+    planner->weight_bytes_ = planner->ledger_.bytes(MemoryUse::weights);
+    return planner;
+}
+
+Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_t> tokens_per_sequence) {
+    std::vector<ForwardPart> parts;
+    std::vector<std::vector<int32_t>> tokens;
+    tokens.reserve(tokens_per_sequence.size());
+    for (const int64_t count : tokens_per_sequence) {
+        const SequenceId id = TRY(cache.open());
+        // As deep in the context as this many tokens can start.
+        const int64_t past = cache.options().context_tokens - count;
+        SequenceStep ignored;
+        TRY(cache.prepare(id, past, ignored));
+        cache.commit(id, past);
+        tokens.emplace_back(size_t(count), 0);
+        parts.push_back({id, tokens.back(), count});
+    }
+    Forward forward(*model_, cache, backend);
+    TRY(forward.run(parts, [](int64_t, int64_t, std::span<const float>) {}));
+    for (const ForwardPart& part : parts) cache.close(part.sequence);
+    return {};
+}
+
+Result<MemoryPlan> Planner::plan(int64_t context_tokens) {
+    CacheOptions cache_options{.kv_type = options_.kv_type,
+                               .context_tokens = context_tokens,
+                               .step_tokens = options_.step_tokens,
+                               .sequences = options_.sequences,
+                               .snapshots = options_.snapshots};
+    // A fresh device per plan, since the scratch peak of one only grows. The planned weights hold nothing, so it can use them.
+    MemoryLedger ledger;
+    const auto backend = TRY(make_backend(options_, ledger, true));
+    auto cache = TRY(Cache::make(*backend, model_->needs(), cache_options));
+    // Scratch depends on how many tokens a pass holds and how deep they are: every shape of pass the scheduler may
+    // build is bounded by one of these.
+    const int64_t most = std::min(options_.step_tokens, context_tokens);
+    for (int64_t tokens = 1;; tokens = std::min(tokens * 2, most)) {
+        const int64_t one[] = {tokens};
+        TRY(dry_run(*backend, *cache, one));
+        if (tokens == most) break;
+    }
+    if (options_.sequences > 1) {
+        std::vector<int64_t> decoding(size_t(options_.sequences), 1);
+        TRY(dry_run(*backend, *cache, decoding));
+        decoding.back() = std::max<int64_t>(1, most - (options_.sequences - 1));
+        TRY(dry_run(*backend, *cache, decoding));
+        const std::vector<int64_t> prompts(size_t(options_.sequences), std::max<int64_t>(1, most / options_.sequences));
+        TRY(dry_run(*backend, *cache, prompts));
+    }
+    return MemoryPlan{.weights = weight_bytes_,
+                      .kv = ledger.bytes(MemoryUse::kv),
+                      .state = ledger.bytes(MemoryUse::state),
+                      .scratch = backend->scratch_peak_bytes(),
+                      .tokenizer = tokenizer_bytes_,
+                      .context_tokens = context_tokens};
+}
+
+Result<int64_t> Planner::largest_context(int64_t bytes) {
+    constexpr int64_t kStep = 256;
+    int64_t fits = 0, too_much = info().context_tokens / kStep + 2;
+    while (too_much - fits > 1) {
+        const int64_t middle = fits + (too_much - fits) / 2;
+        const int64_t context = std::min(middle * kStep, info().context_tokens);
+        const MemoryPlan tried = TRY(plan(context));
+        (tried.total() <= bytes ? fits : too_much) = middle;
+    }
+    return std::min(fits * kStep, info().context_tokens);
+}
+
+}  // namespace hearth

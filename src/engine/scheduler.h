@@ -1,0 +1,24 @@
+// Who runs in the next pass, and with how many tokens: continuous batching. Pure bookkeeping, no tensors, no text.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace hearth {
+
+struct Work {
+    int64_t waiting_tokens = 0;  // known but not yet in the cache: the rest of a prompt, or the one token just chosen
+    int64_t to_boundary = 0;     // a pass must end after this many of them; 0: anywhere
+};
+
+struct Share {
+    int64_t work = 0;  // index
+    int64_t tokens = 0;
+};
+
+// Sequences that generate (one waiting token) always take part: a new long prompt never makes them stutter for longer than one
+// pass. What is left of the budget goes to prompts, oldest first, so that the first to come is the first to answer.
+std::vector<Share> share_out(std::span<const Work> oldest_first, int64_t step_tokens);
+
+}  // namespace hearth

@@ -1,0 +1,59 @@
+// What the engine knows of a model: its size, what each layer keeps between steps, and three calls. The engine owns the loop over
+// the layers, so that layers may live on different devices.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "files/checkpoint.h"
+#include "ops/backend.h"
+#include "ops/ops.h"
+
+namespace hearth {
+
+struct ModelInfo {
+    std::string architecture;
+    std::string name;            // general.name of the file
+    int64_t layers = 0, hidden = 0, vocabulary = 0;
+    int64_t context_tokens = 0;  // what the model was made for
+    int64_t parameters = 0;      // elements of the tensors that were loaded
+    double bytes_per_token = 0;  // of stored weights that one decoded token reads
+};
+
+// What a layer keeps of a sequence between steps: keys and values, or recurrent state, or nothing.
+struct LayerNeeds {
+    std::optional<KvGeometry> kv;
+    std::vector<int64_t> state_floats;  // one entry per recurrent quantity
+};
+
+struct LayerState {
+    const KvLayer* kv = nullptr;
+    std::span<const StateBuffer> recurrent;
+};
+
+class Model {
+public:
+    virtual ~Model() = default;
+    const ModelInfo& info() const { return info_; }
+    virtual std::vector<LayerNeeds> needs() const = 0;
+
+    virtual Tensor embed(Ops& ops, const Step& step) const = 0;
+    virtual void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const = 0;
+    virtual Tensor head(Ops& ops, Tensor x) const = 0;  // final hidden rows -> logits
+
+protected:
+    ModelInfo info_;
+};
+
+// Builds the model a checkpoint describes. Everything that is missing or of the wrong shape is named in one report.
+Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend);
+// Architecture names this build knows, for messages.
+std::string known_architectures();
+
+}  // namespace hearth

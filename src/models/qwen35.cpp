@@ -1,0 +1,267 @@
+// Qwen 3.5, text, dense and with experts. Three of four layers carry a fixed-size memory (gated delta rule); the fourth attends
+// over the whole past. Names follow the published config.json. The one surprise: query and output gate share one matrix, their
+// rows alternate head by head, and value head h uses key head h % num_key_heads.
+#include <cmath>
+#include <variant>
+#include <vector>
+
+#include "models/blocks.h"
+#include "models/registry.h"
+#include "models/rope.h"
+
+namespace hearth {
+
+namespace {
+
+struct Config {
+    int64_t hidden_size, intermediate_size;
+    int64_t num_heads, num_kv_heads, head_dim;
+    int64_t num_key_heads, num_value_heads, state_size, conv_kernel;  // of the delta layers
+    int64_t num_experts, num_experts_used, expert_size, shared_expert_size;
+    float eps;
+    Rope rope;
+
+    int64_t key_width() const { return num_key_heads * state_size; }
+    int64_t value_width() const { return num_value_heads * state_size; }
+    int64_t conv_width() const { return 2 * key_width() + value_width(); }
+};
+
+struct FullAttention {
+    Weight query_and_gate, key, value, output;
+    Tensor query_norm, key_norm;
+};
+struct DeltaNet {
+    Weight qkv, gate, alpha, beta, output;
+    Tensor conv_taps, dt_bias, decay, norm;
+};
+struct Experts {
+    Weight router, gate, up, gate_up, down;  // gate_up: one stack instead of two, gate rows first
+    Weight shared_gate;                      // one row: how much of the shared expert is added
+    Mlp shared;
+};
+struct Layer {
+    std::variant<DeltaNet, FullAttention> mixer;
+    std::variant<Mlp, Experts> ffn;
+    Tensor mixer_norm, ffn_norm;
+};
+
+FullAttention load_attention(Source& file, const std::string& blk, const Config& c) {
+    return {.query_and_gate = file.weight(blk + "attn_q.weight", 2 * c.num_heads * c.head_dim, c.hidden_size),
+            .key = file.weight(blk + "attn_k.weight", c.num_kv_heads * c.head_dim, c.hidden_size),
+            .value = file.weight(blk + "attn_v.weight", c.num_kv_heads * c.head_dim, c.hidden_size),
+            .output = file.weight(blk + "attn_output.weight", c.hidden_size, c.num_heads * c.head_dim),
+            .query_norm = file.floats(blk + "attn_q_norm.weight", c.head_dim),
+            .key_norm = file.floats(blk + "attn_k_norm.weight", c.head_dim)};
+}
+
+DeltaNet load_delta_net(Source& file, const std::string& blk, const Config& c) {
+    const std::string dt = file.has(blk + "ssm_dt.bias") ? "ssm_dt.bias" : "ssm_dt";  // Ollama's files leave the suffix away
+    return {.qkv = file.weight(blk + "attn_qkv.weight", c.conv_width(), c.hidden_size),
+            .gate = file.weight(blk + "attn_gate.weight", c.value_width(), c.hidden_size),
+            .alpha = file.weight(blk + "ssm_alpha.weight", c.num_value_heads, c.hidden_size),
+            .beta = file.weight(blk + "ssm_beta.weight", c.num_value_heads, c.hidden_size),
+            .output = file.weight(blk + "ssm_out.weight", c.hidden_size, c.value_width()),
+            .conv_taps = file.floats(blk + "ssm_conv1d.weight", c.conv_width(), c.conv_kernel),
+            .dt_bias = file.floats(blk + dt, c.num_value_heads),
+            .decay = file.floats(blk + "ssm_a", c.num_value_heads),
+            .norm = file.floats(blk + "ssm_norm.weight", c.state_size)};
+}
+
+Experts load_experts(Source& file, const std::string& blk, const Config& c) {
+    Experts experts;
+    const int64_t used = c.num_experts_used;
+    experts.router = file.weight(blk + "ffn_gate_inp.weight", c.num_experts, c.hidden_size);
+    if (file.has(blk + "ffn_gate_up_exps.weight")) {
+        experts.gate_up = file.experts(blk + "ffn_gate_up_exps.weight", c.num_experts, 2 * c.expert_size, c.hidden_size, used);
+    } else {
+        experts.gate = file.experts(blk + "ffn_gate_exps.weight", c.num_experts, c.expert_size, c.hidden_size, used);
+        experts.up = file.experts(blk + "ffn_up_exps.weight", c.num_experts, c.expert_size, c.hidden_size, used);
+    }
+    experts.down = file.experts(blk + "ffn_down_exps.weight", c.num_experts, c.hidden_size, c.expert_size, used);
+    experts.shared_gate = file.weight(blk + "ffn_gate_inp_shexp.weight", 1, c.hidden_size);
+    experts.shared = load_mlp(file, blk, "_shexp", c.hidden_size, c.shared_expert_size);
+    return experts;
+}
+
+class Qwen35 final : public Model {
+public:
+    explicit Qwen35(Source& file);
+    std::vector<LayerNeeds> needs() const override;
+    Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, embedding_); }
+    void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
+    Tensor head(Ops& ops, Tensor x) const override {
+        return ops.linear(ops.rms_norm(x, output_norm_, c.eps), output_ ? output_ : embedding_);
+    }
+
+private:
+    Tensor mix(Ops& ops, const FullAttention& w, Tensor x, const LayerState& state, const Step& step) const;
+    Tensor mix(Ops& ops, const DeltaNet& w, Tensor x, const LayerState& state, const Step& step) const;
+    Tensor feed_forward(Ops& ops, const Mlp& w, Tensor x) const { return mlp(ops, w, x); }
+    Tensor feed_forward(Ops& ops, const Experts& w, Tensor x) const;
+
+    Config c;
+    std::vector<Layer> layers_;
+    Weight embedding_, output_;
+    Tensor output_norm_;
+};
+
+Tensor Qwen35::mix(Ops& ops, const FullAttention& w, Tensor x, const LayerState& state, const Step& step) const {
+    auto [query_and_gate, key, value] = ops.linears(x, w.query_and_gate, w.key, w.value);
+    auto [q, gate] = query_and_gate.heads(c.num_heads).halves();
+    Tensor k = key.heads(c.num_kv_heads), v = value.heads(c.num_kv_heads);
+    q = ops.rope(ops.rms_norm(q, w.query_norm, c.eps), c.rope, step);
+    k = ops.rope(ops.rms_norm(k, w.key_norm, c.eps), c.rope, step);
+    const AttentionRule rule{.scale = 1 / std::sqrt(float(c.head_dim))};
+    Tensor y = ops.attention(q, k, v, rule, *state.kv, step);
+    return ops.linear(ops.gate(y, gate).joined(), w.output);
+}
+
+Tensor Qwen35::mix(Ops& ops, const DeltaNet& w, Tensor x, const LayerState& state, const Step& step) const {
+    auto [qkv, gate, alpha, beta] = ops.linears(x, w.qkv, w.gate, w.alpha, w.beta);
+    Tensor mixed = ops.causal_conv_silu(qkv, w.conv_taps, {}, state.recurrent[0], step);
+    auto [q, k, v] = mixed.split<3>({c.key_width(), c.key_width(), c.value_width()});
+
+    // Log of the share of old memory each head keeps. decay holds -exp(A_log), so this is never positive.
+    Tensor log_keep = ops.multiply(ops.map(Function::softplus, ops.add(alpha, w.dt_bias)), w.decay);
+    Tensor write = ops.map(Function::sigmoid, beta);  // how strongly the new value is written
+
+    constexpr float kNormEps = 1e-6f;
+    const float q_scale = 1 / std::sqrt(float(c.state_size));
+    Tensor y = ops.gated_delta_rule({.q = ops.scale(ops.l2_norm(q.heads(c.num_key_heads), kNormEps), q_scale),
+                                     .k = ops.l2_norm(k.heads(c.num_key_heads), kNormEps),
+                                     .v = v.heads(c.num_value_heads),
+                                     .log_keep = log_keep,
+                                     .write = write},
+                                    state.recurrent[1], step);
+    y = ops.norm_and_gate(y, w.norm, gate.heads(c.num_value_heads), c.eps);
+    return ops.linear(y.joined(), w.output);
+}
+
+Tensor Qwen35::feed_forward(Ops& ops, const Experts& w, Tensor x) const {
+    Routing routing = ops.route(ops.linear(x, w.router), {.used = c.num_experts_used});
+    Tensor gate, up;
+    if (w.gate_up) {
+        auto [first, second] = ops.expert_linear(x, w.gate_up, routing).halves();
+        gate = first, up = second;
+    } else {
+        gate = ops.expert_linear(x, w.gate, routing);
+        up = ops.expert_linear(x, w.up, routing);
+    }
+    Tensor routed = ops.expert_sum(ops.expert_linear(ops.swiglu(gate, up), w.down, routing), routing);
+    Tensor share = ops.map(Function::sigmoid, ops.linear(x, w.shared_gate));
+    return ops.add(routed, ops.multiply(mlp(ops, w.shared, x), share));
+}
+
+void Qwen35::layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const {
+    const Layer& w = layers_[size_t(index)];
+    Scratch scratch = ops.scratch();
+    Tensor h = ops.rms_norm(x, w.mixer_norm, c.eps);
+    ops.add_to(x, std::visit([&](const auto& mixer) { return mix(ops, mixer, h, state, step); }, w.mixer));
+    h = ops.rms_norm(x, w.ffn_norm, c.eps);
+    ops.add_to(x, std::visit([&](const auto& ffn) { return feed_forward(ops, ffn, h); }, w.ffn));
+}
+
+std::vector<LayerNeeds> Qwen35::needs() const {
+    std::vector<LayerNeeds> needs;
+    for (const Layer& layer : layers_) {
+        if (std::holds_alternative<FullAttention>(layer.mixer))
+            needs.push_back({.kv = KvGeometry{c.num_kv_heads, c.head_dim, c.head_dim}, .state_floats = {}});
+        else
+            needs.push_back({.kv = {}, .state_floats = {(c.conv_kernel - 1) * c.conv_width(),
+                                                        c.num_value_heads * c.state_size * c.state_size}});
+    }
+    return needs;
+}
+
+// Which layers carry a memory: listed in the file, or all but every interval-th.
+std::vector<bool> recurrent_layers(Source& file, int64_t layers) {
+    std::vector<bool> recurrent;
+    const auto listed = file.integers("attention.recurrent_layers");
+    if (listed && int64_t(listed->size()) < layers) file.problem("attention.recurrent_layers is shorter than the model");
+    const int64_t interval = file.integer_or("full_attention_interval", 4, 1, 1 << 20);
+    for (int64_t i = 0; i < layers; ++i)
+        recurrent.push_back(listed && i < int64_t(listed->size()) ? (*listed)[size_t(i)] != 0 : (i + 1) % interval != 0);
+    return recurrent;
+}
+
+Config read_config(Source& file, int64_t context_tokens) {
+    Config c{};
+    c.hidden_size = file.integer("embedding_length", 1, 1 << 20);
+    c.eps = float(file.number("attention.layer_norm_rms_epsilon"));
+    c.num_heads = file.integer("attention.head_count", 1, 1 << 16);
+    c.num_kv_heads = largest_entry(file, "attention.head_count_kv", 1, 1 << 16);
+    c.head_dim = file.integer("attention.key_length", 1, 1 << 16);
+    if (file.integer_or("attention.value_length", c.head_dim, 1, 1 << 16) != c.head_dim)
+        file.problem("attention.value_length differs from attention.key_length");
+    if (c.num_heads % c.num_kv_heads != 0) file.problem("attention.head_count is no multiple of attention.head_count_kv");
+
+    c.conv_kernel = file.integer("ssm.conv_kernel", 1, 64);
+    c.state_size = file.integer("ssm.state_size", 1, 1 << 12);
+    c.num_key_heads = file.integer("ssm.group_count", 1, 1 << 16);
+    c.num_value_heads = file.integer("ssm.time_step_rank", 1, 1 << 16);
+    if (c.num_value_heads % c.num_key_heads != 0) file.problem("ssm.time_step_rank is no multiple of ssm.group_count");
+    if (file.integer("ssm.inner_size", 1, 1 << 24) != c.value_width())
+        file.problem("ssm.inner_size is not ssm.time_step_rank x ssm.state_size");
+
+    if (file.architecture() == "qwen35moe") {
+        c.num_experts = file.integer("expert_count", 1, 1 << 16);
+        c.num_experts_used = file.integer("expert_used_count", 1, c.num_experts);
+        c.expert_size = file.integer("expert_feed_forward_length", 1, 1 << 24);
+        c.shared_expert_size = file.integer("expert_shared_feed_forward_length", 1, 1 << 24);
+    } else {
+        c.intermediate_size = file.integer("feed_forward_length", 1, 1 << 24);
+    }
+
+    const int64_t rotated = file.integer_or("rope.dimension_count", c.head_dim, 2, c.head_dim);
+    if (rotated % 2 != 0) file.problem("rope.dimension_count is odd");
+    RopeConfig rope = read_rope(file, rotated, context_tokens);
+    if (const auto sections = file.integers("rope.dimension_sections"); sections && sections->size() <= 4) {
+        for (size_t i = 0; i < sections->size(); ++i) rope.sections[i] = std::clamp<int64_t>((*sections)[i], 0, rotated);
+    } else {
+        file.problem("rope.dimension_sections is missing or has more than four entries");
+    }
+    if (!file.has_problems()) c.rope = make_rope(rope);
+    return c;
+}
+
+Qwen35::Qwen35(Source& file) {
+    const int64_t drafting = file.integer_or("nextn_predict_layers", 0, 0, 1 << 10);
+    info_.layers = file.integer("block_count", 1, 1 << 14) - drafting;
+    if (info_.layers < 1) file.problem("nextn_predict_layers leaves no layer of block_count");
+    info_.context_tokens = file.integer("context_length", 1, int64_t{1} << 40);
+    c = read_config(file, info_.context_tokens);
+    info_.architecture = file.architecture();
+    info_.name = std::string(file.metadata().text("general.name").value_or(""));
+    info_.hidden = c.hidden_size;
+    info_.vocabulary = table_rows(file, "token_embd.weight");
+    if (file.has_problems()) return;
+
+    const bool tied = !file.has("output.weight");
+    embedding_ = file.weight("token_embd.weight", info_.vocabulary, c.hidden_size, tied ? WeightUse::both : WeightUse::look_up);
+    if (!tied) output_ = file.weight("output.weight", info_.vocabulary, c.hidden_size);
+    output_norm_ = file.floats("output_norm.weight", c.hidden_size);
+
+    const std::vector<bool> recurrent = recurrent_layers(file, info_.layers);
+    for (int64_t i = 0; i < info_.layers; ++i) {
+        const std::string blk = fmt::format("blk.{}.", i);
+        Layer& layer = layers_.emplace_back();
+        if (recurrent[size_t(i)])
+            layer.mixer = load_delta_net(file, blk, c);
+        else
+            layer.mixer = load_attention(file, blk, c);
+        if (c.num_experts > 0)
+            layer.ffn = load_experts(file, blk, c);
+        else
+            layer.ffn = load_mlp(file, blk, "", c.hidden_size, c.intermediate_size);
+        layer.mixer_norm = file.floats(blk + "attn_norm.weight", c.hidden_size);
+        layer.ffn_norm = file.floats(blk + "post_attention_norm.weight", c.hidden_size);
+    }
+    info_.parameters = file.parameters();
+    info_.bytes_per_token = file.bytes_per_token();
+}
+
+}  // namespace
+
+std::unique_ptr<Model> load_qwen35(Source& source) { return std::make_unique<Qwen35>(source); }
+
+}  // namespace hearth

@@ -1,0 +1,31 @@
+#include "models/registry.h"
+
+#include "base/text_format.h"
+
+namespace hearth {
+
+std::string known_architectures() {
+    std::string names;
+    for (const Family& family : kFamilies) names += (names.empty() ? "" : ", ") + std::string(family.architecture);
+    return names;
+}
+
+Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend) {
+    const auto architecture = checkpoint.metadata().text("general.architecture");
+    if (!architecture)
+        return fail(ErrorKind::bad_file, "the file has no general.architecture, so it is not a language model",
+                    "look at it with `hearth inspect metadata`");
+    for (const Family& family : kFamilies) {
+        if (family.architecture != *architecture) continue;
+        Source source(checkpoint, backend, std::string(*architecture));
+        std::unique_ptr<Model> model = family.load(source);
+        TRY(source.report());
+        return model;
+    }
+    return fail(ErrorKind::unsupported,
+                fmt::format("unknown architecture \"{}\"; this build knows: {}", valid_utf8(architecture->substr(0, 60)),
+                            known_architectures()),
+                "use a model of one of these families");
+}
+
+}  // namespace hearth

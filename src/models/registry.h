@@ -1,0 +1,25 @@
+// One line per family: the architecture names it answers to and how it is loaded.
+#pragma once
+
+#include <memory>
+
+#include "models/model.h"
+#include "models/source.h"
+
+namespace hearth {
+
+using LoadFamily = std::unique_ptr<Model> (*)(Source& source);
+
+std::unique_ptr<Model> load_qwen35(Source& source);
+
+struct Family {
+    std::string_view architecture;
+    LoadFamily load;
+};
+
+inline constexpr Family kFamilies[] = {
+    {"qwen35", load_qwen35},
+    {"qwen35moe", load_qwen35},
+};
+
+}  // namespace hearth

@@ -1,0 +1,130 @@
+#include "models/source.h"
+
+#include <algorithm>
+
+#include "tensor/decode.h"
+
+namespace hearth {
+
+namespace {
+// A shape as people read it, without leading ones.
+std::string shape_text(std::span<const int64_t> shape) { return fmt::format("{}", fmt::join(shape, " x ")); }
+
+std::vector<int64_t> without_leading_ones(std::span<const int64_t> shape) {
+    const auto first = std::ranges::find_if(shape, [](int64_t size) { return size != 1; });
+    return {first, shape.end()};
+}
+}  // namespace
+
+void Source::problem(std::string text) { problems_.push_back(std::move(text)); }
+
+int64_t Source::integer(std::string_view name, int64_t low, int64_t high) {
+    const auto value = metadata().integer(key(name));
+    if (!value) problem(fmt::format("{} is missing or no integer", key(name)));
+    return value ? integer_or(name, *value, low, high) : low;
+}
+
+int64_t Source::integer_or(std::string_view name, int64_t otherwise, int64_t low, int64_t high) {
+    const int64_t value = metadata().integer(key(name)).value_or(otherwise);
+    if (value >= low && value <= high) return value;
+    problem(fmt::format("{} is {}, expected {} to {}", key(name), value, low, high));
+    return low;
+}
+
+double Source::number(std::string_view name) {
+    if (!metadata().number(key(name))) problem(fmt::format("{} is missing or no number", key(name)));
+    return number_or(name, 1);
+}
+
+double Source::number_or(std::string_view name, double otherwise) {
+    const double value = metadata().number(key(name)).value_or(otherwise);
+    if (value == value && value >= -3e38 && value <= 3e38) return value;
+    problem(fmt::format("{} is not a finite number", key(name)));
+    return otherwise;
+}
+
+std::string Source::text_or(std::string_view name, std::string otherwise) {
+    const auto value = metadata().text(key(name));
+    return value ? std::string(*value) : std::move(otherwise);
+}
+
+std::optional<std::vector<int64_t>> Source::integers(std::string_view name) { return metadata().integers(key(name)); }
+
+const StoredTensor* Source::find(const std::string& name, std::initializer_list<int64_t> shape) {
+    const std::span<const int64_t> expected(shape.begin(), shape.size());
+    const StoredTensor* stored = checkpoint_.find(name);
+    if (!stored) {
+        problem(fmt::format("{} is missing ({})", name, shape_text(expected)));
+        return nullptr;
+    }
+    if (without_leading_ones(stored->shape) != without_leading_ones(expected)) {
+        problem(fmt::format("{} is {}, expected {}", name, shape_text(stored->shape), shape_text(expected)));
+        return nullptr;
+    }
+    return stored;
+}
+
+Weight Source::weight(const std::string& name, int64_t out, int64_t in, WeightUse use) {
+    const StoredTensor* stored = find(name, {out, in});
+    if (!stored) return {};
+    if (use != WeightUse::look_up) bytes_per_token_ += double(stored->data.size());
+    return load(*stored, 1, out, in, use);
+}
+
+Weight Source::experts(const std::string& name, int64_t count, int64_t out, int64_t in, int64_t used_per_token) {
+    const StoredTensor* stored = find(name, {count, out, in});
+    if (!stored) return {};
+    bytes_per_token_ += double(stored->data.size()) * double(used_per_token) / double(count);
+    return load(*stored, count, out, in, WeightUse::multiply);
+}
+
+Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, int64_t in, WeightUse use) {
+    if (!info(stored.type).is_weight) {
+        problem(fmt::format("{} has type {}, which cannot be multiplied with", stored.name, name_of(stored.type)));
+        return {};
+    }
+    // After a first problem the file will be refused: shapes are still checked, but nothing more is copied.
+    if (has_problems() || failure_) return {};
+    auto loaded = backend_.load({stored.name, stored.type, out, in, experts, stored.data}, use);
+    if (!loaded) {
+        failure_ = std::move(loaded).error();
+        return {};
+    }
+    loaded->id = next_id_++;
+    parameters_ += stored.elements();
+    if (!backend_.is_planning()) checkpoint_.release(stored);
+    return std::move(*loaded);
+}
+
+std::vector<float> Source::host_floats(const std::string& name, int64_t count) {
+    const StoredTensor* stored = find(name, {count});
+    std::vector<float> values(size_t(stored ? count : 0));
+    if (stored && !stored->data.empty()) decode(stored->type, stored->data.data(), count, values.data());
+    return values;
+}
+
+Tensor Source::floats(const std::string& name, int64_t rows, int64_t width) {
+    const StoredTensor* stored = find(name, {rows, width});
+    if (!stored || has_problems() || failure_) return {};
+    std::vector<float> values(size_t(rows * width));
+    decode(stored->type, stored->data.data(), rows * width, values.data());
+    auto tensor = backend_.load_floats(values, rows, width);
+    if (!tensor) {
+        failure_ = std::move(tensor).error();
+        return {};
+    }
+    parameters_ += stored->elements();
+    return *tensor;
+}
+
+Result<> Source::report() const {
+    if (problems_.empty() && failure_) return std::unexpected(*failure_);
+    if (problems_.empty()) return {};
+    constexpr size_t kShown = 20;
+    std::string text = fmt::format("the file does not fit {}: {}", architecture_,
+                                   fmt::join(problems_.begin(), problems_.begin() + std::min(problems_.size(), kShown), "; "));
+    if (problems_.size() > kShown) text += fmt::format(" and {} more", problems_.size() - kShown);
+    return fail(ErrorKind::bad_file, std::move(text), "download or convert the model again");
+}
+
+}  // namespace hearth

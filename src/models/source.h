@@ -1,0 +1,63 @@
+// Source: a checkpoint as a family's load function sees it. It hands out hyperparameters and tensors by name, checks every
+// shape, and collects all problems, so that a wrong file is reported once and whole.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "files/checkpoint.h"
+#include "ops/backend.h"
+
+namespace hearth {
+
+class Source {
+public:
+    Source(const Checkpoint& checkpoint, Backend& backend, std::string architecture)
+        : checkpoint_(checkpoint), backend_(backend), architecture_(std::move(architecture)) {}
+
+    const std::string& architecture() const { return architecture_; }
+    const Metadata& metadata() const { return checkpoint_.metadata(); }
+    const Checkpoint& checkpoint() const { return checkpoint_; }
+
+    // Hyperparameters; names are without the architecture prefix. A missing required one is a problem and reads as `low`.
+    int64_t integer(std::string_view key, int64_t low, int64_t high);
+    int64_t integer_or(std::string_view key, int64_t otherwise, int64_t low, int64_t high);
+    double number(std::string_view key);
+    double number_or(std::string_view key, double otherwise);
+    std::string text_or(std::string_view key, std::string otherwise);
+    std::optional<std::vector<int64_t>> integers(std::string_view key);
+    void problem(std::string text);
+    bool has_problems() const { return !problems_.empty(); }
+
+    // Tensors by full name; shapes outermost first. What is missing or misshapen becomes a problem and an empty handle.
+    bool has(std::string_view name) const { return checkpoint_.find(name) != nullptr; }
+    Weight weight(const std::string& name, int64_t out, int64_t in, WeightUse use = WeightUse::multiply);
+    Weight experts(const std::string& name, int64_t count, int64_t out, int64_t in, int64_t used_per_token);
+    Tensor floats(const std::string& name, int64_t rows, int64_t width);
+    Tensor floats(const std::string& name, int64_t width) { return floats(name, 1, width); }
+    std::vector<float> host_floats(const std::string& name, int64_t count);
+
+    int64_t parameters() const { return parameters_; }
+    double bytes_per_token() const { return bytes_per_token_; }  // stored bytes that one decoded token reads
+    Result<> report() const;  // all problems in one error
+
+private:
+    const StoredTensor* find(const std::string& name, std::initializer_list<int64_t> shape);
+    Weight load(const StoredTensor& stored, int64_t experts, int64_t out, int64_t in, WeightUse use);
+    std::string key(std::string_view name) const { return architecture_ + "." + std::string(name); }
+
+    const Checkpoint& checkpoint_;
+    Backend& backend_;
+    std::string architecture_;
+    std::vector<std::string> problems_;
+    std::optional<Error> failure_;  // of the backend: memory, device
+    int64_t parameters_ = 0, next_id_ = 0;
+    double bytes_per_token_ = 0;
+};
+
+}  // namespace hearth
