@@ -63,7 +63,7 @@ void decode_f32(const std::byte* values, int64_t count, float* out) {
     if (count > 0) std::memcpy(out, values, size_t(count) * sizeof(float));
 }
 void decode_f16(const std::byte* values, int64_t count, float* out) {
-    decode_scalars<uint16_t>(values, count, out, half_to_float);
+    decode_scalars<uint16_t>(values, count, out, [](uint16_t half) { return half_to_float(half); });
 }
 void decode_bf16(const std::byte* values, int64_t count, float* out) {
     decode_scalars<uint16_t>(values, count, out, bfloat_to_float);

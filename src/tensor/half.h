@@ -6,12 +6,14 @@
 
 namespace hearth {
 
+// Three cases computed and chosen by masks: without branches, loops over it become vector code.
 inline float half_to_float(uint16_t half) {
     const uint32_t sign = uint32_t(half & 0x8000) << 16, rest = half & 0x7FFF;
-    if (rest >= 0x7C00) return std::bit_cast<float>(sign | 0x7F800000u | (rest & 0x3FF) << 13);  // infinity, NaN
-    if (rest >= 0x0400) return std::bit_cast<float>(sign | (rest + (112u << 10)) << 13);
-    const float magnitude = float(rest) * 0x1p-24f;
-    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
+    const uint32_t normal = (rest << 13) + (112u << 23), special = 0x7F800000u | rest << 13;  // special: infinity, NaN
+    const uint32_t subnormal = std::bit_cast<uint32_t>(float(int32_t(rest)) * 0x1p-24f);
+    const uint32_t is_normal = uint32_t(int32_t(0x03FF - rest) >> 31),
+                   is_special = uint32_t(int32_t(0x7BFF - rest) >> 31);
+    return std::bit_cast<float>(sign | (subnormal & ~is_normal) | (normal & is_normal) | (special & is_special));
 }
 
 inline uint16_t float_to_half(float value) {
