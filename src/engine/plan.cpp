@@ -13,10 +13,10 @@ Result<std::unique_ptr<Backend>> make_backend(const EngineOptions& options, Memo
     if (options.device == "reference") return make_reference_backend(ledger, planning);
     if (options.device != "cpu")
         return fail(ErrorKind::bad_request, "unknown device " + options.device, "use cpu or reference");
-    CpuOptions cpu;
-    cpu.threads = options.threads > 0 ? options.threads : physical_cores_allowed();
-    cpu.isa = options.isa.empty() ? chosen_isa() : TRY(parse_isa(options.isa));
-    return make_cpu_backend(cpu, ledger, planning);
+    CpuOptions choice;
+    choice.threads = options.threads > 0 ? options.threads : physical_cores_allowed();
+    choice.isa = options.isa.empty() ? cpu::chosen_isa() : TRY(cpu::parse_isa(options.isa));
+    return make_cpu_backend(choice, ledger, planning);
 }
 
 Result<std::unique_ptr<Planner>> Planner::make(const Checkpoint& checkpoint, const EngineOptions& options) {

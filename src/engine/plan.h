@@ -25,8 +25,7 @@ public:
     Result<int64_t> largest_context(int64_t bytes);
 
 private:
-    Planner(const EngineOptions& options, int64_t tokenizer_bytes)
-        : options_(options), tokenizer_bytes_(tokenizer_bytes) {}
+    explicit Planner(const EngineOptions& options) : options_(options) {}
     Result<> dry_run(Backend& backend, Cache& cache, std::span<const int64_t> tokens_per_sequence);
 
     EngineOptions options_;

@@ -6,9 +6,9 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cassert>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 
@@ -20,16 +20,39 @@ constexpr size_t kBlock = 64;  // a multiple of 32, so that a block is whole wor
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
+// Four lanes wherever they run: the compiler's own vectors, since it leaves comparisons of floats in plain loops
+// scalar.
+using Floats = float __attribute__((vector_size(16)));
+using Ints = int32_t __attribute__((vector_size(16)));
+using Words = uint32_t __attribute__((vector_size(16)));
+using Doubles = double __attribute__((vector_size(32)));
+constexpr size_t kLanes = 4;
+
+inline Floats all(float x) {
+    return Floats{x, x, x, x};
+}
+
+inline Floats load(const float* from) {
+    Floats x;
+    std::memcpy(&x, from, sizeof x);
+    return x;
+}
+
+inline float greatest(Floats x) {
+    return std::max(std::max(x[0], x[2]), std::max(x[1], x[3]));
+}
+
 // e^x for x <= 0, the same bits on every machine, within 3e-7 of the truth (sampler_test.cpp); 0 below -80, where
-// nothing can be drawn any more. Plain arithmetic, so that a loop over it becomes vector code.
+// nothing can be drawn any more.
 //   e^x = 2^whole * e^rest,  whole = round(x / ln 2),  |rest| <= ln 2 / 2, e^rest by its series to the seventh power
-inline float exp_of(float x) {
-    const float bounded = x < -80.0f ? -80.0f : x;
-    const float shifted = bounded * 1.44269504f + 0x1.8p23f;  // the addition rounds; the low bits now hold `whole`
-    const float whole = shifted - 0x1.8p23f;
-    float rest = bounded - whole * 0x1.62ep-1f;  // ln 2 in two parts; the first has few bits: its product is exact
-    rest -= whole * 0x1.0bfbe8p-15f;
-    float series = 1.0f / 5040;
+inline Floats exp_of(Floats x) {
+    const Ints is_zero = x < all(-80.0f);
+    const Floats bounded = is_zero ? all(-80.0f) : x;
+    const Floats shifted = bounded * 1.44269504f + 0x1.8p23f;  // the addition rounds; the low bits now hold `whole`
+    const Floats whole = shifted - 0x1.8p23f;
+    Floats rest = bounded - whole * 0x1.62ep-1f;  // ln 2 in two parts; the first has few bits: its product is exact
+    rest = rest - whole * 0x1.0bfbe8p-15f;
+    Floats series = all(1.0f / 5040);
     series = series * rest + 1.0f / 720;
     series = series * rest + 1.0f / 120;
     series = series * rest + 1.0f / 24;
@@ -37,9 +60,12 @@ inline float exp_of(float x) {
     series = series * rest + 0.5f;
     series = series * rest + 1.0f;
     series = series * rest + 1.0f;
-    const uint32_t exponent = std::bit_cast<uint32_t>(shifted) << 23;
-    const float power = std::bit_cast<float>(std::bit_cast<uint32_t>(series) + exponent);
-    return x < -80.0f ? 0.0f : power;
+    const Words power = (Words)series + ((Words)shifted << 23);
+    return (Floats)(power & ~(Words)is_zero);
+}
+
+inline float exp_of(float x) {
+    return exp_of(all(x))[0];
 }
 
 float inverse_of(float temperature) {
@@ -158,22 +184,17 @@ Result<> Sampler::Row::take(std::span<const float> logits) {
     size_ = logits.size();
     is_narrowed_ = false;
     block_best_.resize((size_ + kBlock - 1) / kBlock);
-    int32_t is_bad = 0;
+    Ints bad = {};
     for (size_t block = 0; block < size_ / kBlock; ++block) {
-        const float* x = values_ + block * kBlock;
-        float best[16];
-        int32_t bad[16] = {};
-        std::fill_n(best, 16, kForbidden);
-        for (size_t i = 0; i < kBlock; i += 16)
-            for (size_t lane = 0; lane < 16; ++lane) {
-                best[lane] = x[i + lane] > best[lane] ? x[i + lane] : best[lane];
-                bad[lane] |= !(x[i + lane] < std::numeric_limits<float>::infinity());  // NaN or +inf
-            }
-        for (size_t lane = 0; lane < 16; ++lane) is_bad |= bad[lane];
-        for (size_t step = 8; step > 0; step /= 2)
-            for (size_t lane = 0; lane < step; ++lane) best[lane] = std::max(best[lane], best[lane + step]);
-        block_best_[block] = best[0];
+        Floats best = all(kForbidden);
+        for (size_t i = 0; i < kBlock; i += kLanes) {
+            const Floats x = load(values_ + block * kBlock + i);
+            best = x > best ? x : best;
+            bad |= ~(x < -kForbidden);  // NaN or +inf
+        }
+        block_best_[block] = greatest(best);
     }
+    bool is_bad = (bad[0] | bad[1] | bad[2] | bad[3]) != 0;
     for (size_t i = size_ / kBlock * kBlock; i < size_; ++i) is_bad |= !(values_[i] < -kForbidden);
     if (size_ % kBlock) block_best_.back() = best_of_block(blocks() - 1);
     if (is_bad) {
@@ -247,23 +268,25 @@ void Sampler::Row::forbid_by(Guide& guide) {
     values_ = changed_.data();
 }
 
-// Sum of e^((logit - best) * inverse_temperature) over the row. Eight sums in double, each over every eighth value, so
-// that the result does not depend on how wide the machine's vectors are.
+// Sum of e^((logit - best) * inverse_temperature) over the row: sixteen sums in double, each over every sixteenth
+// value, added up in one order whatever the machine.
 double Sampler::Row::total_weight(float inverse_temperature) {
-    double sums[8] = {};
+    Doubles sums[4] = {};
     for (size_t block = 0; block < blocks(); ++block) {
         if ((block_best_[block] - best_) * inverse_temperature < -80.0f) continue;  // all of its weights are 0
-        float weights[kBlock] = {};
         const float* x = values_ + block * kBlock;
-        const size_t count = block_end(block) - block * kBlock;
-        if (count == kBlock)
-            for (size_t i = 0; i < kBlock; ++i) weights[i] = exp_of((x[i] - best_) * inverse_temperature);
-        else
-            for (size_t i = 0; i < count; ++i) weights[i] = exp_of((x[i] - best_) * inverse_temperature);
-        for (size_t i = 0; i < kBlock; i += 8)
-            for (size_t lane = 0; lane < 8; ++lane) sums[lane] += double{weights[i + lane]};
+        float padded[kBlock];
+        if (block_end(block) % kBlock) {
+            std::fill(std::copy(x, values_ + size_, padded), padded + kBlock, kForbidden);
+            x = padded;
+        }
+        for (size_t i = 0; i < kBlock; i += 4 * kLanes)
+            for (size_t part = 0; part < 4; ++part)
+                sums[part] += __builtin_convertvector(
+                    exp_of((load(x + i + part * kLanes) - best_) * inverse_temperature), Doubles);
     }
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+    const Doubles sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
 void Sampler::Row::gather(float at_least) {

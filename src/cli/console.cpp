@@ -1,0 +1,103 @@
+#include "cli/console.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "base/os.h"
+#include "base/text_format.h"
+
+namespace hearth::cli {
+
+namespace {
+std::atomic<bool> interrupted = false;
+
+void on_interrupt(int) {
+    if (interrupted.exchange(true)) _exit(130);
+}
+
+// One line whatever the message holds: control characters of hostile files must not reach the terminal.
+std::string one_line(std::string_view text) {
+    std::string line = valid_utf8(text);
+    for (char& c : line)
+        if (uint8_t(c) < 0x20 || c == 0x7F) c = ' ';
+    return line;
+}
+}  // namespace
+
+int report(const Error& error) {
+    fmt::print(stderr, "hearth: {}\n", one_line(error.line()));
+    return kFailed;
+}
+
+int wrong_usage(std::string_view line) {
+    fmt::print(stderr, "hearth: {}\n", one_line(line));
+    return kWrongUsage;
+}
+
+void notice(std::string_view line) { fmt::print(stderr, "{}\n", one_line(line)); }
+
+Result<std::string> read_stdin() {
+    std::ostringstream text;
+    text << std::cin.rdbuf();
+    if (std::cin.bad()) return fail(ErrorKind::bad_file, "cannot read standard input");
+    return std::move(text).str();
+}
+
+Result<std::string> read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    if (file) text << file.rdbuf();
+    if (!file) return fail(ErrorKind::not_found, fmt::format("cannot read {}: {}", path, std::strerror(errno)), "check the path");
+    return std::move(text).str();
+}
+
+Result<> write_out(std::string_view text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+        return fail(ErrorKind::bad_file, fmt::format("cannot write the output: {}", std::strerror(errno)));
+    return {};
+}
+
+Result<> write_file(const std::string& path, std::string_view bytes) {
+    std::ofstream file(path, std::ios::binary);
+    file.write(bytes.data(), std::streamsize(bytes.size()));
+    file.close();
+    if (!file) return fail(ErrorKind::bad_file, fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+    return {};
+}
+
+Progress::Progress(std::string what)
+    : what_(std::move(what)), started_(monotonic_seconds()), is_shown_(is_terminal(STDERR_FILENO)) {}
+
+void Progress::update(double share) {
+    const double now = monotonic_seconds();
+    if (!is_shown_ || now - started_ < 0.3 || now - last_drawn_ < 0.1) return;
+    last_drawn_ = now;
+    is_drawn_ = true;
+    const double left = share > 0.01 ? (now - started_) * (1 - share) / share : 0;
+    fmt::print(stderr, "\r\x1b[K{} {:.0f} %{}", what_, share * 100, left > 0 ? ", " + duration_text(left) + " left" : "");
+    std::fflush(stderr);
+}
+
+Progress::~Progress() {
+    if (is_drawn_) fmt::print(stderr, "\r\x1b[K");
+}
+
+void catch_interrupts() {
+    struct sigaction action {};
+    action.sa_handler = on_interrupt;
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+}
+
+bool was_interrupted() { return interrupted; }
+void forget_interrupt() { interrupted = false; }
+
+}  // namespace hearth::cli

@@ -1,0 +1,44 @@
+// What the terminal commands share: one line for an error, progress, Ctrl-C.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace hearth::cli {
+
+inline constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
+
+// "hearth: what, why, what to do" on stderr; returns the exit code.
+int report(const Error& error);
+int wrong_usage(std::string_view line);
+// Something the user should know, on stderr.
+void notice(std::string_view line);
+
+// All of stdin; an error when it is not readable.
+Result<std::string> read_stdin();
+Result<std::string> read_file(const std::string& path);
+// Writes and checks: a full disk or a closed pipe is an error, not silence.
+Result<> write_out(std::string_view text);
+Result<> write_file(const std::string& path, std::string_view bytes);
+
+// A line that redraws itself on a terminal and is silent elsewhere: "loading 42 % 1.2 s left".
+class Progress {
+public:
+    explicit Progress(std::string what);
+    ~Progress();  // wipes the line
+    void update(double share);
+
+private:
+    std::string what_;
+    double started_, last_drawn_ = 0;
+    bool is_shown_ = false, is_drawn_ = false;
+};
+
+// From here on Ctrl-C only sets a flag; a second one ends the process.
+void catch_interrupts();
+bool was_interrupted();
+void forget_interrupt();
+
+}  // namespace hearth::cli

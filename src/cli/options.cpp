@@ -1,0 +1,143 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "backends/cpu/isa.h"
+#include "base/os.h"
+#include "base/text_format.h"
+#include "cli/console.h"
+
+namespace hearth::cli {
+
+void add_model_options(CLI::App& command, ModelOptions& options, bool with_context) {
+    command.add_option("--threads", options.threads, "Processor cores to use (default: the physical ones this process may use)")
+        ->check(CLI::Range(1, 1024));
+    command.add_option("--device", options.device, "cpu, or reference: plain float loops, slow, the measure of everything")
+        ->check(CLI::IsMember({"cpu", "reference"}));
+    if (!with_context) return;
+    command.add_option("--ctx", options.context, "Context in tokens (default: the largest that fits half of the free memory)")
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+    command.add_option("--kv", options.kv, "Type of the cached keys and values: f16, f32, q8_0, q4_0")
+        ->check(CLI::IsMember({"f16", "f32", "q8_0", "q4_0"}));
+}
+
+void add_sampling_options(CLI::App& command, SamplingOptions& options) {
+    SamplerOptions& s = options.values;
+    s.temperature = 0.7f, s.top_k = 20, s.top_p = 0.8f;
+    const std::string group = "Sampling";
+    const auto add = [&](const char* name, auto& value, const char* text) {
+        return command.add_option(name, value, text)->group(group)->capture_default_str();
+    };
+    add("--temp", s.temperature, "Temperature; 0 always takes the likeliest token");
+    add("--top-k", s.top_k, "Only the k likeliest tokens; 0: off");
+    add("--top-p", s.top_p, "Only the likeliest tokens up to this mass; 1: off");
+    add("--min-p", s.min_p, "Only tokens this many times as likely as the best; 0: off");
+    add("--typical-p", s.typical_p, "Only the most typical tokens up to this mass; 1: off");
+    add("--repeat-penalty", s.repetition_penalty, "Weakens tokens that stand in the recent text; 1: off");
+    add("--presence-penalty", s.presence_penalty, "Taken once from tokens that occur; 0: off");
+    add("--frequency-penalty", s.frequency_penalty, "Taken as often as a token occurs; 0: off");
+    add("--repeat-last-n", s.penalty_last_n, "Tokens the penalties look back at; -1: all");
+    add("--dry-multiplier", s.dry_multiplier, "Strength against repeated passages; 0: off");
+    add("--dry-base", s.dry_base, "Growth per repeated token");
+    add("--dry-allowed-length", s.dry_allowed_length, "Passages up to this length are free");
+    add("--dry-last-n", s.dry_last_n, "Tokens searched for passages; -1: all");
+    add("--xtc-probability", s.xtc_probability, "Chance of dropping the likeliest tokens; 0: off");
+    add("--xtc-threshold", s.xtc_threshold, "Tokens above this probability may be dropped");
+    command.add_option("--logit-bias", options.logit_bias, "ID=BIAS, repeatable; -inf forbids the token")->group(group);
+    command.add_option("--seed", options.seed, "Same seed, same answer (default: another one each time)")
+        ->group(group)
+        ->check(CLI::NonNegativeNumber);
+    command.add_option("--stop", options.stop, "Text that ends the answer, repeatable")->group(group);
+    command.add_option("-n,--max-tokens", options.max_tokens, "Most tokens to generate")
+        ->group(group)
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+}
+
+Result<EngineOptions> engine_options(const ModelOptions& options) {
+    static const std::map<std::string, KvType> kTypes{
+        {"f32", KvType::f32}, {"f16", KvType::f16}, {"q8_0", KvType::q8_0}, {"q4_0", KvType::q4_0}};
+    EngineOptions engine;
+    engine.device = options.device;
+    engine.threads = options.threads;
+    engine.context_tokens = options.context;
+    engine.kv_type = kTypes.at(options.kv);
+    engine.isa = environment("HEARTH_CPU");
+    if (!engine.isa.empty()) TRY(cpu::parse_isa(engine.isa));
+    return engine;
+}
+
+Result<SamplerOptions> sampler_options(const SamplingOptions& options) {
+    SamplerOptions values = options.values;
+    if (options.seed >= 0) values.seed = uint64_t(options.seed);
+    for (const std::string& text : options.logit_bias) {
+        const size_t equals = text.find('=');
+        int32_t id = 0;
+        char* end = nullptr;
+        const auto read = std::from_chars(text.data(), text.data() + std::min(equals, text.size()), id);
+        const float bias = equals == std::string::npos ? 0 : std::strtof(text.c_str() + equals + 1, &end);
+        if (equals == std::string::npos || read.ptr != text.data() + equals || end == text.c_str() + equals + 1 || *end)
+            return fail(ErrorKind::bad_request, fmt::format("--logit-bias {} is not ID=BIAS", text), "write for example 42=-inf");
+        values.logit_bias.emplace_back(id, bias);
+    }
+    return values;
+}
+
+std::string version_text() {
+    const auto isa = environment("HEARTH_CPU").empty() ? Result<cpu::Isa>(cpu::chosen_isa()) : cpu::parse_isa(environment("HEARTH_CPU"));
+    return fmt::format("hearth {}, kernels {}", HEARTH_VERSION, isa ? cpu::name_of(*isa) : "of an unknown row (HEARTH_CPU)");
+}
+
+Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptions options, bool announce) {
+    Progress progress("loading " + path);
+    options.progress = [&](double share) { progress.update(share); };
+    auto engine = TRY(Engine::open(path, options));
+    const MemoryPlan& plan = engine->plan();
+    if (announce)
+        notice(fmt::format("{}: {}, context {} tokens, memory {} (weights {}, cache {}, working space {})",
+                           engine->model().name.empty() ? path : engine->model().name, engine->device(), plan.context_tokens,
+                           bytes_text(uint64_t(plan.total())), bytes_text(uint64_t(plan.weights)),
+                           bytes_text(uint64_t(plan.kv + plan.state)), bytes_text(uint64_t(plan.scratch))));
+    return engine;
+}
+
+Result<Event> run_request(Engine& engine, Request request, const std::function<void(const Event&)>& on_event) {
+    std::mutex mutex;
+    std::condition_variable arrived;
+    std::deque<Event> events;
+    const RequestId id = TRY(engine.submit(std::move(request), [&](const Event& event) {
+        std::lock_guard lock(mutex);
+        events.push_back(event);
+        arrived.notify_one();
+    }));
+    bool is_cancelled = false;
+    while (true) {
+        std::unique_lock lock(mutex);
+        arrived.wait_for(lock, std::chrono::milliseconds(30), [&] { return !events.empty(); });
+        if (events.empty()) {
+            lock.unlock();
+            if (was_interrupted() && !is_cancelled) {
+                is_cancelled = true;
+                engine.cancel(id);
+            }
+            continue;
+        }
+        Event event = std::move(events.front());
+        events.pop_front();
+        lock.unlock();
+        if (was_interrupted() && !is_cancelled) {
+            is_cancelled = true;
+            engine.cancel(id);
+        }
+        on_event(event);
+        if (event.kind == Event::Kind::failed) return std::unexpected(event.error);
+        if (event.kind == Event::Kind::finish) return event;
+    }
+}
+
+}  // namespace hearth::cli

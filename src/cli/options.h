@@ -1,0 +1,40 @@
+// Flags that several commands share, and how they become typed values. The only place that reads environment variables.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/engine.h"
+
+namespace hearth::cli {
+
+struct ModelOptions {
+    std::string model, kv = "f16", device = "cpu";
+    int64_t context = 0;
+    int threads = 0;
+};
+
+struct SamplingOptions {
+    SamplerOptions values;
+    int64_t seed = -1;
+    std::vector<std::string> stop, logit_bias;
+    int64_t max_tokens = -1;
+};
+
+void add_model_options(CLI::App& command, ModelOptions& options, bool with_context = true);
+void add_sampling_options(CLI::App& command, SamplingOptions& options);
+
+Result<EngineOptions> engine_options(const ModelOptions& options);  // reads HEARTH_CPU
+Result<SamplerOptions> sampler_options(const SamplingOptions& options);
+std::string version_text();
+
+// Loads with a progress line. Says on stderr what was chosen when `announce`.
+Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptions options, bool announce);
+
+// Runs one request and hands its events to `on_event` on the calling thread. Ctrl-C cancels it.
+Result<Event> run_request(Engine& engine, Request request, const std::function<void(const Event&)>& on_event);
+
+}  // namespace hearth::cli
