@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "base/os.h"
 
 namespace hearth {
 
@@ -40,9 +41,7 @@ public:
     const std::optional<Error>& failure() const { return failure_; }  // set when a read failed
 
     // Moves the memory of all pieces out.
-    std::shared_ptr<const void> keep() {
-        return std::make_shared<std::vector<std::unique_ptr<std::byte[]>>>(std::move(chunks_));
-    }
+    std::shared_ptr<const void> keep() { return std::make_shared<std::vector<Pages>>(std::move(chunks_)); }
 
 private:
     bool fetch(uint64_t count);
@@ -50,7 +49,7 @@ private:
     const MappedFile& file_;
     uint64_t size_, position_ = 0, available_ = 0;
     const std::byte* next_ = nullptr;
-    std::vector<std::unique_ptr<std::byte[]>> chunks_;
+    std::vector<Pages> chunks_;
     std::optional<Error> failure_;
 };
 
