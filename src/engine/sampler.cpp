@@ -42,31 +42,31 @@ inline float greatest(Floats x) {
     return std::max(std::max(x[0], x[2]), std::max(x[1], x[3]));
 }
 
-// e^x for x <= 0, the same bits on every machine, within 3e-7 of the truth (sampler_test.cpp); 0 below -80, where
-// nothing can be drawn any more.
-//   e^x = 2^whole * e^rest,  whole = round(x / ln 2),  |rest| <= ln 2 / 2, e^rest by its series to the seventh power
-inline Floats exp_of(Floats x) {
-    const Ints is_zero = x < all(-80.0f);
-    const Floats bounded = is_zero ? all(-80.0f) : x;
-    const Floats shifted = bounded * 1.44269504f + 0x1.8p23f;  // the addition rounds; the low bits now hold `whole`
-    const Floats whole = shifted - 0x1.8p23f;
-    Floats rest = bounded - whole * 0x1.62ep-1f;  // ln 2 in two parts; the first has few bits: its product is exact
-    rest = rest - whole * 0x1.0bfbe8p-15f;
-    Floats series = all(1.0f / 5040);
-    series = series * rest + 1.0f / 720;
-    series = series * rest + 1.0f / 120;
-    series = series * rest + 1.0f / 24;
-    series = series * rest + 1.0f / 6;
-    series = series * rest + 0.5f;
+// 2^x for x <= 0, the same bits on every machine; below -120 it stays there, at next to nothing.
+//   2^x = 2^whole * e^(rest ln 2),  whole = round(x),  |rest| <= 1/2, by its series to the sixth power: within 3e-7
+inline Floats power_of_two(Floats x) {
+    x = x > all(-120.0f) ? x : all(-120.0f);
+    const Floats shifted = x + 0x1.8p23f;  // the addition rounds; the low bits now hold `whole`
+    const Floats rest = x - (shifted - 0x1.8p23f);
+    Floats series = all(1.54035304e-4f);  // (ln 2)^n / n!
+    series = series * rest + 1.33335581e-3f;
+    series = series * rest + 9.61812911e-3f;
+    series = series * rest + 5.55041087e-2f;
+    series = series * rest + 2.40226507e-1f;
+    series = series * rest + 6.93147181e-1f;
     series = series * rest + 1.0f;
-    series = series * rest + 1.0f;
-    const Words power = (Words)series + ((Words)shifted << 23);
-    return (Floats)(power & ~(Words)is_zero);
+    return (Floats)((Words)series + ((Words)shifted << 23));
 }
 
-inline float exp_of(float x) {
-    return exp_of(all(x))[0];
-}
+// What a logit weighs beside the best one: e^((logit - best) / temperature).
+struct Weighing {
+    float best, scale;  // scale = log2(e) / temperature
+
+    Weighing(float best_logit, float inverse_temperature)
+        : best(best_logit), scale(std::min(1.44269504f * inverse_temperature, 1e30f)) {}
+    Floats operator()(Floats logits) const { return power_of_two((logits - best) * scale); }
+    bool is_nothing(float logit) const { return (logit - best) * scale < -115.0f; }  // nothing so weak can be drawn
+};
 
 float inverse_of(float temperature) {
     return std::min(1 / temperature, 1e30f);
@@ -268,22 +268,25 @@ void Sampler::Row::forbid_by(Guide& guide) {
     values_ = changed_.data();
 }
 
-// Sum of e^((logit - best) * inverse_temperature) over the row: sixteen sums in double, each over every sixteenth
-// value, added up in one order whatever the machine.
+// Sum of the weights of the whole row. Four neighbours are added as floats, the rest in double, in one order whatever
+// the machine. (That a block of nothing may count as next to nothing is lost in rounding: the best one's weight is 1.)
 double Sampler::Row::total_weight(float inverse_temperature) {
+    const Weighing weigh(best_, inverse_temperature);
     Doubles sums[4] = {};
     for (size_t block = 0; block < blocks(); ++block) {
-        if ((block_best_[block] - best_) * inverse_temperature < -80.0f) continue;  // all of its weights are 0
+        if (weigh.is_nothing(block_best_[block])) continue;
         const float* x = values_ + block * kBlock;
         float padded[kBlock];
         if (block_end(block) % kBlock) {
             std::fill(std::copy(x, values_ + size_, padded), padded + kBlock, kForbidden);
             x = padded;
         }
-        for (size_t i = 0; i < kBlock; i += 4 * kLanes)
-            for (size_t part = 0; part < 4; ++part)
-                sums[part] += __builtin_convertvector(
-                    exp_of((load(x + i + part * kLanes) - best_) * inverse_temperature), Doubles);
+        for (size_t part = 0; part < 4; ++part) {
+            const float* y = x + part * 4 * kLanes;
+            const Floats sum = (weigh(load(y)) + weigh(load(y + kLanes))) +
+                               (weigh(load(y + 2 * kLanes)) + weigh(load(y + 3 * kLanes)));
+            sums[part] += __builtin_convertvector(sum, Doubles);
+        }
     }
     const Doubles sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
@@ -294,8 +297,14 @@ void Sampler::Row::gather(float at_least) {
     candidates_.clear();
     for (size_t block = 0; block < blocks(); ++block) {
         if (!(block_best_[block] >= at_least)) continue;
-        for (size_t i = block * kBlock; i < block_end(block); ++i)
-            if (values_[i] >= at_least) candidates_.push_back({values_[i], int32_t(i), 0});
+        // Every value is written and most are overwritten by the next: no branch to guess wrongly.
+        size_t count = candidates_.size();
+        candidates_.resize(count + kBlock);
+        for (size_t i = block * kBlock; i < block_end(block); ++i) {
+            candidates_[count] = {values_[i], int32_t(i), 0};
+            count += values_[i] >= at_least;
+        }
+        candidates_.resize(count);
     }
 }
 
@@ -336,10 +345,15 @@ void Sampler::Row::narrow_to_all() {
 double Sampler::Row::weigh(float inverse_temperature) {
     float best = kForbidden;
     for (const Candidate& candidate : candidates_) best = std::max(best, candidate.logit);
+    const Weighing weighing(best, inverse_temperature);
     double total = 0;
-    for (Candidate& candidate : candidates_) {
-        candidate.weight = exp_of((candidate.logit - best) * inverse_temperature);
-        total += candidate.weight;
+    for (size_t i = 0; i < candidates_.size(); i += kLanes) {
+        const size_t count = std::min(kLanes, candidates_.size() - i);
+        Floats logits = all(best);
+        for (size_t lane = 0; lane < count; ++lane) logits[lane] = candidates_[i + lane].logit;
+        const Floats weights = weighing(logits);
+        for (size_t lane = 0; lane < count; ++lane)
+            total += candidates_[i + lane].weight = weighing.is_nothing(logits[lane]) ? 0 : weights[lane];
     }
     return total;
 }
