@@ -54,17 +54,17 @@ using SynthProgress = std::function<bool(int64_t done_bytes, int64_t total_bytes
 // the same bytes.
 Result<> write_synth(const SynthPlan& plan, const std::string& path, const SynthProgress& progress = {});
 
-struct SynthModel {
-    Checkpoint checkpoint;
-    bool is_in_memory =
-        false;  // otherwise in a file without a name: the system drops its pages when others need memory
+// Where the nameless copy of a plan goes: into memory (a RAM file system) when it fits into 40 % of what is free, for
+// the engine keeps a second, rearranged copy of most weights; otherwise below `scratch_directory` on the disk, where
+// the system may drop its pages when others need the memory. Fails with both numbers when neither has room.
+struct SynthPlace {
+    std::string directory;
+    bool is_in_memory = false;
 };
+Result<SynthPlace> choose_synth_place(const SynthPlan& plan, const std::string& scratch_directory);
 
-// The plan as an opened model, without a file that anybody could find. It lies in memory when it fits into 40 % of what
-// is free (the engine keeps a second, rearranged copy of most weights), otherwise on the disk below
-// `scratch_directory`. Fails before filling anything when neither has room. Everything is gone with the last use of the
-// checkpoint.
-Result<SynthModel> open_synth(const SynthPlan& plan, const std::string& scratch_directory,
-                              const SynthProgress& progress = {});
+// The plan as an opened model whose file has no name any more: everything is gone with the last use of the checkpoint.
+// What a killed process left behind is removed by the next call.
+Result<Checkpoint> open_synth(const SynthPlan& plan, const SynthPlace& place, const SynthProgress& progress = {});
 
 }  // namespace hearth
