@@ -32,6 +32,7 @@
 #include "base/result.h"
 #include "base/rng.h"
 #include "engine/guide.h"
+#include "engine/logits_row.h"
 
 namespace hearth {
 
@@ -69,11 +70,6 @@ struct SamplerOptions {
     int32_t logprobs = -1;         // -1: none; 0: of the chosen token; n: also of the n most likely ones
 };
 
-struct TokenLogprob {
-    int32_t id = 0;
-    float logprob = 0;
-};
-
 struct SampledToken {
     int32_t id = 0;
     float logprob = 0;              // when options.logprobs >= 0
@@ -107,12 +103,11 @@ private:
     struct Seen {
         int32_t id = 0, count = 0;
     };
-    class Row;  // one row of logits on its way to a token; its memory belongs to the thread
-    void forbid_and_bias(Row& row) const;
-    void penalise(Row& row) const;
-    void penalise_passages(Row& row) const;
+    void forbid_and_bias(LogitsRow& row) const;
+    void penalise(LogitsRow& row) const;
+    void penalise_passages(LogitsRow& row) const;
     int64_t tokens_since_breaker(int64_t range) const;
-    int32_t choose(Row& row);
+    int32_t choose(LogitsRow& row);
 
     bool has_penalties() const;
     bool has_dry() const;
