@@ -299,7 +299,7 @@ inline std::vector<PlainCase> plain_cases() {
 inline std::vector<AttentionCase> attention_cases() {
     std::vector<AttentionCase> cases{
         {.heads = 1, .kv_heads = 1, .key_width = 32, .value_width = 32},
-        {.heads = 8, .kv_heads = 2, .key_width = 64, .value_width = 64, .totals = {70, 3, 650}},
+        {.heads = 8, .kv_heads = 2, .key_width = 64, .value_width = 64, .totals = {70, 3, 530}},
         {.heads = 6, .kv_heads = 2, .key_width = 80, .value_width = 48},
         {.heads = 4, .kv_heads = 1, .key_width = 96, .value_width = 64},
         {.heads = 4, .kv_heads = 2, .key_width = 32, .value_width = 32, .window = 16},
