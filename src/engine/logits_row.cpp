@@ -81,12 +81,13 @@ bool by_distance(const TypicalCandidate& a, const TypicalCandidate& b) {
 }
 
 // Length n of the shortest prefix, in the order of `before`, whose weights together satisfy `reached`; the items are
-// rearranged so that this prefix stands first and its last item at n - 1. All items when it is never reached. Linear on
-// average.
+// rearranged so that this prefix stands first and its last item at n - 1. All items when it is never reached. The first
+// `low` items are known to belong to it. Linear on average.
 template <class Item, class Before, class Reached>
-size_t prefix_reaching(std::vector<Item>& items, Before before, Reached reached) {
-    size_t low = 0, high = items.size();  // the end of the prefix lies in (low, high], all before low belongs to it
-    double mass = 0;                      // of the items before low
+size_t prefix_reaching(std::vector<Item>& items, Before before, Reached reached, size_t low = 0) {
+    size_t high = items.size();  // the end of the prefix lies in (low, high]
+    double mass = 0;             // of the items before low
+    for (size_t i = 0; i < low; ++i) mass += items[i].weight;
     for (int round = 0; high - low > 24 && round < 64; ++round) {
         Item &a = items[low], &b = items[low + (high - low) / 2], &last = items[high - 1];
         if (before(b, a)) std::swap(a, b);
@@ -236,9 +237,9 @@ double LogitsRow::total_weight(float inverse_temperature) {
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-void LogitsRow::gather(float at_least) {
+// Appends the values in [at_least, below).
+void LogitsRow::gather(float at_least, float below) {
     at_least = std::max(at_least, kLowest);  // never those that are forbidden
-    candidates_.clear();
     for (size_t block = 0; block < blocks(); ++block) {
         if (!(block_best_[block] >= at_least)) continue;
         // Every value is written and most are overwritten by the next: no branch to guess wrongly.
@@ -246,7 +247,7 @@ void LogitsRow::gather(float at_least) {
         candidates_.resize(count + kBlock);
         for (size_t i = block * kBlock; i < block_end(block); ++i) {
             candidates_[count] = {values_[i], int32_t(i), 0};
-            count += values_[i] >= at_least;
+            count += size_t(values_[i] >= at_least) & size_t(values_[i] < below);
         }
         candidates_.resize(count);
     }
@@ -260,6 +261,7 @@ void LogitsRow::gather_best(size_t count) {
         std::nth_element(block_order_.begin(), nth, block_order_.end(), std::greater<>());
         at_least = *nth;  // as many values as this are certainly not smaller: the bests of `count` blocks
     }
+    candidates_.clear();
     gather(at_least);
     truncate(0, count);
 }
@@ -271,18 +273,56 @@ void LogitsRow::truncate(size_t keep, size_t min_keep) {
     candidates_.resize(std::min(candidates_.size(), std::max(keep, min_keep)));
 }
 
-// Gathers enough of the best values for their mass to be reached: most rows need a handful, so the first tries are
-// small.
+// Gathers enough of the best values for their mass to be reached, and returns how many of them, standing first, belong
+// to the shortest prefix that reaches it. A first guess does for most rows; where the model is undecided, the mass by
+// depth below the best tells how far down to go.
 template <class Reached>
-void LogitsRow::gather_mass(float inverse_temperature, Reached reached) {
-    for (const float depth : {4.0f, 8.0f, 12.0f, 16.0f, 24.0f, 81.0f}) {
-        gather(best_ - depth / inverse_temperature);
-        if (reached(weigh(inverse_temperature))) return;
+size_t LogitsRow::gather_mass(float inverse_temperature, Reached reached) {
+    candidates_.clear();
+    gather(best_ - 4 / inverse_temperature);
+    if (reached(weigh(inverse_temperature))) return 0;
+
+    constexpr int kDepths = 512, kPerUnit = 8;  // classes of depth, and classes per unit of logit / temperature
+    mass_at_depth_.assign(kDepths * kLanes, 0);
+    const Weighing weighing(best_, inverse_temperature);
+    for (size_t i = 0; i < size_; i += kLanes) {
+        Floats x = all(kForbidden);
+        if (i + kLanes <= size_)
+            x = load(values_ + i);
+        else
+            for (size_t lane = 0; lane < size_ - i; ++lane) x[lane] = values_[i + lane];
+        const Floats weights = weighing(x), depth = (best_ - x) * (kPerUnit * inverse_temperature);
+        const Floats deepest = all(kDepths - 1);
+        const Ints place = __builtin_convertvector(depth < deepest ? depth : deepest, Ints);
+        for (size_t lane = 0; lane < kLanes; ++lane)
+            mass_at_depth_[size_t(place[lane]) * kLanes + lane] += weights[lane];
     }
+    int depth = 0;
+    double sum = 0;
+    for (; depth < kDepths - 1; ++depth) {
+        for (size_t lane = 0; lane < kLanes; ++lane) sum += mass_at_depth_[size_t(depth) * kLanes + lane];
+        if (reached(sum)) break;
+    }
+    // A class of slack on both sides, since a depth is rounded; what is still amiss is seen and put right.
+    const auto edge = [&](int below_best) { return best_ - float(below_best) / (kPerUnit * inverse_temperature); };
+    candidates_.clear();
+    gather(edge(depth - 1));
+    const size_t certain = candidates_.size();
+    gather(depth + 2 < kDepths ? edge(depth + 2) : kLowest, edge(depth - 1));
+    const bool is_enough = reached(weigh(inverse_temperature));
+    double certain_mass = 0;
+    for (size_t i = 0; i < certain; ++i) certain_mass += candidates_[i].weight;
+    if (is_enough && !reached(certain_mass)) return certain;
+    candidates_.clear();
+    gather(kLowest);
+    weigh(inverse_temperature);
+    return 0;
 }
 
 void LogitsRow::narrow_to_all() {
-    if (!is_narrowed_) gather(kLowest);
+    if (is_narrowed_) return;
+    candidates_.clear();
+    gather(kLowest);
     is_narrowed_ = true;
 }
 
@@ -336,17 +376,18 @@ void LogitsRow::keep_mass(double mass, size_t min_keep) {
         return;
     }
     const auto reached = enough(total_weight(1));
-    gather_mass(1, reached);
+    const size_t certain = gather_mass(1, reached);
     if (candidates_.size() < min_keep)
         gather_best(std::min(min_keep, size_));
     else
-        truncate(prefix_reaching(candidates_, by_rank, reached), min_keep);
+        truncate(prefix_reaching(candidates_, by_rank, reached, certain), min_keep);
     is_narrowed_ = true;
 }
 
 void LogitsRow::keep_likely(double share_of_best, size_t min_keep) {
     const auto limit = [&](float best) { return within_floats(double{best} + std::log(share_of_best)); };
     if (!is_narrowed_) {
+        candidates_.clear();
         gather(limit(best_));
         if (candidates_.size() < min_keep) gather_best(std::min(min_keep, size_));
         is_narrowed_ = true;
@@ -360,15 +401,32 @@ void LogitsRow::keep_likely(double share_of_best, size_t min_keep) {
 }
 
 void LogitsRow::drop_top_choices(double threshold, size_t min_keep) {
-    narrow_to_all();
-    const double at_least = threshold * weigh(1);
+    // Of a whole row only the tokens in question are gathered, and forbidden there; it keeps at least one.
+    const bool is_whole = !is_narrowed_ && min_keep == 1;
+    double total = 0;
+    if (is_whole) {
+        total = total_weight(1);
+        candidates_.clear();
+        gather(
+            within_floats(best_ + std::log(threshold * total) - 0.001));  // the weights decide, not this rounded limit
+        weigh(1);
+    } else {
+        narrow_to_all();
+        total = weigh(1);
+    }
+    const double at_least = threshold * total;
     const auto end = std::partition(candidates_.begin(), candidates_.end(),
                                     [&](const Candidate& candidate) { return candidate.weight >= at_least; });
     const size_t above = size_t(end - candidates_.begin());
-    if (above < 2 || candidates_.size() - (above - 1) < min_keep) return;
+    if (above < 2 || (!is_whole && candidates_.size() - (above - 1) < min_keep)) return;
     std::iter_swap(std::max_element(candidates_.begin(), end, by_rank),
                    end - 1);  // "max" in rank order: the last of them
-    candidates_.erase(candidates_.begin(), end - 1);
+    if (is_whole) {
+        for (auto candidate = candidates_.begin(); candidate != end - 1; ++candidate) forbid(candidate->id);
+        find_best();
+    } else {
+        candidates_.erase(candidates_.begin(), end - 1);
+    }
 }
 
 // The first token, from the best on, at which the running sum of weights exceeds uniform * total.
@@ -376,8 +434,8 @@ int32_t LogitsRow::draw(double uniform, float temperature) {
     const float inverse_temperature = inverse_of(temperature);
     const double total = is_narrowed_ ? weigh(inverse_temperature) : total_weight(inverse_temperature);
     const auto reached = [needed = uniform * total](double sum) { return sum > needed; };
-    if (!is_narrowed_) gather_mass(inverse_temperature, reached);
-    size_t chosen = prefix_reaching(candidates_, by_rank, reached) - 1;
+    const size_t certain = is_narrowed_ ? 0 : gather_mass(inverse_temperature, reached);
+    size_t chosen = prefix_reaching(candidates_, by_rank, reached, certain) - 1;
     while (chosen > 0 && candidates_[chosen].weight == 0) --chosen;  // rounding let the sum end just short of it
     return candidates_[chosen].id;
 }

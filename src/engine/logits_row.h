@@ -61,10 +61,10 @@ private:
     size_t block_end(size_t block) const { return std::min(size_, (block + 1) * kBlock); }
     float best_of_block(size_t block) const;
     double total_weight(float inverse_temperature);
-    void gather(float at_least);
+    void gather(float at_least, float below = std::numeric_limits<float>::infinity());
     void gather_best(size_t count);
     template <class Reached>
-    void gather_mass(float inverse_temperature, Reached reached);
+    size_t gather_mass(float inverse_temperature, Reached reached);
     void narrow_to_all();
     double weigh(float inverse_temperature);
     void truncate(size_t keep, size_t min_keep);
@@ -74,6 +74,7 @@ private:
     float best_ = kForbidden;
     bool is_narrowed_ = false;
     std::vector<float> changed_, block_best_, block_order_;
+    std::vector<double> mass_at_depth_;
     std::vector<Candidate> candidates_;
 };
 
