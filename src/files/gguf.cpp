@@ -57,7 +57,7 @@ void check_set(const std::vector<GgufPart>& parts, Problems& problems) {
     std::vector<Place> names;
     for (size_t part = 0; part < parts.size(); ++part)
         for (const StoredTensor& tensor : parts[part].tensors) names.push_back({tensor.name, part});
-    std::ranges::stable_sort(names, {}, &Place::name);
+    std::ranges::sort(names, {}, [](const Place& place) { return std::pair(place.name, place.part); });
     for (size_t i = 1; i < names.size(); ++i)
         if (names[i].name == names[i - 1].name)
             problems.add(fmt::format("tensor {} is in part {} and again in part {}", quoted(names[i].name),

@@ -237,15 +237,21 @@ Result<> PartReader::read_tensors() {
                     : fmt::format("{} has type {}, which this build does not know", name, type_id));
             usable = false;
         }
-        // Rows of whole blocks; the product of all sizes must fit 63 bits, and so must the bytes.
+        // Rows of whole blocks; the product of any of the sizes must fit 63 bits, also beside a size of 0, and so must
+        // the bytes.
         int64_t elements = 1, bytes = 0;
-        for (uint32_t d = 0; d < dimensions; ++d)
-            if (sizes[d] > uint64_t(INT64_MAX) || __builtin_mul_overflow(elements, int64_t(sizes[d]), &elements)) {
+        bool is_empty = false;
+        for (uint32_t d = 0; d < dimensions; ++d) {
+            is_empty |= sizes[d] == 0;
+            const uint64_t factor = std::max<uint64_t>(sizes[d], 1);
+            if (factor > uint64_t(INT64_MAX) || __builtin_mul_overflow(elements, int64_t(factor), &elements)) {
                 problems_.add(
                     fmt::format("{} has absurd dimensions ({})", name, fmt::join(sizes, sizes + dimensions, " x ")));
                 usable = false;
                 break;
             }
+        }
+        if (is_empty) elements = 0;
         if (usable) {
             const int64_t row = dimensions ? int64_t(sizes[0]) : 1;
             if (row % type->block_elements) {

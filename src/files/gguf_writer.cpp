@@ -109,7 +109,9 @@ Result<> GgufWriter::check_and_place() {
         }
         int64_t elements = 1, bytes = 0;
         bool fits = true;
-        for (const int64_t size : tensor.shape) fits &= size >= 0 && !__builtin_mul_overflow(elements, size, &elements);
+        for (const int64_t size : tensor.shape)
+            fits &= size >= 0 && !__builtin_mul_overflow(elements, std::max<int64_t>(size, 1), &elements);
+        if (std::ranges::find(tensor.shape, 0) != tensor.shape.end()) elements = 0;
         const DTypeInfo& type = info(tensor.type);
         fits = fits && !__builtin_mul_overflow(elements / type.block_elements, type.block_bytes, &bytes);
         if (!fits || bytes > INT64_MAX / 2 - int64_t(offset)) {

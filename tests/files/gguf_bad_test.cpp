@@ -117,6 +117,7 @@ TEST(BadGguf, Tensors) {
     says(one_tensor({8}, 0, ~uint64_t{0} - 31, 32), "absurd offset");
     says(one_tensor({uint64_t{1} << 63}, 24, 0, 32), "absurd dimensions");
     says(one_tensor({uint64_t{1} << 32, uint64_t{1} << 31}, 24, 0, 32), "absurd dimensions");
+    says(one_tensor({0, uint64_t{1} << 48, uint64_t{1} << 48}, 0, 0, 32), "absurd dimensions");  // also beside a zero
     says(one_tensor({uint64_t{1} << 61, 2, 1}, 0, 0, 32), "absurd dimensions");  // elements fit 63 bits, bytes do not
     says(one_tensor({33}, 8, 0, 64), "rows of 33 values, q8_0 needs multiples of 32");
     says(one_tensor({128, 2}, 12, 0, 1000), "q4_k needs multiples of 256");
