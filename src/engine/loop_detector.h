@@ -30,7 +30,7 @@ struct Loop {
 };
 
 // One per sequence; feed it accepted tokens only (a prompt may repeat itself, and a draft may be withdrawn). Work per
-// token is bounded by max_period (0.1 µs for 1024), memory 16 bytes per token of max_period.
+// token is bounded by max_period (0.2 µs for 1024), memory 16 bytes per token of max_period.
 class LoopDetector {
 public:
     explicit LoopDetector(LoopOptions options = {});  // values out of range are brought to the nearest bound

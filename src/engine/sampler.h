@@ -80,7 +80,7 @@ struct SampledToken {
 std::vector<std::string> validate(const SamplerOptions& options, int64_t vocabulary_size);
 
 // One per sequence, used by one thread at a time; a copy is an independent sampler in the same state. It holds 4 bytes
-// per token of history where penalties or DRY need one; work space (up to 20 bytes per vocabulary entry) is kept once
+// per token of history where penalties or DRY need one; work space (up to 50 bytes per vocabulary entry) is kept once
 // per thread.
 class Sampler {
 public:
