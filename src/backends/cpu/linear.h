@@ -34,22 +34,36 @@ struct LinearJob {
     std::byte* scratch = nullptr;  // scratch_bytes(columns), 64-byte aligned, contents do not matter
 };
 
+// One packed group times one tile of a panel.
+struct TileJob {
+    const std::byte* group;
+    const std::byte* tile;
+    int64_t columns;
+    float* out;  // of the tile's first token
+    int64_t out_stride;
+    int rows;  // of the group to write
+};
+using TileFn = void (*)(const TileJob& job);
+
 // How one weight type is stored in memory and multiplied, for one row of the kernel table.
 struct LinearKernel {
     DType type;
     Isa isa;  // what it was written for
     int rows_per_group;
     ActivationKind activation;
-    bool is_fast;  // false: decodes to floats on every pass
 
     int64_t (*group_bytes)(DType type, int64_t columns);  // of one packed group, a multiple of 64
     // `rows` is unaligned; rows beyond `valid_rows` become zero.
     void (*pack)(DType type, const std::byte* rows, int64_t row_stride_bytes, int valid_rows, int64_t columns,
                  std::byte* group);
-    void (*multiply)(const LinearKernel& kernel, const LinearJob& job);
     // Exactly what decode() gives for the row before packing.
     void (*unpack_row)(DType type, const std::byte* group, int row_in_group, int64_t columns, float* out);
-    int64_t (*scratch_bytes)(int64_t columns);  // per thread; 0 for fast types
+    const TileFn* tiles;  // [tokens of the tile - 1]
+
+    // Types without a kernel of their own: the group is first decoded into scratch, in the form that `tiles` reads.
+    // Else null.
+    void (*decode_group)(DType type, const std::byte* group, int64_t columns, std::byte* scratch) = nullptr;
+    int64_t (*scratch_bytes)(int64_t columns) = nullptr;
 };
 
 // Never fails for a weight type (info(type).is_weight). `columns` is a multiple of the type's block.
@@ -65,6 +79,10 @@ inline int64_t packed_bytes(const LinearKernel& kernel, int64_t rows, int64_t co
 // Packs groups [group_begin, group_end) of a matrix of `rows` rows stored without gaps; `packed` is where group 0 lies.
 void pack_groups(const LinearKernel& kernel, const std::byte* matrix, int64_t rows, int64_t columns,
                  int64_t group_begin, int64_t group_end, std::byte* packed);
+inline int64_t scratch_bytes(const LinearKernel& kernel,
+                             int64_t columns) {  // per thread; 0 for types with a fast kernel
+    return kernel.scratch_bytes ? kernel.scratch_bytes(columns) : 0;
+}
 void multiply(const LinearKernel& kernel, const LinearJob& job);
 
 }  // namespace hearth::cpu

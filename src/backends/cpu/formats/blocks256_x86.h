@@ -1,0 +1,182 @@
+// The recipe of blocks256.h with 16 rows in the lanes of a 512-bit register, or 8 in 256 bits. Included last.
+//
+// A format brings, besides its Layout:   code(block, part, inner, t): columns 4t..4t+3 of sub-block of 32 number part *
+// kInner + inner
+//                                        scales(group, blocks, block, Scales&): w_j of all rows, mins
+// The narrow kernel adds products in int16 for kLines lines, as in blocks32_x86.h.
+#pragma once
+
+#include "backends/cpu/formats/blocks256.h"
+#include "backends/cpu/formats/registers.h"
+
+#if TARGET_X86
+namespace hearth::cpu {
+
+template <int kRows>
+struct alignas(64) Scales {
+    float scale[16][kRows];
+    uint8_t mins[8 * kRows];  // [pair of sub-blocks][row][2]
+    float min_scale[kRows];
+};
+
+TARGET_BEGIN(TARGET_AVX512)
+template <class Format, class Layout, class Wide, int kTokens>
+void tile256_avx512(const TileJob& job) {
+    constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
+    __m512 sum[kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm512_setzero_ps();
+    const int64_t blocks = job.columns / 256;
+    const std::byte* a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
+        const std::byte* weights = Layout::block(job.group, blocks, block);
+        Scales<16> scales;
+        Wide::scales(job.group, blocks, block, scales);
+        __m512 total[kTokens];
+        UNROLLED for (int token = 0; token < kTokens; ++token) total[token] = _mm512_setzero_ps();
+#pragma GCC unroll 1
+        for (int part = 0; part < 8 / Wide::kInner; ++part) {
+            constexpr int kPartBytes = Layout::kBlockBytes * Wide::kInner / 8;
+            wide::prefetch(weights + part * kPartBytes, kPartBytes);
+            const std::byte* codes_a = a + part * Wide::kInner * 32 * kTokens;
+            UNROLLED for (int inner = 0; inner < Wide::kInner; ++inner) {
+                UNROLLED for (int sub = 0; sub < kSubBlocksPer32; ++sub) {
+                    const int number = (part * Wide::kInner + inner) * kSubBlocksPer32 + sub;
+                    __m512i products[kTokens];
+                    UNROLLED for (int token = 0; token < kTokens; ++token) {
+                        products[token] =
+                            Format::kHasMins
+                                ? _mm512_setzero_si512()
+                                : _mm512_set1_epi32(dword(a + 276 * kTokens + 4 * (number * kTokens + token)));
+                    }
+                    UNROLLED for (int t = sub * kSteps; t < (sub + 1) * kSteps; ++t) {
+                        const __m512i codes = Wide::code(weights, part, inner, t);
+                        UNROLLED for (int token = 0; token < kTokens; ++token) {
+                            const std::byte* x = codes_a + 4 * ((inner * 8 + t) * kTokens + token);
+                            products[token] = _mm512_dpbusd_epi32(products[token], codes, _mm512_set1_epi32(dword(x)));
+                        }
+                    }
+                    const __m512 scale = _mm512_load_ps(scales.scale[number]);
+                    UNROLLED for (int token = 0; token < kTokens; ++token) {
+                        total[token] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[token]), scale, total[token]);
+                    }
+                }
+            }
+        }
+        if constexpr (Format::kHasMins) {
+            __m512i products[kTokens];
+            UNROLLED for (int token = 0; token < kTokens; ++token) products[token] = _mm512_setzero_si512();
+            UNROLLED for (int pair = 0; pair < 4; ++pair) {
+                const auto* at = reinterpret_cast<const __m256i*>(scales.mins + 32 * pair);
+                const __m512i mins = _mm512_cvtepu8_epi16(_mm256_load_si256(at));
+                UNROLLED for (int token = 0; token < kTokens; ++token) {
+                    const std::byte* x = a + 260 * kTokens + 4 * (pair * kTokens + token);
+                    products[token] = _mm512_dpwssd_epi32(products[token], mins, _mm512_set1_epi32(dword(x)));
+                }
+            }
+            const __m512 min_scale = _mm512_load_ps(scales.min_scale);
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                total[token] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(products[token]), min_scale, total[token]);
+            }
+        }
+        UNROLLED for (int token = 0; token < kTokens; ++token) {
+            sum[token] = _mm512_fmadd_ps(total[token], _mm512_set1_ps(real(a + 256 * kTokens + 4 * token)), sum[token]);
+        }
+        a += 340 * kTokens;
+    }
+    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        _mm512_mask_storeu_ps(job.out + token * job.out_stride, rows, sum[token]);
+    }
+}
+TARGET_END
+
+TARGET_BEGIN(TARGET_AVX2)
+template <class Format, class Layout, class Narrow, int kTokens>
+void tile256_avx2(const TileJob& job) {
+    constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
+    __m256 sum[kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm256_setzero_ps();
+    const int64_t blocks = job.columns / 256;
+    const std::byte* a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
+        const std::byte* weights = Layout::block(job.group, blocks, block);
+        Scales<8> scales;
+        Narrow::scales(job.group, blocks, block, scales);
+        __m256 total[kTokens];
+        UNROLLED for (int token = 0; token < kTokens; ++token) total[token] = _mm256_setzero_ps();
+#pragma GCC unroll 1
+        for (int part = 0; part < 8 / Narrow::kInner; ++part) {
+            constexpr int kPartBytes = Layout::kBlockBytes * Narrow::kInner / 8;
+            narrow::prefetch(weights + part * kPartBytes, kPartBytes);
+            const std::byte* codes_a = a + part * Narrow::kInner * 32 * kTokens;
+            UNROLLED for (int inner = 0; inner < Narrow::kInner; ++inner) {
+                UNROLLED for (int sub = 0; sub < kSubBlocksPer32; ++sub) {
+                    const int number = (part * Narrow::kInner + inner) * kSubBlocksPer32 + sub;
+                    __m256i dot[kTokens];
+                    UNROLLED for (int first = 0; first < kSteps; first += Narrow::kLines) {
+                        __m256i sums16[kTokens];
+                        UNROLLED for (int line = first; line < first + Narrow::kLines; ++line) {
+                            const int t = sub * kSteps + line;
+                            const __m256i codes = Narrow::code(weights, part, inner, t);
+                            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                                const std::byte* x = codes_a + 4 * ((inner * 8 + t) * kTokens + token);
+                                const __m256i pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(dword(x)));
+                                sums16[token] = line == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                            }
+                        }
+                        UNROLLED for (int token = 0; token < kTokens; ++token) {
+                            const __m256i sums = narrow::pair_sums(sums16[token]);
+                            dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+                        }
+                    }
+                    const __m256 scale = _mm256_load_ps(scales.scale[number]);
+                    UNROLLED for (int token = 0; token < kTokens; ++token) {
+                        __m256i products = dot[token];
+                        if constexpr (!Format::kHasMins) {
+                            const std::byte* start = a + 276 * kTokens + 4 * (number * kTokens + token);
+                            products = Narrow::total(products, _mm256_set1_epi32(dword(start)));
+                        }
+                        total[token] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, total[token]);
+                    }
+                }
+            }
+        }
+        if constexpr (Format::kHasMins) {
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                __m256i products = _mm256_setzero_si256();
+                UNROLLED for (int pair = 0; pair < 4; ++pair) {
+                    const auto* at = reinterpret_cast<const __m128i*>(scales.mins + 16 * pair);
+                    const __m256i mins = _mm256_cvtepu8_epi16(_mm_load_si128(at));
+                    const std::byte* x = a + 260 * kTokens + 4 * (pair * kTokens + token);
+                    products = _mm256_add_epi32(products, _mm256_madd_epi16(mins, _mm256_set1_epi32(dword(x))));
+                }
+                total[token] =
+                    _mm256_fnmadd_ps(_mm256_cvtepi32_ps(products), _mm256_load_ps(scales.min_scale), total[token]);
+            }
+        }
+        UNROLLED for (int token = 0; token < kTokens; ++token) {
+            sum[token] = _mm256_fmadd_ps(total[token], _mm256_set1_ps(real(a + 256 * kTokens + 4 * token)), sum[token]);
+        }
+        a += 340 * kTokens;
+    }
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        narrow::store(job.out + token * job.out_stride, sum[token], job.rows);
+    }
+}
+TARGET_END
+
+template <class F, class L, class W>
+inline constexpr TileFn kTile256Avx512[8] = {
+    tile256_avx512<F, L, W, 1>, tile256_avx512<F, L, W, 2>, tile256_avx512<F, L, W, 3>, tile256_avx512<F, L, W, 4>,
+    tile256_avx512<F, L, W, 5>, tile256_avx512<F, L, W, 6>, tile256_avx512<F, L, W, 7>, tile256_avx512<F, L, W, 8>};
+template <class F, class L, class N>
+inline constexpr TileFn kTile256Avx2[4] = {tile256_avx2<F, L, N, 1>, tile256_avx2<F, L, N, 2>, tile256_avx2<F, L, N, 3>,
+                                           tile256_avx2<F, L, N, 4>};
+
+}  // namespace hearth::cpu
+#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)                                                   \
+    {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512, kTile256Avx512<Format, Layout<16>, Wide>)}, \
+        {Isa::avx2, packed_kernel256<Layout<8>>(type, Isa::avx2, kTile256Avx2<Format, Layout<8>, Narrow>)},
+#else
+#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)
+#endif

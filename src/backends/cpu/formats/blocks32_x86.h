@@ -1,0 +1,136 @@
+// The recipe of blocks32.h with 16 rows in the lanes of a 512-bit register, or 8 in 256 bits. Included last.
+//
+// A format brings, for the wide kernel:   code(lines, t): columns 4t..4t+3 of all rows as unsigned codes c
+//                                         scale(fields), offset(fields)
+// and for the narrow kernel, which must keep sums of products in int16 for a while:
+//   kSigned   code() gives signed codes; products of |code| with sign(code) * a, safe as |code| <= 128 and |a| <= 127
+//   kLines    so many lines may be added up in int16 without overflow
+//   total(dot, start): S from the sum of code() * a and from -128 * sum of a
+#pragma once
+
+#include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/registers.h"
+
+#if TARGET_X86
+namespace hearth::cpu {
+
+TARGET_BEGIN(TARGET_AVX512)
+template <class Format, class Wide, int kTokens>
+void tile32_avx512(const TileJob& job) {
+    using Layout = Layout32<Format, 16>;
+    constexpr bool kHasOffset = Format::kFields == 2;
+    __m512 sum[kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm512_setzero_ps();
+    const int64_t blocks = job.columns / 32;
+    const std::byte *bundle = job.group, *a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
+        const int in_bundle = int(block % Format::kBundle);
+        const std::byte* fields = bundle + in_bundle * Layout::kFieldsBytes;
+        const std::byte* lines = bundle + Layout::kHeaderBytes + in_bundle * Layout::kCodeBytes;
+        if (in_bundle == 0) wide::prefetch(bundle, Layout::kHeaderBytes);
+        wide::prefetch(lines, Layout::kCodeBytes);
+        __m512i products[kTokens];
+        UNROLLED for (int token = 0; token < kTokens; ++token) {
+            products[token] =
+                kHasOffset ? _mm512_setzero_si512() : _mm512_set1_epi32(dword(a + 32 * kTokens + 4 * token));
+        }
+        UNROLLED for (int t = 0; t < 8; ++t) {
+            const __m512i codes = Wide::code(lines, t);
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                products[token] = _mm512_dpbusd_epi32(products[token], codes,
+                                                      _mm512_set1_epi32(dword(a + 4 * (t * kTokens + token))));
+            }
+        }
+        const __m512 scale = Wide::scale(fields);
+        UNROLLED for (int token = 0; token < kTokens; ++token) {
+            const __m512 factor = _mm512_mul_ps(scale, _mm512_set1_ps(real(a + 36 * kTokens + 4 * token)));
+            sum[token] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[token]), factor, sum[token]);
+        }
+        if constexpr (kHasOffset) {
+            const __m512 offset = Wide::offset(fields);
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                sum[token] = _mm512_fmadd_ps(offset, _mm512_set1_ps(real(a + 40 * kTokens + 4 * token)), sum[token]);
+            }
+        }
+        a += 44 * kTokens;
+        if (in_bundle == Format::kBundle - 1) bundle += Layout::kBundleBytes;
+    }
+    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        _mm512_mask_storeu_ps(job.out + token * job.out_stride, rows, sum[token]);
+    }
+}
+TARGET_END
+
+TARGET_BEGIN(TARGET_AVX2)
+template <class Format, class Narrow, int kTokens>
+void tile32_avx2(const TileJob& job) {
+    using Layout = Layout32<Format, 8>;
+    constexpr bool kHasOffset = Format::kFields == 2;
+    __m256 sum[kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm256_setzero_ps();
+    const int64_t blocks = job.columns / 32;
+    const std::byte *bundle = job.group, *a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
+        const int in_bundle = int(block % Format::kBundle);
+        const std::byte* fields = bundle + in_bundle * Layout::kFieldsBytes;
+        const std::byte* lines = bundle + Layout::kHeaderBytes + in_bundle * Layout::kCodeBytes;
+        narrow::prefetch(lines, Layout::kCodeBytes);
+        __m256i dot[kTokens];
+        UNROLLED for (int first = 0; first < 8; first += Narrow::kLines) {
+            __m256i sums16[kTokens];
+            UNROLLED for (int t = first; t < first + Narrow::kLines; ++t) {
+                const __m256i codes = Narrow::code(lines, t);
+                const __m256i sizes = Narrow::kSigned ? _mm256_abs_epi8(codes) : codes;
+                UNROLLED for (int token = 0; token < kTokens; ++token) {
+                    __m256i x = _mm256_set1_epi32(dword(a + 4 * (t * kTokens + token)));
+                    if (Narrow::kSigned) x = _mm256_sign_epi8(x, codes);
+                    const __m256i pairs = _mm256_maddubs_epi16(sizes, x);
+                    sums16[token] = t == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                }
+            }
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                const __m256i sums = narrow::pair_sums(sums16[token]);
+                dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+            }
+        }
+        const __m256 scale = Narrow::scale(fields);
+        UNROLLED for (int token = 0; token < kTokens; ++token) {
+            __m256i products = dot[token];
+            if constexpr (!kHasOffset) {
+                products = Narrow::total(products, _mm256_set1_epi32(dword(a + 32 * kTokens + 4 * token)));
+            }
+            const __m256 factor = _mm256_mul_ps(scale, _mm256_set1_ps(real(a + 36 * kTokens + 4 * token)));
+            sum[token] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), factor, sum[token]);
+        }
+        if constexpr (kHasOffset) {
+            const __m256 offset = Narrow::offset(fields);
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                sum[token] = _mm256_fmadd_ps(offset, _mm256_set1_ps(real(a + 40 * kTokens + 4 * token)), sum[token]);
+            }
+        }
+        a += 44 * kTokens;
+        if (in_bundle == Format::kBundle - 1) bundle += Layout::kBundleBytes;
+    }
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        narrow::store(job.out + token * job.out_stride, sum[token], job.rows);
+    }
+}
+TARGET_END
+
+template <class Format, class Wide>
+inline constexpr TileFn kTile32Avx512[8] = {tile32_avx512<Format, Wide, 1>, tile32_avx512<Format, Wide, 2>,
+                                            tile32_avx512<Format, Wide, 3>, tile32_avx512<Format, Wide, 4>,
+                                            tile32_avx512<Format, Wide, 5>, tile32_avx512<Format, Wide, 6>,
+                                            tile32_avx512<Format, Wide, 7>, tile32_avx512<Format, Wide, 8>};
+template <class Format, class Narrow>
+inline constexpr TileFn kTile32Avx2[4] = {tile32_avx2<Format, Narrow, 1>, tile32_avx2<Format, Narrow, 2>,
+                                          tile32_avx2<Format, Narrow, 3>, tile32_avx2<Format, Narrow, 4>};
+
+}  // namespace hearth::cpu
+#define LINEAR_ROWS_32(type, Format, Wide, Narrow)                                              \
+    {Isa::avx512, packed_kernel32<Format, 16>(type, Isa::avx512, kTile32Avx512<Format, Wide>)}, \
+        {Isa::avx2, packed_kernel32<Format, 8>(type, Isa::avx2, kTile32Avx2<Format, Narrow>)},
+#else
+#define LINEAR_ROWS_32(type, Format, Wide, Narrow)
+#endif

@@ -1,0 +1,106 @@
+// Weight types without a kernel of their own: rows are kept as stored, a group is decoded to floats on each pass and
+// multiplied with the F32 tiles. Recipe: that of F32 in floats.h, on the decoded weights and float activations.
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/floats.h"
+#include "backends/cpu/target.h"
+#include "tensor/decode.h"
+
+namespace hearth::cpu {
+namespace {
+
+constexpr int64_t kPiece = 256;  // columns decoded at a time: a multiple of every block
+
+// Rows one after the other, each padded to 64 bytes.
+template <int kRows>
+struct Stored {
+    static int64_t group_bytes(DType type, int64_t columns) { return kRows * stored_group_bytes(type, columns); }
+    static void pack(DType type, const std::byte* rows, int64_t stride, int valid_rows, int64_t columns,
+                     std::byte* group) {
+        const int64_t bytes = row_bytes(type, columns), room = stored_group_bytes(type, columns);
+        std::memset(group, 0, size_t(kRows * room));
+        for (int row = 0; row < valid_rows; ++row) std::memcpy(group + row * room, rows + row * stride, size_t(bytes));
+    }
+    static void unpack_row(DType type, const std::byte* group, int row, int64_t columns, float* out) {
+        decode(type, group + row * stored_group_bytes(type, columns), columns, out);
+    }
+    // Scratch: the decoded group as [column][row], then a buffer of [row][kPiece].
+    static int64_t scratch_bytes(int64_t columns) { return (columns + kPiece) * kRows * 4; }
+    static void decode_group(DType type, const std::byte* group, int64_t columns, std::byte* scratch) {
+        auto* slab = reinterpret_cast<float*>(scratch);
+        float* piece = slab + columns * kRows;
+        const int64_t room = stored_group_bytes(type, columns);
+        for (int64_t at = 0; at < columns; at += kPiece) {
+            const int64_t count = std::min(kPiece, columns - at);
+            for (int row = 0; row < kRows; ++row) {
+                decode(type, group + row * room + row_bytes(type, at), count, piece + row * kPiece);
+            }
+            for (int64_t k = 0; k < count; ++k) {
+                for (int row = 0; row < kRows; ++row) slab[(at + k) * kRows + row] = piece[row * kPiece + k];
+            }
+        }
+    }
+};
+
+// The plain row: the decoded row times one token, products rounded before they are added.
+void tile_any(const TileJob& job) {
+    float sum[2] = {0, 0};
+    for (int64_t k = 0; k < job.columns; ++k) {
+        float w, a;
+        std::memcpy(&w, job.group + 4 * k, 4);
+        std::memcpy(&a, job.tile + 4 * k, 4);
+        sum[k % 2] += w * a;
+    }
+    job.out[0] = sum[0] + sum[1];
+}
+constexpr TileFn kTilesAny[1] = {tile_any};
+
+template <int kRows>
+constexpr LinearKernel decoded_kernel(DType type, Isa isa, const TileFn* tiles) {
+    return {.type = type,
+            .isa = isa,
+            .rows_per_group = kRows,
+            .activation = ActivationKind::f32,
+            .group_bytes = Stored<kRows>::group_bytes,
+            .pack = Stored<kRows>::pack,
+            .unpack_row = Stored<kRows>::unpack_row,
+            .tiles = tiles,
+            .decode_group = Stored<kRows>::decode_group,
+            .scratch_bytes = Stored<kRows>::scratch_bytes};
+}
+
+LinearTable table_of(DType type) {
+    return {
+#if TARGET_X86
+        {Isa::avx512, decoded_kernel<16>(type, Isa::avx512, kTilesF32Avx512)},
+            {Isa::avx2, decoded_kernel<8>(type, Isa::avx2, kTilesF32Avx2)},
+#endif
+        {
+            Isa::any, decoded_kernel<1>(type, Isa::any, kTilesAny)
+        }
+    };
+}
+
+constexpr DType kTypes[] = {DType::q2_k,   DType::q3_k,  DType::iq1_s,   DType::iq1_m, DType::iq2_xxs,
+                            DType::iq2_xs, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::iq4_xs,
+                            DType::tq1_0,  DType::tq2_0, DType::nvfp4,   DType::q1_0,  DType::q2_0};
+
+template <size_t... kIndex>
+std::array<LinearTable, sizeof...(kIndex)> all_tables(std::index_sequence<kIndex...>) {
+    return {table_of(kTypes[kIndex])...};
+}
+
+}  // namespace
+
+const LinearKernel& linear_decoded(DType type, Isa isa) {
+    static const auto tables = all_tables(std::make_index_sequence<std::size(kTypes)>{});
+    const auto* found = std::find(std::begin(kTypes), std::end(kTypes), type);
+    if (found == std::end(kTypes)) __builtin_trap();  // not a weight type: the caller checks info(type).is_weight
+    return tables[size_t(found - kTypes)].at(isa);
+}
+
+}  // namespace hearth::cpu

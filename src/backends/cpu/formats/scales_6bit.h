@@ -1,0 +1,106 @@
+// The header that Q4_K and Q5_K share in their packed layout: block scales, and the 6-bit scales and mins of 8
+// sub-blocks in exactly the 12 bytes per row they have in files, but ready for registers.
+//   [R] f16 block scale, [R] f16 scale of the mins,
+//   [8R] bytes: low nibble = low 4 bits of scale number i, high nibble = low 4 bits of min number i,
+//   [4R] bytes: bits 0-1 / 2-3 = high bits of scales i and i + 4R, bits 4-5 / 6-7 = high bits of mins i and i + 4R.
+// Scales are numbered j * R + row, mins ((j / 2) * R + row) * 2 + j % 2: pairs of neighbours lie together as the 16-bit
+// multiply-add of the mins with pairs of activation sums wants them.
+#pragma once
+
+#include "backends/cpu/formats/blocks256_x86.h"
+#include "tensor/formats/scales_6bit.h"
+
+namespace hearth::cpu {
+
+template <int kRows>
+struct Header6Bit {
+    static constexpr int kBytes = 16 * kRows;
+
+    static int scale_number(int j, int row) { return j * kRows + row; }
+    static int min_number(int j, int row) { return ((j / 2) * kRows + row) * 2 + j % 2; }
+
+    static void set(uint8_t* header, int number, int value, int shift) {
+        uint8_t* low = header + 4 * kRows + number;
+        *low = uint8_t((*low & ~(15 << shift)) | (value & 15) << shift);
+        uint8_t* high = header + 12 * kRows + number % (4 * kRows);
+        const int at = shift + 2 * (number / (4 * kRows));
+        *high = uint8_t((*high & ~(3 << at)) | (value >> 4) << at);
+    }
+    static int get(const uint8_t* header, int number, int shift) {
+        const int at = shift + 2 * (number / (4 * kRows));
+        return (header[4 * kRows + number] >> shift & 15) | (header[12 * kRows + number % (4 * kRows)] >> at & 3) << 4;
+    }
+
+    // `head` is scale, min and the 12 bytes as stored.
+    static void put(std::byte* block, int row, const std::byte* head) {
+        std::memcpy(block + 2 * row, head, 2);
+        std::memcpy(block + 2 * kRows + 2 * row, head + 2, 2);
+        auto* header = reinterpret_cast<uint8_t*>(block);
+        const auto* packed = reinterpret_cast<const uint8_t*>(head + 4);
+        for (int j = 0; j < 8; ++j) {
+            set(header, scale_number(j, row), packed_scale(packed, j), 0);
+            set(header, min_number(j, row), packed_min(packed, j), 4);
+        }
+    }
+    static void take(const std::byte* block, int row, std::byte* head) {
+        std::memcpy(head, block + 2 * row, 2);
+        std::memcpy(head + 2, block + 2 * kRows + 2 * row, 2);
+        const auto* header = reinterpret_cast<const uint8_t*>(block);
+        auto* packed = reinterpret_cast<uint8_t*>(head + 4);
+        std::memset(packed, 0, 12);
+        for (int j = 0; j < 8; ++j) {
+            const int scale = get(header, scale_number(j, row), 0), min = get(header, min_number(j, row), 4);
+            if (j < 4) {
+                packed[j] |= uint8_t(scale);
+                packed[j + 4] |= uint8_t(min);
+            } else {
+                packed[j + 4] = uint8_t((scale & 15) | (min & 15) << 4);
+                packed[j - 4] |= uint8_t(scale >> 4 << 6);
+                packed[j] |= uint8_t(min >> 4 << 6);
+            }
+        }
+    }
+};
+
+#if TARGET_X86
+TARGET_BEGIN(TARGET_AVX512)
+ALWAYS_INLINE void scales_6bit_avx512(const std::byte* block, Scales<16>& scales) {
+    const __m512 scale = wide::halves(block);
+    _mm512_store_ps(scales.min_scale, wide::halves(block + 32));
+    const __m512i low0 = wide::load(block + 64), low1 = wide::load(block + 128), high = wide::load(block + 192);
+    alignas(64) uint8_t bytes[128];
+    _mm512_store_si512(bytes, wide::merge(wide::both(low0, 0x0F), wide::shift_left(high, 4), 0x30));
+    _mm512_store_si512(bytes + 64, wide::merge(wide::both(low1, 0x0F), wide::shift_left(high, 2), 0x30));
+    _mm512_store_si512(scales.mins, wide::merge(wide::both(wide::shift_right(low0, 4), 0x0F), high, 0x30));
+    _mm512_store_si512(scales.mins + 64,
+                       wide::merge(wide::both(wide::shift_right(low1, 4), 0x0F), wide::shift_right(high, 2), 0x30));
+    UNROLLED for (int j = 0; j < 8; ++j) {
+        const __m512i six = _mm512_cvtepu8_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes + 16 * j)));
+        _mm512_store_ps(scales.scale[j], _mm512_mul_ps(scale, _mm512_cvtepi32_ps(six)));
+    }
+}
+TARGET_END
+
+TARGET_BEGIN(TARGET_AVX2)
+ALWAYS_INLINE void scales_6bit_avx2(const std::byte* block, Scales<8>& scales) {
+    const __m256 scale = narrow::halves(block);
+    _mm256_store_ps(scales.min_scale, narrow::halves(block + 16));
+    const __m256i low0 = narrow::load(block + 32), low1 = narrow::load(block + 64), high = narrow::load(block + 96);
+    alignas(32) uint8_t bytes[64];
+    const auto store = [](uint8_t * to, __m256i x) __attribute__((always_inline)) {
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to), x);
+    };
+    store(bytes, narrow::merge(narrow::both(low0, 0x0F), narrow::shift_left(high, 4), 0x30));
+    store(bytes + 32, narrow::merge(narrow::both(low1, 0x0F), narrow::shift_left(high, 2), 0x30));
+    store(scales.mins, narrow::merge(narrow::both(narrow::shift_right(low0, 4), 0x0F), high, 0x30));
+    store(scales.mins + 32,
+          narrow::merge(narrow::both(narrow::shift_right(low1, 4), 0x0F), narrow::shift_right(high, 2), 0x30));
+    UNROLLED for (int j = 0; j < 8; ++j) {
+        const __m256i six = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes + 8 * j)));
+        _mm256_store_ps(scales.scale[j], _mm256_mul_ps(scale, _mm256_cvtepi32_ps(six)));
+    }
+}
+TARGET_END
+#endif
+
+}  // namespace hearth::cpu
