@@ -1,0 +1,281 @@
+// Attention over the paged cache. The order of float operations of one query is fixed by absolute key positions alone:
+//   tiles of 64 keys at multiples of 64; in a tile a score is a chain of FMAs over the width, then one maximum, one
+//   rescale, one sum in lane order, and a chain of FMAs over the keys for every value dimension; parts of 512 keys,
+//   each from scratch, merged in ascending order.
+// Which queries share a tile, which thread takes it and whether parts are computed side by side changes nothing.
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "backends/cpu/cpu_ops.h"
+#include "backends/kv_page.h"
+#include "backends/tensor_access.h"
+
+namespace hearth::cpu {
+
+namespace {
+
+struct VisibleKeys {
+    int64_t begin, end;
+};
+
+// Running softmax of some query rows: maximum, sum of weights, weighted sums of values.
+struct PartialRows {
+    float *largest, *total, *sums;
+    int64_t stride;  // value width rounded up to whole vectors of any kernel
+
+    PartialRows from_row(int64_t row) const { return {largest + row, total + row, sums + row * stride, stride}; }
+    void clear(int64_t rows) const {
+        std::fill_n(largest, rows, -INFINITY);
+        std::fill_n(total, rows, 0.0f);
+        std::fill_n(sums, rows * stride, 0.0f);
+    }
+};
+
+struct AttentionTile {
+    const AttentionRule* rule;
+    KvType type;
+    int64_t key_width, value_width;
+    const std::byte *key_tile, *value_tile;
+    int64_t rows;
+    const float* queries;        // packed
+    const VisibleKeys* visible;  // per row, in this tile
+    PartialRows to;
+    float *wide_keys, *wide_values;  // room for one tile
+};
+
+struct AttentionKernels {
+    void (*attend)(const AttentionTile& tile);
+    void (*pack_queries)(const float* const* rows, int64_t count, int64_t key_width, float* packed);
+    void (*merge)(const PartialRows& part, int64_t rows, const PartialRows& into);
+    void (*finish)(const PartialRows& rows, int64_t row, const float* sink, int64_t width, float* out);
+};
+
+}  // namespace
+
+}  // namespace hearth::cpu
+
+#include "backends/cpu/ops/lanes.h"
+
+namespace hearth::cpu::plain {
+#include "backends/cpu/ops/attention_kernels.inc"
+}
+#if TARGET_X86
+namespace hearth::cpu::avx2 {
+TARGET_BEGIN(TARGET_AVX2)
+#include "backends/cpu/ops/attention_kernels.inc"
+TARGET_END
+}  // namespace hearth::cpu::avx2
+namespace hearth::cpu::avx512 {
+TARGET_BEGIN(TARGET_AVX512)
+#include "backends/cpu/ops/attention_kernels.inc"
+TARGET_END
+}  // namespace hearth::cpu::avx512
+#endif
+
+namespace hearth::cpu {
+
+namespace {
+
+const KernelTable<const AttentionKernels*> kAttentionTable {
+#if TARGET_X86
+    {Isa::avx512, &avx512::kAttention}, {Isa::avx2, &avx2::kAttention},
+#endif
+    {
+        Isa::any, &plain::kAttention
+    }
+};
+
+constexpr int64_t kTileRows = 96;    // query rows (tokens times heads of a kv head) that share a widened tile
+constexpr int64_t kSplitTokens = 8;  // up to so many tokens of a sequence, its parts are computed side by side
+constexpr double kProductsPerMicrosecond = 40e3;
+
+// The keys a query sees: all rules together leave one range of cache indices.
+VisibleKeys visible_keys(const AttentionRule& rule, const SequenceStep& sequence, int64_t query, int64_t span_end) {
+    VisibleKeys keys{0, sequence.past + sequence.tokens};
+    if (rule.causal) keys.end = std::min(keys.end, std::max(query + 1, span_end));
+    if (rule.window > 0) {
+        keys.begin = std::max(keys.begin, query - rule.window + (rule.symmetric_window ? 0 : 1));
+        if (rule.symmetric_window) keys.end = std::min(keys.end, query + rule.window + 1);
+    }
+    if (rule.chunk > 0) {
+        keys.begin = std::max(keys.begin, query / rule.chunk * rule.chunk);
+        keys.end = std::min(keys.end, (query / rule.chunk + 1) * rule.chunk);
+    }
+    return keys;
+}
+
+int64_t parts_of(const SequenceStep& sequence) {
+    return (sequence.past + sequence.tokens + kPartTokens - 1) / kPartTokens;
+}
+bool is_split(const SequenceStep& sequence) {
+    return sequence.tokens <= kSplitTokens && parts_of(sequence) > 1;
+}
+
+struct Item {
+    const SequenceStep* sequence;
+    int64_t kv_head, token, tokens;  // token: row of the step
+    int64_t part_begin, part_end;
+    int64_t first_partial;  // rows of its parts among the partial results; -1: it finishes by itself
+};
+
+}  // namespace
+
+Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule, const KvLayer& kv, const Step& step) {
+    const KvGeometry& geometry = kv.geometry;
+    assert(q.rows == step.tokens() && q.width == geometry.key_width && q.heads_count % geometry.kv_heads == 0);
+    assert(!k || (k.rows == q.rows && k.heads_count == geometry.kv_heads && k.width == geometry.key_width));
+    assert(!k || (v.rows == q.rows && v.heads_count == geometry.kv_heads && v.width == geometry.value_width));
+    const int64_t heads = q.heads_count, kv_heads = geometry.kv_heads, sharing = heads / kv_heads;
+    Tensor y = make(q.rows, heads, geometry.value_width);
+    const Scratch temporary = scratch();
+
+    // Memory: for every thread the rows of one item, and the partial results of split sequences.
+    const int64_t stride = (geometry.value_width + 15) / 16 * 16;
+    const int64_t tile_tokens = std::max<int64_t>(1, kTileRows / sharing), most_rows = tile_tokens * sharing;
+    const int64_t floats_per_thread = aligned(4 * (kPageTokens * (geometry.key_width + stride) +
+                                                   most_rows * geometry.key_width + 2 * most_rows * (stride + 2))) /
+                                      4;
+    int64_t partial_rows = 0;
+    for (const SequenceStep& sequence : step.sequences)
+        if (is_split(sequence)) partial_rows += sequence.tokens * heads * parts_of(sequence);
+    float* room = arena().take(floats_per_thread * threads_);
+    const PartialRows partials{arena().take(partial_rows), arena().take(partial_rows),
+                               arena().take(partial_rows * stride), stride};
+    if (planning()) return y;
+    if (k) append_to_cache(k, v, kv, step);
+
+    std::vector<Item> items;
+    double products = 0;
+    int64_t first_partial = 0;
+    for (const SequenceStep& sequence : step.sequences) {
+        const int64_t parts = parts_of(sequence);
+        products += double(sequence.tokens * heads) * double(sequence.past + sequence.tokens) *
+                    double(geometry.key_width + geometry.value_width);
+        for (int64_t kv_head = 0; kv_head < kv_heads; ++kv_head)
+            for (int64_t t = 0; t < sequence.tokens; t += tile_tokens) {
+                const int64_t tokens = std::min(tile_tokens, sequence.tokens - t);
+                Item item{&sequence, kv_head, sequence.first_token + t, tokens, 0, parts, -1};
+                if (!is_split(sequence)) {
+                    items.push_back(item);
+                    continue;
+                }
+                for (int64_t part = 0; part < parts; ++part, first_partial += tokens * sharing) {
+                    item.part_begin = part;
+                    item.part_end = part + 1;
+                    item.first_partial = first_partial;
+                    items.push_back(item);
+                }
+            }
+    }
+    // The last tiles of a causal prompt see the most keys: begin with them, so that the end is smooth.
+    std::reverse(items.begin(), items.end());
+
+    const AttentionKernels& kernels = *kAttentionTable.at(isa_);
+    const auto sink_of = [&](int64_t head) { return rule.sinks ? &value_at(rule.sinks, 0, head) : nullptr; };
+    const auto work = [&](int64_t begin, int64_t end, int thread) {
+        float* at = room + thread * floats_per_thread;
+        const auto take = [&](int64_t floats) { return std::exchange(at, at + floats); };
+        AttentionTile tile{.rule = &rule,
+                           .type = kv.type,
+                           .key_width = geometry.key_width,
+                           .value_width = geometry.value_width,
+                           .wide_keys = take(kPageTokens * geometry.key_width),
+                           .wide_values = take(kPageTokens * stride)};
+        float* queries = take(most_rows * geometry.key_width);
+        const PartialRows own{take(0), take(0), take(most_rows * stride), stride};
+        PartialRows merged{nullptr, nullptr, take(most_rows * stride), stride};
+        PartialRows current = own;
+        current.largest = take(most_rows);
+        current.total = take(most_rows);
+        merged.largest = take(most_rows);
+        merged.total = take(most_rows);
+        std::vector<const float*> rows(static_cast<size_t>(most_rows));
+        std::vector<VisibleKeys> seen(static_cast<size_t>(most_rows)), in_tile(static_cast<size_t>(most_rows));
+        tile.queries = queries;
+        tile.visible = in_tile.data();
+
+        for (int64_t index = begin; index < end; ++index) {
+            const Item& item = items[size_t(index)];
+            const auto pages = item.sequence->pages[size_t(kv.group)];
+            tile.rows = item.tokens * sharing;
+            VisibleKeys all{INT64_MAX, 0};
+            for (int64_t row = 0; row < tile.rows; ++row) {
+                const int64_t token = item.token + row / sharing, head = item.kv_head * sharing + row % sharing;
+                rows[size_t(row)] = head_at(q, token, head);
+                const int64_t span_end = step.span_end.empty() ? 0 : step.span_end[size_t(token)];
+                seen[size_t(row)] = visible_keys(rule, *item.sequence, step.kv_index[size_t(token)], span_end);
+                all.begin = std::min(all.begin, seen[size_t(row)].begin);
+                all.end = std::max(all.end, seen[size_t(row)].end);
+            }
+            kernels.pack_queries(rows.data(), tile.rows, geometry.key_width, queries);
+            const bool split = item.first_partial >= 0;
+            tile.to = split ? partials.from_row(item.first_partial) : current;
+            if (!split) merged.clear(tile.rows);
+            for (int64_t part = item.part_begin; part < item.part_end; ++part) {
+                tile.to.clear(tile.rows);
+                const int64_t first = std::max(all.begin, part * kPartTokens),
+                              last = std::min(all.end, (part + 1) * kPartTokens);
+                if (first >= last) continue;
+                for (int64_t start = first / kPageTokens * kPageTokens; start < last; start += kPageTokens) {
+                    for (int64_t row = 0; row < tile.rows; ++row)
+                        in_tile[size_t(row)] = {std::clamp<int64_t>(seen[size_t(row)].begin - start, 0, kPageTokens),
+                                                std::clamp<int64_t>(seen[size_t(row)].end - start, 0, kPageTokens)};
+                    const std::byte* page = page_of(kv, pages, start);
+                    tile.key_tile = page + key_tile(geometry, kv.type, item.kv_head);
+                    tile.value_tile = page + value_tile(geometry, kv.type, item.kv_head);
+                    kernels.attend(tile);
+                }
+                if (!split) kernels.merge(tile.to, tile.rows, merged);
+            }
+            if (split) continue;
+            for (int64_t row = 0; row < tile.rows; ++row) {
+                const int64_t head = item.kv_head * sharing + row % sharing;
+                kernels.finish(merged, row, sink_of(head), geometry.value_width,
+                               head_at(y, item.token + row / sharing, head));
+            }
+        }
+    };
+    run(int64_t(items.size()), 1, products / kProductsPerMicrosecond, work);
+    if (partial_rows == 0) return y;
+
+    // Merge the parts of split sequences; an item's first part stands for all of them.
+    std::vector<const Item*> firsts;
+    for (const Item& item : items)
+        if (item.first_partial >= 0 && item.part_begin == 0) firsts.push_back(&item);
+    run(int64_t(firsts.size()), 1, double(partial_rows * stride) / 8e3, [&](int64_t begin, int64_t end, int thread) {
+        float* at = room + thread * floats_per_thread;
+        const PartialRows merged{at, at + most_rows, at + 2 * most_rows, stride};
+        for (int64_t index = begin; index < end; ++index) {
+            const Item& item = *firsts[size_t(index)];
+            const int64_t count = item.tokens * sharing;
+            merged.clear(count);
+            for (int64_t part = 0; part < parts_of(*item.sequence); ++part)
+                kernels.merge(partials.from_row(item.first_partial + part * count), count, merged);
+            for (int64_t row = 0; row < count; ++row) {
+                const int64_t head = item.kv_head * sharing + row % sharing;
+                kernels.finish(merged, row, sink_of(head), geometry.value_width,
+                               head_at(y, item.token + row / sharing, head));
+            }
+        }
+    });
+    return y;
+}
+
+// Tokens write disjoint bytes of their pages, so any split will do.
+void CpuOps::append_to_cache(Tensor k, Tensor v, const KvLayer& kv, const Step& step) {
+    run(k.rows, 16, double(k.count() + v.count()) / 300, [&](int64_t begin, int64_t end, int) {
+        for (int64_t token = begin; token < end; ++token) {
+            const SequenceStep& sequence = step.sequences[size_t(step.sequence[size_t(token)])];
+            const int64_t at = step.kv_index[size_t(token)];
+            std::byte* page = page_of(kv, sequence.pages[size_t(kv.group)], at);
+            for (int64_t head = 0; head < kv.geometry.kv_heads; ++head) {
+                put_key(kv, page, head, at % kPageTokens, head_at(k, token, head));
+                put_value(kv, page, head, at % kPageTokens, head_at(v, token, head));
+            }
+        }
+    });
+}
+
+}  // namespace hearth::cpu

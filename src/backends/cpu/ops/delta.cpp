@@ -1,0 +1,178 @@
+// The gated delta rule, one recurrence in prefill and decode. Per value head, with memory M [key][value] (transposed to
+// what the formula in ops.h says: then lanes are values and nothing is ever summed across lanes):
+//   read = M^T k, d = write * (v - keep * read), y = keep * M^T q + d * (k . q), M = keep * M + k d^T
+// which is the rule with the decay moved out of the products. Sums run over the keys in ascending order, one FMA each.
+// Columns of M are independent, so a block of them stays in the first-level cache for all tokens of a step.
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+
+#include "backends/cpu/cpu_ops.h"
+#include "backends/recurrent.h"
+#include "backends/tensor_access.h"
+
+namespace hearth::cpu {
+
+namespace {
+
+struct DeltaToken {
+    const float *q, *k, *v;
+    float* y;
+    float keep, write, k_dot_q;
+};
+
+struct DeltaColumns {
+    float* memory;  // [keys][stride], whole vectors of columns
+    int64_t stride, keys;
+    int64_t values;  // columns that are real; v and y have no more
+    const DeltaToken* tokens;
+    int64_t count;
+};
+
+struct DeltaKernels {
+    void (*columns)(const DeltaColumns& work);
+    int64_t columns_width;
+    void (*wide)(const DeltaColumns& work);
+    int64_t wide_width;
+    float (*dot)(const float* a, const float* b, int64_t count);
+};
+
+}  // namespace
+
+}  // namespace hearth::cpu
+
+#include "backends/cpu/ops/lanes.h"
+
+namespace hearth::cpu::plain {
+#include "backends/cpu/ops/delta_kernels.inc"
+}
+#if TARGET_X86
+namespace hearth::cpu::avx2 {
+TARGET_BEGIN(TARGET_AVX2)
+#include "backends/cpu/ops/delta_kernels.inc"
+TARGET_END
+}  // namespace hearth::cpu::avx2
+namespace hearth::cpu::avx512 {
+TARGET_BEGIN(TARGET_AVX512)
+#include "backends/cpu/ops/delta_kernels.inc"
+TARGET_END
+}  // namespace hearth::cpu::avx512
+#endif
+
+namespace hearth::cpu {
+
+namespace {
+
+const KernelTable<const DeltaKernels*> kDeltaTable {
+#if TARGET_X86
+    {Isa::avx512, &avx512::kDelta}, {Isa::avx2, &avx2::kDelta},
+#endif
+    {
+        Isa::any, &plain::kDelta
+    }
+};
+
+constexpr double kCellsPerMicrosecond = 10e3;
+
+// Copies a block of columns between a state and a dense local block; padding columns of the block stay as they are.
+void copy_columns(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t keys, int64_t values) {
+    for (int64_t key = 0; key < keys; ++key) std::copy_n(from + key * from_stride, values, to + key * to_stride);
+}
+
+}  // namespace
+
+Tensor CpuOps::gated_delta_rule(const DeltaInput& in, const StateBuffer& memory, const Step& step) {
+    const int64_t heads = in.v.heads_count, key_heads = in.k.heads_count, keys = in.k.width, values = in.v.width;
+    assert(in.v.rows == step.tokens() && in.q.heads_count == key_heads && heads % key_heads == 0);
+    assert(in.log_keep.columns() == heads && in.write.columns() == heads);
+    assert(planning() || memory.floats == heads * values * keys);
+    const DeltaKernels& kernels = *kDeltaTable.at(isa_);
+    Tensor y = make(in.v.rows, heads, values);
+    const Scratch temporary = scratch();
+    const int64_t block_floats = aligned(4 * keys * std::max(kernels.columns_width, kernels.wide_width)) / 4;
+    float* blocks = arena().take(block_floats * threads_);
+    float* k_dot_q = arena().take(in.v.rows * key_heads);
+    if (planning()) return y;
+
+    run(in.v.rows, 32, double(in.k.count()) / 8e3, [&](int64_t begin, int64_t end, int) {
+        for (int64_t token = begin; token < end; ++token)
+            for (int64_t head = 0; head < key_heads; ++head)
+                k_dot_q[token * key_heads + head] =
+                    kernels.dot(head_at(in.k, token, head), head_at(in.q, token, head), keys);
+    });
+
+    // A sequence with one token takes wide blocks in place where it can; one with more takes narrow ones through a
+    // local copy.
+    struct Part {
+        const SequenceStep* sequence;
+        int64_t width, blocks, first_item;
+    };
+    std::vector<Part> parts;
+    int64_t items = 0, cells = 0;
+    for (const SequenceStep& sequence : step.sequences) {
+        if (sequence.tokens == 0) continue;
+        const int64_t width = sequence.tokens == 1 ? kernels.wide_width : kernels.columns_width;
+        parts.push_back({&sequence, width, (values + width - 1) / width, items});
+        items += heads * parts.back().blocks;
+        cells += sequence.tokens * heads * values * keys;
+    }
+
+    const auto work = [&](int64_t begin, int64_t end, int thread) {
+        float* local = blocks + thread * block_floats;
+        std::vector<DeltaToken> tokens;
+        for (int64_t item = begin; item < end; ++item) {
+            size_t index = parts.size() - 1;
+            while (parts[index].first_item > item) --index;
+            const Part& part = parts[index];
+            const SequenceStep& sequence = *part.sequence;
+            const int64_t head = (item - part.first_item) / part.blocks, key_head = head % key_heads;
+            const int64_t column = (item - part.first_item) % part.blocks * part.width;
+            const int64_t count = std::min(part.width, values - column), offset = head * keys * values + column;
+
+            tokens.resize(size_t(sequence.tokens));
+            for (int64_t t = 0; t < sequence.tokens; ++t) {
+                const int64_t token = sequence.first_token + t;
+                tokens[size_t(t)] = {head_at(in.q, token, key_head),
+                                     head_at(in.k, token, key_head),
+                                     head_at(in.v, token, head) + column,
+                                     head_at(y, token, head) + column,
+                                     std::exp(value_at(in.log_keep, token, head)),
+                                     value_at(in.write, token, head),
+                                     k_dot_q[token * key_heads + key_head]};
+            }
+
+            float* kept = slot_at(memory, sequence.slot_write) + offset;
+            const bool in_place =
+                sequence.tokens == 1 && count == part.width && sequence.slot_read == sequence.slot_write;
+            float* at = in_place ? kept : local;
+            const int64_t stride = in_place ? values : part.width;
+            if (!in_place) {
+                if (sequence.slot_read < 0 || count < part.width) std::fill_n(local, keys * part.width, 0.0f);
+                if (sequence.slot_read >= 0)
+                    copy_columns(slot_at(memory, sequence.slot_read) + offset, values, local, part.width, keys, count);
+            }
+            // Stops where a save is wanted: `done` tokens are in the block.
+            int64_t done = 0;
+            const auto save = [&] {
+                for (const SlotSave& save : sequence.saves)
+                    if (save.after_tokens == done && save.slot != sequence.slot_write)
+                        copy_columns(at, stride, slot_at(memory, save.slot) + offset, values, keys, count);
+            };
+            save();
+            while (done < sequence.tokens) {
+                int64_t next = sequence.tokens;
+                for (const SlotSave& save : sequence.saves)
+                    if (save.after_tokens > done) next = std::min(next, save.after_tokens);
+                const DeltaColumns job{at, stride, keys, count, tokens.data() + done, next - done};
+                part.width == kernels.wide_width ? kernels.wide(job) : kernels.columns(job);
+                done = next;
+                save();
+            }
+            if (!in_place) copy_columns(local, part.width, kept, values, keys, count);
+        }
+    };
+    run(items, 1, double(cells) / kCellsPerMicrosecond, work);
+    return y;
+}
+
+}  // namespace hearth::cpu
