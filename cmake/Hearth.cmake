@@ -21,7 +21,7 @@ endif()
 add_compile_options(-ffp-contract=off -Wall -Wextra -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # False alarms of GCC 12 inside its own vector headers and in std::expected.
-    add_compile_options(-Wno-psabi -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)
+    add_compile_options(-Wno-psabi -Wno-uninitialized -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)
 else()
     add_compile_options(-Wno-gnu-statement-expression -Wno-psabi)
 endif()
