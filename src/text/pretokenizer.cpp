@@ -12,8 +12,7 @@ namespace {
 
 using namespace scan;
 
-// ---- classes
-// ---------------------------------------------------------------------------------------------------------
+// ---- classes ----
 
 struct Number {
     static bool has(uint32_t, uint32_t flags) { return flags & kNumber; }
@@ -110,8 +109,7 @@ struct AfmoeScripts {
     }
 };
 
-// ---- scanners of single models
-// ---------------------------------------------------------------------------------------
+// ---- scanners of single models ----
 
 // \s+$
 struct TrailingWhite : Text {
@@ -189,18 +187,15 @@ private:
     }
 };
 
-// \d{1,3}(?=(?:\d{3})*\b): runs of digits that end a word, in groups of three counted from the right
+// \d{1,3}(?=(?:\d{3})*\b): runs of digits that end a word, in groups of three counted from the right. llama.cpp: all
+// runs of ASCII digits.
 template <bool unicode_aware>
 struct DigitsFromRight : Text {
     static bool is_digit(const Look& c) {
         if (c.code < 0x80) return c.code - '0' < 10;
         return unicode_aware && c.code != kNoCode && unicode::is_decimal_digit(c.code);
     }
-    static bool is_word(const Look& c) {
-        if (c.code == kNoCode) return false;
-        if (c.code < 0x80) return (c.flags & (kLetter | kNumber)) || c.code == '_';
-        return unicode_aware && unicode::is_word(c.code);
-    }
+    static bool is_word(const Look& c) { return c.code != kNoCode && unicode::is_word(c.code); }
 
     size_t run_end = 0, left = 0;  // of the run being cut
 
@@ -215,7 +210,7 @@ struct DigitsFromRight : Text {
                 size_t p = at;
                 for (left = 0; is_digit(c); c = look(p), ++left) p += c.length;
                 run_end = p;
-                if (is_word(c)) {
+                if (unicode_aware && is_word(c)) {
                     at = p;
                     continue;
                 }
@@ -349,8 +344,7 @@ struct ChameleonWhite : Text {
     }
 };
 
-// ---- the list
-// --------------------------------------------------------------------------------------------------------
+// ---- the list ----
 
 constexpr WordRules kLlama3{.digits = 3};
 constexpr WordRules kQwen2{};
@@ -441,7 +435,7 @@ const std::vector<Entry>& entries() {
         {{"superbpe"}, {{kRunPass<Number>, cut_digit_groups<true>}}, {kRunPass<Number>, cut_digit_groups<false>}},
         {{"tiny_aya", "cohere2moe"},
          {{matches<DigitsFromRight<true>>, kWordsPass<gpt4o_rules(Word::cased, 3)>}},
-         {matches<DigitsFromRight<false>>, kWordsPass<gpt4o_rules(Word::uncased_marks, 3)>}},
+         {matches<AfmoeDigits<true>>, kWordsPass<gpt4o_rules(Word::uncased_marks, 3)>}},
         {{"youtu"},
          {.passes = {matches<YoutuScripts>, kWordsPass<gpt4o_rules(Word::cased, 1)>}, .ignore_merges = true},
          {matches<YoutuScripts>, kWordsPass<gpt4o_rules(Word::uncased_marks, 1)>}},
