@@ -12,6 +12,7 @@
 #include "tensor/half.h"
 
 #define LANES_INLINE static inline __attribute__((always_inline))
+#define LANES_LAMBDA __attribute__((always_inline))
 
 // ---- plain: four lanes of the compiler's own vectors. The baseline has no fused multiply-add, so fma() rounds twice
 // here.
@@ -101,6 +102,9 @@ LANES_INLINE float sum(Floats v) {
 LANES_INLINE float largest(Floats v) {
     const float a = v[0] > v[2] ? v[0] : v[2], b = v[1] > v[3] ? v[1] : v[3];
     return a > b ? a : b;
+}
+LANES_INLINE Floats swap_neighbours(Floats v) {
+    return Floats{v[1], v[0], v[3], v[2]};
 }
 #include "backends/cpu/ops/functions.inc"
 
@@ -199,6 +203,9 @@ LANES_INLINE float largest(Floats v) {
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+LANES_INLINE Floats swap_neighbours(Floats v) {
+    return _mm256_permute_ps(v, 0xB1);
 }
 #include "backends/cpu/ops/functions.inc"
 
@@ -302,6 +309,9 @@ LANES_INLINE float largest(Floats v) {
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+LANES_INLINE Floats swap_neighbours(Floats v) {
+    return _mm512_permute_ps(v, 0xB1);
 }
 #include "backends/cpu/ops/functions.inc"
 
