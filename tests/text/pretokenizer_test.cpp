@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "base/json.h"
@@ -35,8 +36,7 @@ class RecordedSplits : public testing::TestWithParam<TokenizerCompat> {};
 TEST_P(RecordedSplits, AreReproduced) {
     NEED_SHARED("reference/tokenizers/pretok");
     const bool published = GetParam() == TokenizerCompat::published;
-    // Approximated by the recording engine, and no recording of the published expression exists:
-    // scripts/split_oracle.py covers these (tests/data/pretokenizer).
+    // Only the approximation was recorded: PublishedSplits below covers these.
     const std::vector<std::string> approximated = {"afmoe", "granite-embed-multi-97m", "kimi-k2", "tiny_aya", "youtu"};
     const std::set<std::string> cased = {"gpt-4o", "minimax-m2", "tekken"};
     int files = 0, cases = 0;
@@ -76,6 +76,47 @@ INSTANTIATE_TEST_SUITE_P(Both, RecordedSplits, testing::Values(TokenizerCompat::
                          [](const auto& info) {
                              return info.param == TokenizerCompat::published ? "published" : "llama_cpp";
                          });
+
+// The published expressions of rules whose recordings hold the approximation, by an independent engine
+// (published_splits.py).
+TEST(PublishedSplits, AreReproduced) {
+    NEED_SHARED("reference/tokenizers/pretok");
+    std::map<std::string, std::map<std::string, std::string>> texts;
+    int wrong = 0, cases = 0, differ = 0;
+    for (const std::string& line : test::read_lines(test::data_path("pretokenizer/published.jsonl"))) {
+        const auto parsed = Json::parse(line);
+        ASSERT_TRUE(parsed);
+        const std::string &pre = parsed->find("pre")->as_string(), &name = parsed->find("name")->as_string();
+        if (texts[pre].empty())
+            for (const std::string& recorded :
+                 test::read_lines(test::shared_path("reference/tokenizers/pretok/" + pre + ".jsonl"))) {
+                const auto record = Json::parse(recorded);
+                ASSERT_TRUE(record);
+                texts[pre][record->find("name")->as_string()] = record->find("text")->as_string();
+            }
+        const std::string& text = texts[pre][name];
+        const auto rule = find_pre_tokenizer(pre, TokenizerCompat::published);
+        const auto approximation = find_pre_tokenizer(pre, TokenizerCompat::llama_cpp);
+        ASSERT_TRUE(rule && approximation);
+        const auto got = lengths(*rule, text);
+        ++cases;
+        differ += got != lengths(*approximation, text);
+        if (got != integers(*parsed->find("lens")) && wrong++ < 10)
+            ADD_FAILURE() << pre << ": " << name << " '" << text << "'\n got " << testing::PrintToString(got)
+                          << "\nwant " << parsed->find("lens")->dump();
+    }
+    EXPECT_EQ(wrong, 0);
+    EXPECT_GT(cases, 1500);
+    EXPECT_GT(differ, 100);  // else this test would say nothing
+}
+
+TEST(PreTokenizer, NamesAreUnique) {
+    auto names = pre_tokenizer_names();
+    EXPECT_GE(names.size(), 80u);
+    std::ranges::sort(names);
+    EXPECT_EQ(std::ranges::adjacent_find(names), names.end());
+    EXPECT_FALSE(find_pre_tokenizer("qwen", TokenizerCompat::published));
+}
 
 }  // namespace
 }  // namespace hearth
