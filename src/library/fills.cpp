@@ -70,8 +70,7 @@ void equal_six_bit_scales(uint8_t* packed) {
 }
 
 void adjust_q8_0(uint8_t* b) {
-    for (int i = 2; i < 34; ++i)
-        b[i] = b[i] == 0x80 ? uint8_t(0) : b[i];  // quantisers never write -128
+    for (int i = 2; i < 34; ++i) b[i] = b[i] == 0x80 ? uint8_t(0) : b[i];  // quantisers never write -128
 }
 
 void adjust_q2_k(uint8_t* b) {  // scale nibbles 8..15, minimum equal to scale
