@@ -7,10 +7,11 @@
 namespace hearth::cpu {
 namespace {
 
-// Panel bytes (of one block of columns) that stay in the second-level cache while a job's groups pass by: half of the 1
-// MiB common today.
-constexpr int64_t kPanelBytesInCache = 512 << 10;
-constexpr int64_t kFewTiles = 2;
+// Panel bytes that stay in the second-level cache (1 MiB is common) while a job's groups pass by, but no fewer tiles
+// than make it worth while to read the groups once more. Cutting the columns as well, so that all fits the first level,
+// gained nothing.
+constexpr int64_t kPanelBytesInCache = 256 << 10;
+constexpr int64_t kFewestTiles = 6;
 
 }  // namespace
 
@@ -57,62 +58,37 @@ void pack_groups(const LinearKernel& kernel, const std::byte* matrix, int64_t ro
     }
 }
 
-namespace {
-
-// The job as its loops see it.
-struct Walk {
-    const LinearKernel& kernel;
-    const LinearJob& job;
-    int tile_tokens;
-    int64_t bytes_per_token;
-
-    // One group times tiles [tile_begin, tile_end), columns [begin, end).
-    void group(const std::byte* weights, int64_t group, int64_t tile_begin, int64_t tile_end, int64_t begin,
-               int64_t end) const {
-        const int64_t row = group * kernel.rows_per_group;
-        TileJob tile_job{.group = weights,
-                         .tile = nullptr,
-                         .columns = job.columns,
-                         .column_begin = begin,
-                         .column_end = end,
-                         .out = nullptr,
-                         .out_stride = job.out_stride,
-                         .rows = int(std::min<int64_t>(kernel.rows_per_group, job.rows - row))};
-        for (int64_t index = tile_begin; index < tile_end; ++index) {
-            const PanelTile tile = panel_tile(job.tokens, tile_tokens, index);
-            tile_job.tile = job.panel + tile.first_token * bytes_per_token;
-            tile_job.out = job.out + tile.first_token * job.out_stride + row;
-            kernel.tiles[tile.tokens - 1](tile_job);
-        }
-    }
-};
-
-}  // namespace
-
 void multiply(const LinearKernel& kernel, const LinearJob& job) {
     const int tile_tokens = panel_tile_tokens(kernel.activation, kernel.isa);
-    const Walk walk{kernel, job, tile_tokens, token_bytes(kernel.activation, job.columns)};
     const int64_t last_tile = job.tile_end < 0 ? panel_tiles(job.tokens, tile_tokens) : job.tile_end;
+    const int64_t bytes_per_token = token_bytes(kernel.activation, job.columns);
     const int64_t bytes_per_group = kernel.group_bytes(kernel.type, job.columns);
     const int64_t groups = groups_of(kernel, job.rows);
-    // Few tokens: each group streams past once, from one end to the other. Many: blocks of columns.
-    const int64_t block = last_tile - job.tile_begin > kFewTiles ? kColumnBlock : job.columns;
-    if (kernel.decode_group) {
+    // A decoded group is expensive: it meets all tiles at once. Else a stretch of tiles stays in cache while the groups
+    // pass.
+    const int64_t stretch = kernel.decode_group
+                                ? last_tile - job.tile_begin
+                                : std::max(kFewestTiles, kPanelBytesInCache / (bytes_per_token * tile_tokens));
+    for (int64_t begin = job.tile_begin; begin < last_tile; begin += stretch) {
+        const int64_t end = std::min(last_tile, begin + stretch);
         for (int64_t group = 0; group < groups; ++group) {
-            kernel.decode_group(kernel.type, job.weights + group * bytes_per_group, job.columns, job.scratch);
-            for (int64_t begin = 0; begin < job.columns; begin += block) {
-                walk.group(job.scratch, group, job.tile_begin, last_tile, begin, std::min(job.columns, begin + block));
+            const std::byte* weights = job.weights + group * bytes_per_group;
+            if (kernel.decode_group) {
+                kernel.decode_group(kernel.type, weights, job.columns, job.scratch);
+                weights = job.scratch;
             }
-        }
-        return;
-    }
-    const int64_t tile_bytes = token_bytes(kernel.activation, std::min(job.columns, kColumnBlock)) * tile_tokens;
-    const int64_t stretch = std::max<int64_t>(1, kPanelBytesInCache / tile_bytes);
-    for (int64_t tile = job.tile_begin; tile < last_tile; tile += stretch) {
-        for (int64_t begin = 0; begin < job.columns; begin += block) {
-            for (int64_t group = 0; group < groups; ++group) {
-                walk.group(job.weights + group * bytes_per_group, group, tile, std::min(last_tile, tile + stretch),
-                           begin, std::min(job.columns, begin + block));
+            const int64_t row = group * kernel.rows_per_group;
+            TileJob tile_job{.group = weights,
+                             .tile = nullptr,
+                             .columns = job.columns,
+                             .out = nullptr,
+                             .out_stride = job.out_stride,
+                             .rows = int(std::min<int64_t>(kernel.rows_per_group, job.rows - row))};
+            for (int64_t index = begin; index < end; ++index) {
+                const PanelTile tile = panel_tile(job.tokens, tile_tokens, index);
+                tile_job.tile = job.panel + tile.first_token * bytes_per_token;
+                tile_job.out = job.out + tile.first_token * job.out_stride + row;
+                kernel.tiles[tile.tokens - 1](tile_job);
             }
         }
     }

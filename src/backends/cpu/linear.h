@@ -34,18 +34,12 @@ struct LinearJob {
     std::byte* scratch = nullptr;  // scratch_bytes(columns), 64-byte aligned, contents do not matter
 };
 
-// Columns that one pass over groups and tiles covers where there are many tokens, so that weights and activations of a
-// step stay in the first-level cache. Part of the recipe of float weights.
-inline constexpr int64_t kColumnBlock = 1024;
-
-// One packed group times one tile of a panel, or a stretch of their columns: sums are left in `out` and taken up from
-// there, which changes no bit, as they are made in the order of the columns.
+// One packed group times one tile of a panel.
 struct TileJob {
     const std::byte* group;
     const std::byte* tile;
-    int64_t columns;                   // of the whole row
-    int64_t column_begin, column_end;  // column_begin > 0: continues; both multiples of kColumnBlock, or the row's end
-    float* out;                        // of the tile's first token
+    int64_t columns;
+    float* out;  // of the tile's first token
     int64_t out_stride;
     int rows;  // of the group to write
 };

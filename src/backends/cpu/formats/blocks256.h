@@ -29,8 +29,8 @@ struct Meaning256 {
 template <class Format>
 void tile256_any(const TileJob& job) {
     constexpr int kWidth = Format::kSubBlock;
-    float sum = job.column_begin ? job.out[0] : 0;
-    for (int64_t block = job.column_begin / 256; block < job.column_end / 256; ++block) {
+    float sum = 0;
+    for (int64_t block = 0; block < job.columns / 256; ++block) {
         const Meaning256 w = Format::meaning(job.group + block * Format::kBlockBytes);
         const std::byte* a = job.tile + block * 340;
         int8_t codes[256];

@@ -24,14 +24,10 @@ template <class Format, class Layout, class Wide, int kTokens>
 void tile256_avx512(const TileJob& job) {
     constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
     __m512 sum[kTokens];
-    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
-    UNROLLED for (int token = 0; token < kTokens; ++token) {
-        sum[token] =
-            job.column_begin ? _mm512_maskz_loadu_ps(rows, job.out + token * job.out_stride) : _mm512_setzero_ps();
-    }
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm512_setzero_ps();
     const int64_t blocks = job.columns / 256;
-    const std::byte* a = job.tile + job.column_begin / 256 * 340 * kTokens;
-    for (int64_t block = job.column_begin / 256; block < job.column_end / 256; ++block) {
+    const std::byte* a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
         const std::byte* weights = Layout::block(job.group, blocks, block);
         Scales<16> scales;
         Wide::scales(job.group, blocks, block, scales);
@@ -87,6 +83,7 @@ void tile256_avx512(const TileJob& job) {
         }
         a += 340 * kTokens;
     }
+    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
     UNROLLED for (int token = 0; token < kTokens; ++token) {
         _mm512_mask_storeu_ps(job.out + token * job.out_stride, rows, sum[token]);
     }
@@ -98,13 +95,10 @@ template <class Format, class Layout, class Narrow, int kTokens>
 void tile256_avx2(const TileJob& job) {
     constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
     __m256 sum[kTokens];
-    UNROLLED for (int token = 0; token < kTokens; ++token) {
-        sum[token] =
-            job.column_begin ? narrow::load_floats(job.out + token * job.out_stride, job.rows) : _mm256_setzero_ps();
-    }
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm256_setzero_ps();
     const int64_t blocks = job.columns / 256;
-    const std::byte* a = job.tile + job.column_begin / 256 * 340 * kTokens;
-    for (int64_t block = job.column_begin / 256; block < job.column_end / 256; ++block) {
+    const std::byte* a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
         const std::byte* weights = Layout::block(job.group, blocks, block);
         Scales<8> scales;
         Narrow::scales(job.group, blocks, block, scales);

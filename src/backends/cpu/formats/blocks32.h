@@ -110,8 +110,8 @@ inline void unpack_stored(DType type, const std::byte* group, int, int64_t colum
 
 template <class Format>
 void tile32_any(const TileJob& job) {
-    float sum = job.column_begin ? job.out[0] : 0;
-    for (int64_t block = job.column_begin / 32; block < job.column_end / 32; ++block) {
+    float sum = 0;
+    for (int64_t block = 0; block < job.columns / 32; ++block) {
         const Meaning32 w = Format::meaning(job.group + block * Format::kBlockBytes);
         const std::byte* a = job.tile + block * 44;
         int8_t codes[32];

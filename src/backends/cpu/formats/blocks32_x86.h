@@ -20,16 +20,10 @@ void tile32_avx512(const TileJob& job) {
     using Layout = Layout32<Format, 16>;
     constexpr bool kHasOffset = Format::kFields == 2;
     __m512 sum[kTokens];
-    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
-    UNROLLED for (int token = 0; token < kTokens; ++token) {
-        sum[token] =
-            job.column_begin ? _mm512_maskz_loadu_ps(rows, job.out + token * job.out_stride) : _mm512_setzero_ps();
-    }
-    const int64_t first = job.column_begin / 32, last = job.column_end / 32;
-    static_assert(kColumnBlock / 32 % Format::kBundle == 0);
-    const std::byte* bundle = job.group + first / Format::kBundle * Layout::kBundleBytes;
-    const std::byte* a = job.tile + first * 44 * kTokens;
-    for (int64_t block = first; block < last; ++block) {
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm512_setzero_ps();
+    const int64_t blocks = job.columns / 32;
+    const std::byte *bundle = job.group, *a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
         const int in_bundle = int(block % Format::kBundle);
         const std::byte* fields = bundle + in_bundle * Layout::kFieldsBytes;
         const std::byte* lines = bundle + Layout::kHeaderBytes + in_bundle * Layout::kCodeBytes;
@@ -61,6 +55,7 @@ void tile32_avx512(const TileJob& job) {
         a += 44 * kTokens;
         if (in_bundle == Format::kBundle - 1) bundle += Layout::kBundleBytes;
     }
+    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
     UNROLLED for (int token = 0; token < kTokens; ++token) {
         _mm512_mask_storeu_ps(job.out + token * job.out_stride, rows, sum[token]);
     }
@@ -73,35 +68,30 @@ void tile32_avx2(const TileJob& job) {
     using Layout = Layout32<Format, 8>;
     constexpr bool kHasOffset = Format::kFields == 2;
     __m256 sum[kTokens];
-    UNROLLED for (int token = 0; token < kTokens; ++token) {
-        sum[token] =
-            job.column_begin ? narrow::load_floats(job.out + token * job.out_stride, job.rows) : _mm256_setzero_ps();
-    }
-    const int64_t first = job.column_begin / 32, last = job.column_end / 32;
-    static_assert(kColumnBlock / 32 % Format::kBundle == 0);
-    const std::byte* bundle = job.group + first / Format::kBundle * Layout::kBundleBytes;
-    const std::byte* a = job.tile + first * 44 * kTokens;
-    for (int64_t block = first; block < last; ++block) {
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm256_setzero_ps();
+    const int64_t blocks = job.columns / 32;
+    const std::byte *bundle = job.group, *a = job.tile;
+    for (int64_t block = 0; block < blocks; ++block) {
         const int in_bundle = int(block % Format::kBundle);
         const std::byte* fields = bundle + in_bundle * Layout::kFieldsBytes;
         const std::byte* lines = bundle + Layout::kHeaderBytes + in_bundle * Layout::kCodeBytes;
         narrow::prefetch(lines, Layout::kCodeBytes);
         __m256i dot[kTokens];
-        UNROLLED for (int start = 0; start < 8; start += Narrow::kLines) {
+        UNROLLED for (int first = 0; first < 8; first += Narrow::kLines) {
             __m256i sums16[kTokens];
-            UNROLLED for (int t = start; t < start + Narrow::kLines; ++t) {
+            UNROLLED for (int t = first; t < first + Narrow::kLines; ++t) {
                 const __m256i codes = Narrow::code(lines, t);
                 const __m256i sizes = Narrow::kSigned ? _mm256_abs_epi8(codes) : codes;
                 UNROLLED for (int token = 0; token < kTokens; ++token) {
                     __m256i x = _mm256_set1_epi32(dword(a + 4 * (t * kTokens + token)));
                     if (Narrow::kSigned) x = _mm256_sign_epi8(x, codes);
                     const __m256i pairs = _mm256_maddubs_epi16(sizes, x);
-                    sums16[token] = t == start ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                    sums16[token] = t == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
                 }
             }
             UNROLLED for (int token = 0; token < kTokens; ++token) {
                 const __m256i sums = narrow::pair_sums(sums16[token]);
-                dot[token] = start == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+                dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
             }
         }
         const __m256 scale = Narrow::scale(fields);

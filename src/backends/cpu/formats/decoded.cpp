@@ -48,18 +48,14 @@ struct Stored {
 
 // The plain row: the decoded row times one token, products rounded before they are added.
 void tile_any(const TileJob& job) {
-    float result = job.column_begin ? job.out[0] : 0;
-    for (int64_t begin = job.column_begin; begin < job.column_end; begin += kColumnBlock) {
-        float sum[2] = {0, 0};
-        for (int64_t k = begin; k < std::min(begin + kColumnBlock, job.column_end); ++k) {
-            float w, a;
-            std::memcpy(&w, job.group + 4 * k, 4);
-            std::memcpy(&a, job.tile + 4 * k, 4);
-            sum[k % 2] += w * a;
-        }
-        result += sum[0] + sum[1];
+    float sum[2] = {0, 0};
+    for (int64_t k = 0; k < job.columns; ++k) {
+        float w, a;
+        std::memcpy(&w, job.group + 4 * k, 4);
+        std::memcpy(&a, job.tile + 4 * k, 4);
+        sum[k % 2] += w * a;
     }
-    job.out[0] = result;
+    job.out[0] = sum[0] + sum[1];
 }
 constexpr TileFn kTilesAny[1] = {tile_any};
 

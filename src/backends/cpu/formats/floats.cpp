@@ -12,22 +12,21 @@
 namespace hearth::cpu {
 namespace {
 
-// One stored row times one token.
+// One stored row times one token. The row is decoded in small pieces, so any weight type will do.
 template <DType kType>
 void tile_any(const TileJob& job) {
-    float w[kColumnBlock], result = job.column_begin ? job.out[0] : 0;
-    for (int64_t at = job.column_begin; at < job.column_end; at += kColumnBlock) {
-        const int64_t count = std::min(kColumnBlock, job.column_end - at);
+    constexpr int64_t kPiece = 256;  // even: column k of a piece belongs to sum k % 2
+    float w[kPiece], sum[2] = {0, 0};
+    for (int64_t at = 0; at < job.columns; at += kPiece) {
+        const int64_t count = job.columns - at < kPiece ? job.columns - at : kPiece;
         decode(kType, job.group + row_bytes(kType, at), count, w);
-        float sum[2] = {0, 0};
         for (int64_t k = 0; k < count; ++k) {
             float a;
             std::memcpy(&a, job.tile + (at + k) * 4, 4);
             sum[k % 2] += w[k] * a;
         }
-        result += sum[0] + sum[1];
     }
-    job.out[0] = result;
+    job.out[0] = sum[0] + sum[1];
 }
 
 template <DType kType>
@@ -109,39 +108,35 @@ ALWAYS_INLINE void two_columns(const std::byte* group, int64_t pair, __m512 (&w)
 template <DType kType, int kTokens>
 void tile_avx512(const TileJob& job) {
     constexpr int kPairBytes = kType == DType::f32 ? 128 : 64;
-    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
-    for (int64_t begin = job.column_begin; begin < job.column_end; begin += kColumnBlock) {
-        const int64_t columns = std::min(kColumnBlock, job.column_end - begin), pairs = columns / 2;
-        const std::byte* group = job.group + begin / 2 * kPairBytes;
-        const std::byte* a = job.tile + begin * 4 * kTokens;
-        __m512 sum[2][kTokens];
-        UNROLLED for (int token = 0; token < kTokens; ++token) sum[0][token] = sum[1][token] = _mm512_setzero_ps();
-        for (int64_t pair = 0; pair < pairs; ++pair) {
-            __m512 w[2];
-            wide::prefetch(group + pair * kPairBytes, kPairBytes);
-            two_columns<kType>(group, pair, w);
-            UNROLLED for (int k = 0; k < 2; ++k) {
-                UNROLLED for (int token = 0; token < kTokens; ++token) {
-                    const __m512 x = _mm512_set1_ps(real(a + 4 * (k * kTokens + token)));
-                    sum[k][token] = _mm512_fmadd_ps(w[k], x, sum[k][token]);
-                }
-            }
-            a += 8 * kTokens;
-        }
-        if (columns % 2) {
-            __m512 w;
-            const std::byte* last = group + pairs * kPairBytes;
-            if constexpr (kType == DType::f32) w = _mm512_load_ps(last);
-            if constexpr (kType == DType::f16) w = wide::halves(last);
-            if constexpr (kType == DType::bf16) w = _mm512_castsi512_ps(_mm512_slli_epi32(wide::load(last), 16));
+    __m512 sum[2][kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[0][token] = sum[1][token] = _mm512_setzero_ps();
+    const std::byte* a = job.tile;
+    const int64_t pairs = job.columns / 2;
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+        __m512 w[2];
+        wide::prefetch(job.group + pair * kPairBytes, kPairBytes);
+        two_columns<kType>(job.group, pair, w);
+        UNROLLED for (int k = 0; k < 2; ++k) {
             UNROLLED for (int token = 0; token < kTokens; ++token) {
-                sum[0][token] = _mm512_fmadd_ps(w, _mm512_set1_ps(real(a + 4 * token)), sum[0][token]);
+                const __m512 x = _mm512_set1_ps(real(a + 4 * (k * kTokens + token)));
+                sum[k][token] = _mm512_fmadd_ps(w[k], x, sum[k][token]);
             }
         }
+        a += 8 * kTokens;
+    }
+    if (job.columns % 2) {
+        __m512 w;
+        const std::byte* last = job.group + pairs * kPairBytes;
+        if constexpr (kType == DType::f32) w = _mm512_load_ps(last);
+        if constexpr (kType == DType::f16) w = wide::halves(last);
+        if constexpr (kType == DType::bf16) w = _mm512_castsi512_ps(_mm512_slli_epi32(wide::load(last), 16));
         UNROLLED for (int token = 0; token < kTokens; ++token) {
-            wide::add_to(job.out + token * job.out_stride, _mm512_add_ps(sum[0][token], sum[1][token]), rows,
-                         begin == 0);
+            sum[0][token] = _mm512_fmadd_ps(w, _mm512_set1_ps(real(a + 4 * token)), sum[0][token]);
         }
+    }
+    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        _mm512_mask_storeu_ps(job.out + token * job.out_stride, rows, _mm512_add_ps(sum[0][token], sum[1][token]));
     }
 }
 TARGET_END
@@ -153,35 +148,31 @@ ALWAYS_INLINE __m512bh pairs_of(__m512i bits) {
 
 template <int kTokens>
 void tile_bf16_dot(const TileJob& job) {
-    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
-    for (int64_t begin = job.column_begin; begin < job.column_end; begin += kColumnBlock) {
-        const int64_t cells = (std::min(kColumnBlock, job.column_end - begin) + 1) / 2;
-        const std::byte* group = job.group + begin * 32;
-        const std::byte* a = job.tile + begin * 2 * kTokens;
-        __m512 sum[2][kTokens];
-        UNROLLED for (int token = 0; token < kTokens; ++token) sum[0][token] = sum[1][token] = _mm512_setzero_ps();
-        int64_t cell = 0;
-        for (; cell + 2 <= cells; cell += 2) {
-            wide::prefetch(group + cell * 64, 128);
-            UNROLLED for (int k = 0; k < 2; ++k) {
-                const __m512bh w = pairs_of(wide::load(group + (cell + k) * 64));
-                UNROLLED for (int token = 0; token < kTokens; ++token) {
-                    const __m512bh x = pairs_of(_mm512_set1_epi32(dword(a + 4 * (k * kTokens + token))));
-                    sum[k][token] = _mm512_dpbf16_ps(sum[k][token], w, x);
-                }
-            }
-            a += 8 * kTokens;
-        }
-        if (cell < cells) {
-            const __m512bh w = pairs_of(wide::load(group + cell * 64));
+    __m512 sum[2][kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[0][token] = sum[1][token] = _mm512_setzero_ps();
+    const std::byte* a = job.tile;
+    const int64_t cells = (job.columns + 1) / 2;
+    int64_t cell = 0;
+    for (; cell + 2 <= cells; cell += 2) {
+        wide::prefetch(job.group + cell * 64, 128);
+        UNROLLED for (int k = 0; k < 2; ++k) {
+            const __m512bh w = pairs_of(wide::load(job.group + (cell + k) * 64));
             UNROLLED for (int token = 0; token < kTokens; ++token) {
-                sum[0][token] = _mm512_dpbf16_ps(sum[0][token], w, pairs_of(_mm512_set1_epi32(dword(a + 4 * token))));
+                const __m512bh x = pairs_of(_mm512_set1_epi32(dword(a + 4 * (k * kTokens + token))));
+                sum[k][token] = _mm512_dpbf16_ps(sum[k][token], w, x);
             }
         }
+        a += 8 * kTokens;
+    }
+    if (cell < cells) {
+        const __m512bh w = pairs_of(wide::load(job.group + cell * 64));
         UNROLLED for (int token = 0; token < kTokens; ++token) {
-            wide::add_to(job.out + token * job.out_stride, _mm512_add_ps(sum[0][token], sum[1][token]), rows,
-                         begin == 0);
+            sum[0][token] = _mm512_dpbf16_ps(sum[0][token], w, pairs_of(_mm512_set1_epi32(dword(a + 4 * token))));
         }
+    }
+    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        _mm512_mask_storeu_ps(job.out + token * job.out_stride, rows, _mm512_add_ps(sum[0][token], sum[1][token]));
     }
 }
 TARGET_END
@@ -205,39 +196,34 @@ ALWAYS_INLINE void two_columns(const std::byte* group, int64_t pair, __m256 (&w)
 template <DType kType, int kTokens>
 void tile_avx2(const TileJob& job) {
     constexpr int kPairBytes = kType == DType::f32 ? 64 : 32;
-    for (int64_t begin = job.column_begin; begin < job.column_end; begin += kColumnBlock) {
-        const int64_t columns = std::min(kColumnBlock, job.column_end - begin), pairs = columns / 2;
-        const std::byte* group = job.group + begin / 2 * kPairBytes;
-        const std::byte* a = job.tile + begin * 4 * kTokens;
-        __m256 sum[2][kTokens];
-        UNROLLED for (int token = 0; token < kTokens; ++token) sum[0][token] = sum[1][token] = _mm256_setzero_ps();
-        for (int64_t pair = 0; pair < pairs; ++pair) {
-            __m256 w[2];
-            narrow::prefetch(group + pair * kPairBytes, kPairBytes);
-            two_columns<kType>(group, pair, w);
-            UNROLLED for (int k = 0; k < 2; ++k) {
-                UNROLLED for (int token = 0; token < kTokens; ++token) {
-                    const __m256 x = _mm256_set1_ps(real(a + 4 * (k * kTokens + token)));
-                    sum[k][token] = _mm256_fmadd_ps(w[k], x, sum[k][token]);
-                }
-            }
-            a += 8 * kTokens;
-        }
-        if (columns % 2) {
-            __m256 w;
-            const std::byte* last = group + pairs * kPairBytes;
-            if constexpr (kType == DType::f32) w = _mm256_castsi256_ps(narrow::load(last));
-            if constexpr (kType == DType::f16) w = narrow::halves(last);
-            if constexpr (kType == DType::bf16) w = _mm256_castsi256_ps(_mm256_slli_epi32(narrow::load(last), 16));
+    __m256 sum[2][kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) sum[0][token] = sum[1][token] = _mm256_setzero_ps();
+    const std::byte* a = job.tile;
+    const int64_t pairs = job.columns / 2;
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+        __m256 w[2];
+        narrow::prefetch(job.group + pair * kPairBytes, kPairBytes);
+        two_columns<kType>(job.group, pair, w);
+        UNROLLED for (int k = 0; k < 2; ++k) {
             UNROLLED for (int token = 0; token < kTokens; ++token) {
-                sum[0][token] = _mm256_fmadd_ps(w, _mm256_set1_ps(real(a + 4 * token)), sum[0][token]);
+                const __m256 x = _mm256_set1_ps(real(a + 4 * (k * kTokens + token)));
+                sum[k][token] = _mm256_fmadd_ps(w[k], x, sum[k][token]);
             }
         }
+        a += 8 * kTokens;
+    }
+    if (job.columns % 2) {
+        __m256 w;
+        const std::byte* last = job.group + pairs * kPairBytes;
+        if constexpr (kType == DType::f32) w = _mm256_castsi256_ps(narrow::load(last));
+        if constexpr (kType == DType::f16) w = narrow::halves(last);
+        if constexpr (kType == DType::bf16) w = _mm256_castsi256_ps(_mm256_slli_epi32(narrow::load(last), 16));
         UNROLLED for (int token = 0; token < kTokens; ++token) {
-            float* out = job.out + token * job.out_stride;
-            const __m256 before = begin == 0 ? _mm256_setzero_ps() : narrow::load_floats(out, job.rows);
-            narrow::store(out, _mm256_add_ps(before, _mm256_add_ps(sum[0][token], sum[1][token])), job.rows);
+            sum[0][token] = _mm256_fmadd_ps(w, _mm256_set1_ps(real(a + 4 * token)), sum[0][token]);
         }
+    }
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        narrow::store(job.out + token * job.out_stride, _mm256_add_ps(sum[0][token], sum[1][token]), job.rows);
     }
 }
 TARGET_END

@@ -58,11 +58,6 @@ ALWAYS_INLINE void prefetch(const std::byte* at, int bytes) {
     }
 }
 
-ALWAYS_INLINE void add_to(float* out, __m512 values, __mmask16 rows, bool is_first) {
-    const __m512 before = is_first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(rows, out);
-    _mm512_mask_storeu_ps(out, rows, _mm512_add_ps(before, values));
-}
-
 }  // namespace wide
 TARGET_END
 
@@ -97,18 +92,13 @@ ALWAYS_INLINE void prefetch(const std::byte* at, int bytes) {
         _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes + i), _MM_HINT_T0);
     }
 }
-ALWAYS_INLINE __m256i first_lanes(int rows) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(rows), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-ALWAYS_INLINE __m256 load_floats(const float* from, int rows) {
-    return rows == 8 ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, first_lanes(rows));
-}
 ALWAYS_INLINE void store(float* out, __m256 values, int rows) {
     if (rows == 8) {
         _mm256_storeu_ps(out, values);
-    } else {
-        _mm256_maskstore_ps(out, first_lanes(rows), values);
+        return;
     }
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    _mm256_maskstore_ps(out, _mm256_cmpgt_epi32(_mm256_set1_epi32(rows), lane), values);
 }
 // Sums of the products of each lane's four byte pairs, for pairs of neighbours that fit int16.
 ALWAYS_INLINE __m256i pair_sums(__m256i sums16) {
