@@ -50,6 +50,9 @@ struct AttentionKernels {
     void (*pack_queries)(const float* const* rows, int64_t count, int64_t key_width, float* packed);
     void (*merge)(const PartialRows& part, int64_t rows, const PartialRows& into);
     void (*finish)(const PartialRows& rows, int64_t row, const float* sink, int64_t width, float* out);
+    // f32 and f16 only
+    void (*put_key)(const float* key, KvType type, int64_t width, int64_t token, std::byte* tile);
+    void (*put_value)(const float* value, KvType type, int64_t width, int64_t token, std::byte* tile);
 };
 
 }  // namespace
@@ -184,13 +187,11 @@ Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule
                            .wide_keys = take(kPageTokens * geometry.key_width),
                            .wide_values = take(kPageTokens * stride)};
         float* queries = take(most_rows * geometry.key_width);
-        const PartialRows own{take(0), take(0), take(most_rows * stride), stride};
-        PartialRows merged{nullptr, nullptr, take(most_rows * stride), stride};
-        PartialRows current = own;
-        current.largest = take(most_rows);
-        current.total = take(most_rows);
-        merged.largest = take(most_rows);
-        merged.total = take(most_rows);
+        const auto take_rows = [&] {
+            float *largest = take(most_rows), *total = take(most_rows);
+            return PartialRows{largest, total, take(most_rows * stride), stride};
+        };
+        const PartialRows current = take_rows(), merged = take_rows();
         std::vector<const float*> rows(static_cast<size_t>(most_rows));
         std::vector<VisibleKeys> seen(static_cast<size_t>(most_rows)), in_tile(static_cast<size_t>(most_rows));
         tile.queries = queries;
@@ -265,14 +266,24 @@ Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule
 
 // Tokens write disjoint bytes of their pages, so any split will do.
 void CpuOps::append_to_cache(Tensor k, Tensor v, const KvLayer& kv, const Step& step) {
-    run(k.rows, 16, double(k.count() + v.count()) / 300, [&](int64_t begin, int64_t end, int) {
+    const KvGeometry& geometry = kv.geometry;
+    const AttentionKernels& kernels = *kAttentionTable.at(isa_);
+    const bool is_plain = kv.type == KvType::f32 || kv.type == KvType::f16;
+    run(k.rows, 16, double(k.count() + v.count()) / (is_plain ? 2e3 : 200), [&](int64_t begin, int64_t end, int) {
         for (int64_t token = begin; token < end; ++token) {
             const SequenceStep& sequence = step.sequences[size_t(step.sequence[size_t(token)])];
-            const int64_t at = step.kv_index[size_t(token)];
+            const int64_t at = step.kv_index[size_t(token)], place = at % kPageTokens;
             std::byte* page = page_of(kv, sequence.pages[size_t(kv.group)], at);
-            for (int64_t head = 0; head < kv.geometry.kv_heads; ++head) {
-                put_key(kv, page, head, at % kPageTokens, head_at(k, token, head));
-                put_value(kv, page, head, at % kPageTokens, head_at(v, token, head));
+            for (int64_t head = 0; head < geometry.kv_heads; ++head) {
+                const float *key = head_at(k, token, head), *value = head_at(v, token, head);
+                if (is_plain) {
+                    kernels.put_key(key, kv.type, geometry.key_width, place, page + key_tile(geometry, kv.type, head));
+                    kernels.put_value(value, kv.type, geometry.value_width, place,
+                                      page + value_tile(geometry, kv.type, head));
+                } else {
+                    put_key(kv, page, head, place, key);
+                    put_value(kv, page, head, place, value);
+                }
             }
         }
     });

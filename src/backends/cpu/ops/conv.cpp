@@ -13,6 +13,22 @@ namespace hearth::cpu {
 namespace {
 constexpr int64_t kChannels = 512;  // of one work item: taps and rows of a few tokens stay in the first-level cache
 constexpr int64_t kMostTaps = 16;
+
+// [channel][tap] to [tap][kChannels]. Four taps are the usual number, and a form that compilers turn into shuffles.
+void turn_taps(const float* __restrict from, int64_t stride, int64_t tap_count, int64_t channels,
+               float* __restrict to) {
+    if (tap_count == 4 && stride == 4) {
+        for (int64_t i = 0; i < channels; ++i) {
+            to[i] = from[4 * i];
+            to[kChannels + i] = from[4 * i + 1];
+            to[2 * kChannels + i] = from[4 * i + 2];
+            to[3 * kChannels + i] = from[4 * i + 3];
+        }
+        return;
+    }
+    for (int64_t i = 0; i < channels; ++i)
+        for (int64_t tap = 0; tap < tap_count; ++tap) to[tap * kChannels + i] = from[i * stride + tap];
+}
 }  // namespace
 
 Tensor CpuOps::causal_conv(Tensor x, Tensor taps, Tensor bias, const StateBuffer& state, const Step& step) {
@@ -43,10 +59,7 @@ Tensor CpuOps::convolve(Tensor x, Tensor taps, Tensor bias, const StateBuffer& s
             const SequenceStep& sequence = step.sequences[size_t(item / blocks)];
             if (sequence.tokens == 0) continue;
             const int64_t channel = item % blocks * kChannels, count = std::min(kChannels, channels - channel);
-            for (int64_t i = 0; i < count; ++i) {
-                const float* from = taps.data + (channel + i) * taps.row_stride;
-                for (int64_t tap = 0; tap < tap_count; ++tap) turned[tap * kChannels + i] = from[tap];
-            }
+            turn_taps(taps.data + channel * taps.row_stride, taps.row_stride, tap_count, count, turned);
             // A copy of the rows before the step: slots to write may be the slot to read.
             for (int64_t row = 0; row < past; ++row) {
                 if (sequence.slot_read < 0)

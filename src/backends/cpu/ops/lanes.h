@@ -103,6 +103,13 @@ LANES_INLINE float largest(Floats v) {
     const float a = v[0] > v[2] ? v[0] : v[2], b = v[1] > v[3] ? v[1] : v[3];
     return a > b ? a : b;
 }
+// Even codes in the low halves of bytes, odd ones in the high.
+LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
+    return Floats{float(p[0] & 15), float(p[0] >> 4), float(p[1] & 15), float(p[1] >> 4)};
+}
+LANES_INLINE void store_half(uint16_t* p, Floats v) {
+    for (int i = 0; i < kLanes; ++i) p[i] = float_to_half(v[i]);
+}
 LANES_INLINE Floats swap_neighbours(Floats v) {
     return Floats{v[1], v[0], v[3], v[2]};
 }
@@ -203,6 +210,16 @@ LANES_INLINE float largest(Floats v) {
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
+    int32_t four;
+    std::memcpy(&four, p, sizeof four);
+    const __m128i bytes = _mm_cvtsi32_si128(four), mask = _mm_set1_epi8(15);
+    const __m128i codes = _mm_unpacklo_epi8(_mm_and_si128(bytes, mask), _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes));
+}
+LANES_INLINE void store_half(uint16_t* p, Floats v) {
+    _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 LANES_INLINE Floats swap_neighbours(Floats v) {
     return _mm256_permute_ps(v, 0xB1);
@@ -309,6 +326,14 @@ LANES_INLINE float largest(Floats v) {
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64((const __m128i*)p), mask = _mm_set1_epi8(15);
+    const __m128i codes = _mm_unpacklo_epi8(_mm_and_si128(bytes, mask), _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes));
+}
+LANES_INLINE void store_half(uint16_t* p, Floats v) {
+    _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 LANES_INLINE Floats swap_neighbours(Floats v) {
     return _mm512_permute_ps(v, 0xB1);
