@@ -1,4 +1,5 @@
-// Json: values by hand, parsing by Boost.JSON's event parser (it validates, bounds the depth, and hands out number text).
+// Json: values by hand, parsing by Boost.JSON's event parser (it validates, bounds the depth, and hands out number
+// text).
 #include "base/json.h"
 
 #include <boost/json/basic_parser_impl.hpp>
@@ -65,13 +66,27 @@ void write_string(std::string& out, std::string_view text) {
     const std::string clean = valid_utf8(text);
     out += '"';
     for (const char c : clean) switch (c) {
-            case '"': out += "\\\""; break;
-            case '\\': out += "\\\\"; break;
-            case '\n': out += "\\n"; break;
-            case '\r': out += "\\r"; break;
-            case '\t': out += "\\t"; break;
-            case '\b': out += "\\b"; break;
-            case '\f': out += "\\f"; break;
+            case '"':
+                out += "\\\"";
+                break;
+            case '\\':
+                out += "\\\\";
+                break;
+            case '\n':
+                out += "\\n";
+                break;
+            case '\r':
+                out += "\\r";
+                break;
+            case '\t':
+                out += "\\t";
+                break;
+            case '\b':
+                out += "\\b";
+                break;
+            case '\f':
+                out += "\\f";
+                break;
             default:
                 if (uint8_t(c) < 0x20)
                     out += fmt::format("\\u{:04x}", c);
@@ -81,7 +96,8 @@ void write_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
-// Receives the parser's events and builds the value bottom-up: finished values lie on a stack until their container closes.
+// Receives the parser's events and builds the value bottom-up: finished values lie on a stack until their container
+// closes.
 struct Builder {
     static constexpr std::size_t max_array_size = -1, max_object_size = -1, max_string_size = -1, max_key_size = -1;
     using Code = boost::system::error_code;
@@ -104,7 +120,8 @@ struct Builder {
         Json::Object members;
         members.reserve(count);
         for (std::size_t i = 0; i < count; ++i)
-            members.emplace_back(std::move(keys[keys.size() - count + i]), std::move(values[values.size() - count + i]));
+            members.emplace_back(std::move(keys[keys.size() - count + i]),
+                                 std::move(values[values.size() - count + i]));
         keys.resize(keys.size() - count);
         values.resize(values.size() - count);
         values.emplace_back(std::move(members));

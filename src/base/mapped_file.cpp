@@ -23,7 +23,8 @@ std::unexpected<Error> system_failure(const std::string& path, int code) {
 Result<MappedFile> MappedFile::open(const std::string& path) {
     MappedFile file;
     file.path_ = path;
-    file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    // Non-blocking: a pipe that nobody writes to is refused below instead of being waited for.
+    file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file.fd_ < 0) return system_failure(path, errno);
     struct stat info;
     if (fstat(file.fd_, &info) != 0) return system_failure(path, errno);
@@ -61,7 +62,8 @@ Result<> MappedFile::read_at(size_t offset, std::span<std::byte> out) const {
         const ssize_t got = pread(fd_, out.data(), out.size(), off_t(offset));
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return system_failure(path_, errno);
-        if (got == 0) return fail(ErrorKind::bad_file, path_ + " became shorter while it was read", "download it again");
+        if (got == 0)
+            return fail(ErrorKind::bad_file, path_ + " became shorter while it was read", "download it again");
         out = out.subspan(size_t(got));
         offset += size_t(got);
     }

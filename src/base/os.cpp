@@ -92,8 +92,10 @@ int physical_cores_allowed() {
 
 uint64_t memory_available_bytes() {
     const int64_t kib = proc_kib("/proc/meminfo", "MemAvailable:");
-    uint64_t bytes = kib > 0 ? uint64_t(kib) * 1024 : uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
-    const std::string limit = first_line("/sys/fs/cgroup/memory.max"), used = first_line("/sys/fs/cgroup/memory.current");
+    uint64_t bytes =
+        kib > 0 ? uint64_t(kib) * 1024 : uint64_t(sysconf(_SC_PHYS_PAGES)) * uint64_t(sysconf(_SC_PAGESIZE));
+    const std::string limit = first_line("/sys/fs/cgroup/memory.max"),
+                      used = first_line("/sys/fs/cgroup/memory.current");
     if (!limit.empty() && limit != "max" && !used.empty()) {
         const uint64_t most = std::strtoull(limit.c_str(), nullptr, 10), now = std::strtoull(used.c_str(), nullptr, 10);
         bytes = std::min(bytes, most > now ? most - now : 0);
@@ -116,7 +118,9 @@ double monotonic_seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-bool is_terminal(int fd) { return isatty(fd) == 1; }
+bool is_terminal(int fd) {
+    return isatty(fd) == 1;
+}
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);

@@ -30,9 +30,9 @@ inline std::unexpected<Error> fail(ErrorKind kind, std::string what, std::string
 }  // namespace hearth
 
 // Value of a Result, or return its error from the enclosing function.
-#define TRY(...)                                                                    \
-    ({                                                                              \
-        auto try_result_ = (__VA_ARGS__);                                           \
-        if (!try_result_) return std::unexpected(std::move(try_result_).error());   \
-        std::move(try_result_).value();                                             \
+#define TRY(...)                                                                  \
+    ({                                                                            \
+        auto try_result_ = (__VA_ARGS__);                                         \
+        if (!try_result_) return std::unexpected(std::move(try_result_).error()); \
+        std::move(try_result_).value();                                           \
     })

@@ -27,9 +27,9 @@ public:
         state_[3] = rotate(state_[3], 45);
         return result;
     }
-    double uniform() { return double(next() >> 11) * 0x1p-53; }          // [0, 1)
+    double uniform() { return double(next() >> 11) * 0x1p-53; }            // [0, 1)
     uint64_t below(uint64_t bound) { return bound ? next() % bound : 0; }  // the bias is below bound / 2^64
-    float normal();  // mean 0, deviation 1
+    float normal();                                                        // mean 0, deviation 1
 
 private:
     static uint64_t rotate(uint64_t x, int by) { return (x << by) | (x >> (64 - by)); }

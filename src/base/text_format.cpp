@@ -30,7 +30,10 @@ std::string valid_utf8(std::string_view text) {
             out += text[i++];
             continue;
         }
-        const int length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+        const int length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                           : (lead & 0xF0) == 0xE0        ? 3
+                           : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                          : 0;
         size_t good = 1;
         for (; length && good < size_t(length) && i + good < text.size(); ++good) {
             const uint8_t byte = uint8_t(text[i + good]);

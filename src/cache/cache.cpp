@@ -5,7 +5,9 @@
 namespace hearth {
 
 namespace {
-int64_t pages_for(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+int64_t pages_for(int64_t tokens) {
+    return (tokens + kPageTokens - 1) / kPageTokens;
+}
 
 // Pages one sequence can hold of a group: a window needs its own tokens, one step more, and two partly used pages.
 int64_t pages_per_sequence(const KvGeometry& geometry, const CacheOptions& options) {
@@ -15,7 +17,8 @@ int64_t pages_per_sequence(const KvGeometry& geometry, const CacheOptions& optio
 }
 }  // namespace
 
-Result<std::unique_ptr<Cache>> Cache::make(Backend& backend, std::span<const LayerNeeds> needs, const CacheOptions& options) {
+Result<std::unique_ptr<Cache>> Cache::make(Backend& backend, std::span<const LayerNeeds> needs,
+                                           const CacheOptions& options) {
     std::unique_ptr<Cache> cache(new Cache(backend));
     cache->options_ = options;
     TRY(cache->allocate(needs));
@@ -74,10 +77,13 @@ Result<int32_t> Cache::open_entry(bool snapshot) {
         free_slots_.pop_back();
         return int32_t(id);
     }
-    return fail(ErrorKind::out_of_memory, fmt::format("all {} {} are in use", end - begin, snapshot ? "snapshots" : "sequences"));
+    return fail(ErrorKind::out_of_memory,
+                fmt::format("all {} {} are in use", end - begin, snapshot ? "snapshots" : "sequences"));
 }
 
-Result<SequenceId> Cache::open() { return open_entry(false); }
+Result<SequenceId> Cache::open() {
+    return open_entry(false);
+}
 
 void Cache::close(SequenceId id) {
     Entry& entry = sequences_[size_t(id)];
@@ -89,9 +95,10 @@ void Cache::close(SequenceId id) {
 }
 
 std::unexpected<Error> Cache::out_of_pages(const Entry& entry, int64_t tokens) const {
-    return fail(ErrorKind::out_of_memory,
-                fmt::format("the context holds {} tokens, {} are needed", options_.context_tokens, entry.length + tokens),
-                "use a larger --ctx or a shorter prompt");
+    return fail(
+        ErrorKind::out_of_memory,
+        fmt::format("the context holds {} tokens, {} are needed", options_.context_tokens, entry.length + tokens),
+        "use a larger --ctx or a shorter prompt");
 }
 
 // The last page is written to next: if others read it too, this sequence gets a copy.
@@ -162,8 +169,14 @@ Result<int32_t> Cache::copy(int32_t from, bool snapshot) {
     return id;
 }
 
-Result<SnapshotId> Cache::save(SequenceId id) { return copy(id, true); }
-Result<SequenceId> Cache::restore(SnapshotId id) { return copy(id, false); }
-Result<SequenceId> Cache::fork(SequenceId id) { return copy(id, false); }
+Result<SnapshotId> Cache::save(SequenceId id) {
+    return copy(id, true);
+}
+Result<SequenceId> Cache::restore(SnapshotId id) {
+    return copy(id, false);
+}
+Result<SequenceId> Cache::fork(SequenceId id) {
+    return copy(id, false);
+}
 
 }  // namespace hearth

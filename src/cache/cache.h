@@ -1,5 +1,5 @@
-// What sequences remember between steps: pages of keys and values, in groups of layers with equal geometry, and slots of recurrent
-// state. The cache owns the memory and the bookkeeping; it never looks at a number in it.
+// What sequences remember between steps: pages of keys and values, in groups of layers with equal geometry, and slots
+// of recurrent state. The cache owns the memory and the bookkeeping; it never looks at a number in it.
 #pragma once
 
 #include <cstdint>
@@ -28,24 +28,25 @@ using SnapshotId = int32_t;
 class Cache {
 public:
     // With a planning backend only the ledger moves.
-    static Result<std::unique_ptr<Cache>> make(Backend& backend, std::span<const LayerNeeds> needs, const CacheOptions& options);
+    static Result<std::unique_ptr<Cache>> make(Backend& backend, std::span<const LayerNeeds> needs,
+                                               const CacheOptions& options);
 
     const CacheOptions& options() const { return options_; }
     const LayerState& layer(int64_t index) const { return layers_[size_t(index)]; }
     int64_t groups() const { return int64_t(groups_.size()); }
 
-    Result<SequenceId> open();       // an empty sequence; an error when all are taken
-    void close(SequenceId id);       // its pages and its slot return
+    Result<SequenceId> open();  // an empty sequence; an error when all are taken
+    void close(SequenceId id);  // its pages and its slot return
     int64_t length(SequenceId id) const { return sequences_[size_t(id)].length; }
 
-    // Makes room for `tokens` more and describes the sequence's memory for a step. The spans stay valid until the next call for
-    // this sequence.
+    // Makes room for `tokens` more and describes the sequence's memory for a step. The spans stay valid until the next
+    // call for this sequence.
     Result<> prepare(SequenceId id, int64_t tokens, SequenceStep& step);
     void commit(SequenceId id, int64_t tokens);  // the step was computed: those tokens now belong to the past
 
     // A copy of the state after the tokens committed so far; pages are shared, the recurrent slot is copied.
     Result<SnapshotId> save(SequenceId id);
-    Result<SequenceId> restore(SnapshotId id);   // a new sequence that continues from there
+    Result<SequenceId> restore(SnapshotId id);  // a new sequence that continues from there
     Result<SequenceId> fork(SequenceId id);
     int64_t snapshot_length(SnapshotId id) const { return sequences_[size_t(id)].length; }
     void drop(SnapshotId id) { close(id); }
@@ -85,7 +86,7 @@ private:
     std::vector<std::vector<StateBuffer>> state_buffers_;  // per layer
     std::vector<LayerState> layers_;
     std::vector<DeviceMemory> state_memory_;
-    std::vector<Entry> sequences_;      // sequences first, then snapshots
+    std::vector<Entry> sequences_;  // sequences first, then snapshots
     std::vector<int32_t> free_slots_;
 };
 

@@ -1,4 +1,5 @@
-// One function per command: adds its words to the command line and returns nothing; the callback leaves its exit code behind.
+// One function per command: adds its words to the command line and returns nothing; the callback leaves its exit code
+// behind.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -9,7 +10,7 @@ void add_run(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 
-void add_inspect_file(CLI::App& inspect, int& exit_code);    // metadata, tensors
+void add_inspect_file(CLI::App& inspect, int& exit_code);  // metadata, tensors
 void add_inspect_tokens(CLI::App& inspect, int& exit_code);
 void add_inspect_logits(CLI::App& inspect, int& exit_code);
 void add_inspect_synth(CLI::App& inspect, int& exit_code);

@@ -42,7 +42,9 @@ int wrong_usage(std::string_view line) {
     return kWrongUsage;
 }
 
-void notice(std::string_view line) { fmt::print(stderr, "{}\n", one_line(line)); }
+void notice(std::string_view line) {
+    fmt::print(stderr, "{}\n", one_line(line));
+}
 
 Result<std::string> read_stdin() {
     std::ostringstream text;
@@ -55,7 +57,9 @@ Result<std::string> read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
     if (file) text << file.rdbuf();
-    if (!file) return fail(ErrorKind::not_found, fmt::format("cannot read {}: {}", path, std::strerror(errno)), "check the path");
+    if (!file)
+        return fail(ErrorKind::not_found, fmt::format("cannot read {}: {}", path, std::strerror(errno)),
+                    "check the path");
     return std::move(text).str();
 }
 
@@ -82,7 +86,8 @@ void Progress::update(double share) {
     last_drawn_ = now;
     is_drawn_ = true;
     const double left = share > 0.01 ? (now - started_) * (1 - share) / share : 0;
-    fmt::print(stderr, "\r\x1b[K{} {:.0f} %{}", what_, share * 100, left > 0 ? ", " + duration_text(left) + " left" : "");
+    fmt::print(stderr, "\r\x1b[K{} {:.0f} %{}", what_, share * 100,
+               left > 0 ? ", " + duration_text(left) + " left" : "");
     std::fflush(stderr);
 }
 
@@ -97,7 +102,11 @@ void catch_interrupts() {
     sigaction(SIGTERM, &action, nullptr);
 }
 
-bool was_interrupted() { return interrupted; }
-void forget_interrupt() { interrupted = false; }
+bool was_interrupted() {
+    return interrupted;
+}
+void forget_interrupt() {
+    interrupted = false;
+}
 
 }  // namespace hearth::cli

@@ -51,7 +51,8 @@ Result<> inspect_logits(const LogitsOptions& options) {
     std::ofstream file;
     if (!options.out.empty()) {
         file.open(options.out, std::ios::binary);
-        if (!file) return fail(ErrorKind::bad_file, fmt::format("cannot write {}: {}", options.out, std::strerror(errno)));
+        if (!file)
+            return fail(ErrorKind::bad_file, fmt::format("cannot write {}: {}", options.out, std::strerror(errno)));
         request.logits = [&](int64_t, std::span<const float> row) {
             file.write(reinterpret_cast<const char*>(row.data()), std::streamsize(row.size_bytes()));
         };
@@ -75,7 +76,8 @@ void add_inspect_logits(CLI::App& inspect, int& exit_code) {
     CLI::App* command = inspect.add_subcommand("logits", "Logits of a prompt of token ids, and greedy continuation");
     command->add_option("MODEL", options->model.model, "A GGUF file")->required();
     command->add_option("--tokens", options->tokens, "File of token ids, - for standard input")->required();
-    command->add_option("--out", options->out, "Where to write the rows as raw f32: one per prompt token, then one per greedy step");
+    command->add_option("--out", options->out,
+                        "Where to write the rows as raw f32: one per prompt token, then one per greedy step");
     command->add_option("--greedy", options->greedy, "Continue greedily for N tokens; their ids go to standard output")
         ->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
     command->add_option("--chunk", options->chunk, "Prompt tokens per pass")->check(CLI::Range(1, 1 << 16));

@@ -8,26 +8,32 @@
 #include <map>
 #include <mutex>
 
-#include "backends/cpu/isa.h"
 #include "base/os.h"
 #include "base/text_format.h"
 #include "cli/console.h"
+#include "engine/machine.h"
 
 namespace hearth::cli {
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool with_context) {
-    command.add_option("--threads", options.threads, "Processor cores to use (default: the physical ones this process may use)")
+    command
+        .add_option("--threads", options.threads,
+                    "Processor cores to use (default: the physical ones this process may use)")
         ->check(CLI::Range(1, 1024));
-    command.add_option("--device", options.device, "cpu, or reference: plain float loops, slow, the measure of everything")
+    command
+        .add_option("--device", options.device, "cpu, or reference: plain float loops, slow, the measure of everything")
         ->check(CLI::IsMember({"cpu", "reference"}));
     if (!with_context) return;
-    command.add_option("--ctx", options.context, "Context in tokens (default: the largest that fits half of the free memory)")
+    command
+        .add_option("--ctx", options.context,
+                    "Context in tokens (default: the largest that fits half of the free memory)")
         ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
     command.add_option("--kv", options.kv, "Type of the cached keys and values: f16, f32, q8_0, q4_0")
         ->check(CLI::IsMember({"f16", "f32", "q8_0", "q4_0"}));
 }
 
 void add_sampling_options(CLI::App& command, SamplingOptions& options) {
+    options.command = &command;
     SamplerOptions& s = options.values;
     s.temperature = 0.7f, s.top_k = 20, s.top_p = 0.8f;
     const std::string group = "Sampling";
@@ -68,12 +74,26 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
     engine.context_tokens = options.context;
     engine.kv_type = kTypes.at(options.kv);
     engine.isa = environment("HEARTH_CPU");
-    if (!engine.isa.empty()) TRY(cpu::parse_isa(engine.isa));
+    if (!engine.isa.empty()) TRY(check_kernel_row(engine.isa));
     return engine;
 }
 
-Result<SamplerOptions> sampler_options(const SamplingOptions& options) {
+Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file) {
     SamplerOptions values = options.values;
+    const auto recommend = [&](const char* flag, const char* key, auto& value) {
+        const auto number = file.number(std::string("general.sampling.") + key);
+        if (number && options.command->count(flag) == 0) value = static_cast<std::decay_t<decltype(value)>>(*number);
+    };
+    recommend("--temp", "temp", values.temperature);
+    recommend("--top-k", "top_k", values.top_k);
+    recommend("--top-p", "top_p", values.top_p);
+    recommend("--min-p", "min_p", values.min_p);
+    recommend("--repeat-penalty", "penalty_repeat", values.repetition_penalty);
+    recommend("--repeat-last-n", "penalty_last_n", values.penalty_last_n);
+    recommend("--xtc-probability", "xtc_probability", values.xtc_probability);
+    recommend("--xtc-threshold", "xtc_threshold", values.xtc_threshold);
+    if (const auto suppressed = file.integers("tokenizer.ggml.suppress_tokens"))
+        for (const int64_t id : *suppressed) values.suppressed.push_back(int32_t(id));
     if (options.seed >= 0) values.seed = uint64_t(options.seed);
     for (const std::string& text : options.logit_bias) {
         const size_t equals = text.find('=');
@@ -82,15 +102,17 @@ Result<SamplerOptions> sampler_options(const SamplingOptions& options) {
         const auto read = std::from_chars(text.data(), text.data() + std::min(equals, text.size()), id);
         const float bias = equals == std::string::npos ? 0 : std::strtof(text.c_str() + equals + 1, &end);
         if (equals == std::string::npos || read.ptr != text.data() + equals || end == text.c_str() + equals + 1 || *end)
-            return fail(ErrorKind::bad_request, fmt::format("--logit-bias {} is not ID=BIAS", text), "write for example 42=-inf");
+            return fail(ErrorKind::bad_request, fmt::format("--logit-bias {} is not ID=BIAS", text),
+                        "write for example 42=-inf");
         values.logit_bias.emplace_back(id, bias);
     }
     return values;
 }
 
 std::string version_text() {
-    const auto isa = environment("HEARTH_CPU").empty() ? Result<cpu::Isa>(cpu::chosen_isa()) : cpu::parse_isa(environment("HEARTH_CPU"));
-    return fmt::format("hearth {}, kernels {}", HEARTH_VERSION, isa ? cpu::name_of(*isa) : "of an unknown row (HEARTH_CPU)");
+    const std::string forced = environment("HEARTH_CPU");
+    return fmt::format("hearth {}, kernels {}", HEARTH_VERSION,
+                       forced.empty() ? kernel_row() : forced + " (HEARTH_CPU)");
 }
 
 Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptions options, bool announce) {
@@ -100,8 +122,8 @@ Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptio
     const MemoryPlan& plan = engine->plan();
     if (announce)
         notice(fmt::format("{}: {}, context {} tokens, memory {} (weights {}, cache {}, working space {})",
-                           engine->model().name.empty() ? path : engine->model().name, engine->device(), plan.context_tokens,
-                           bytes_text(uint64_t(plan.total())), bytes_text(uint64_t(plan.weights)),
+                           engine->model().name.empty() ? path : engine->model().name, engine->device(),
+                           plan.context_tokens, bytes_text(uint64_t(plan.total())), bytes_text(uint64_t(plan.weights)),
                            bytes_text(uint64_t(plan.kv + plan.state)), bytes_text(uint64_t(plan.scratch))));
     return engine;
 }

@@ -18,6 +18,7 @@ struct ModelOptions {
 };
 
 struct SamplingOptions {
+    CLI::App* command = nullptr;  // tells which flags were really given
     SamplerOptions values;
     int64_t seed = -1;
     std::vector<std::string> stop, logit_bias;
@@ -28,7 +29,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool with_conte
 void add_sampling_options(CLI::App& command, SamplingOptions& options);
 
 Result<EngineOptions> engine_options(const ModelOptions& options);  // reads HEARTH_CPU
-Result<SamplerOptions> sampler_options(const SamplingOptions& options);
+// What was not given comes from the file's recommendation (general.sampling.*), then from our defaults.
+Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file);
 std::string version_text();
 
 // Loads with a progress line. Says on stderr what was chosen when `announce`.

@@ -18,12 +18,18 @@ namespace hearth {
 
 std::string_view name_of(FinishReason reason) {
     switch (reason) {
-        case FinishReason::end: return "end";
-        case FinishReason::stop_string: return "stop_string";
-        case FinishReason::max_tokens: return "max_tokens";
-        case FinishReason::context: return "context";
-        case FinishReason::loop: return "loop";
-        case FinishReason::cancelled: return "cancelled";
+        case FinishReason::end:
+            return "end";
+        case FinishReason::stop_string:
+            return "stop_string";
+        case FinishReason::max_tokens:
+            return "max_tokens";
+        case FinishReason::context:
+            return "context";
+        case FinishReason::loop:
+            return "loop";
+        case FinishReason::cancelled:
+            return "cancelled";
     }
     return "end";
 }
@@ -53,11 +59,12 @@ private:
     std::unique_ptr<LoadedModel> loaded_;
     Forward forward_;
 
-    // Guards everything below, and every call into a Generation but next_tokens and take_logits, which the running pass makes.
+    // Guards everything below, and every call into a Generation but next_tokens and take_logits, which the running pass
+    // makes.
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::unique_ptr<Generation>> waiting_;
-    Generations active_;                  // oldest first
+    Generations active_;  // oldest first
     std::vector<Generation*> in_pass_;
     std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
     RequestId next_id_ = 1;
@@ -163,7 +170,9 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     auto passed = forward_.run(
         parts,
-        [&](int64_t part, int64_t token, std::span<const float> logits) { in_pass_[size_t(part)]->take_logits(token, logits); },
+        [&](int64_t part, int64_t token, std::span<const float> logits) {
+            in_pass_[size_t(part)]->take_logits(token, logits);
+        },
         &abandon_pass_);
     const double now = monotonic_seconds();
     lock.lock();
@@ -189,16 +198,36 @@ Result<std::unique_ptr<Engine>> Engine::open(Checkpoint checkpoint, const Engine
     return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(std::move(loaded))));
 }
 
-Result<RequestId> Engine::submit(Request request, EventSink sink) { return impl_->submit(std::move(request), std::move(sink)); }
-void Engine::cancel(RequestId id) { impl_->cancel(id); }
-void Engine::wait(RequestId id) { impl_->wait(id); }
-const ModelInfo& Engine::model() const { return impl_->loaded().model->info(); }
-const Tokenizer& Engine::tokenizer() const { return *impl_->loaded().tokenizer; }
-const Checkpoint& Engine::checkpoint() const { return impl_->loaded().checkpoint; }
-const MemoryPlan& Engine::plan() const { return impl_->loaded().plan; }
-MemoryPlan Engine::taken() const { return impl_->loaded().taken(); }
-const EngineOptions& Engine::options() const { return impl_->loaded().options; }
-std::string Engine::device() const { return impl_->loaded().backend->describe(); }
+Result<RequestId> Engine::submit(Request request, EventSink sink) {
+    return impl_->submit(std::move(request), std::move(sink));
+}
+void Engine::cancel(RequestId id) {
+    impl_->cancel(id);
+}
+void Engine::wait(RequestId id) {
+    impl_->wait(id);
+}
+const ModelInfo& Engine::model() const {
+    return impl_->loaded().model->info();
+}
+const Tokenizer& Engine::tokenizer() const {
+    return *impl_->loaded().tokenizer;
+}
+const Checkpoint& Engine::checkpoint() const {
+    return impl_->loaded().checkpoint;
+}
+const MemoryPlan& Engine::plan() const {
+    return impl_->loaded().plan;
+}
+MemoryPlan Engine::taken() const {
+    return impl_->loaded().taken();
+}
+const EngineOptions& Engine::options() const {
+    return impl_->loaded().options;
+}
+std::string Engine::device() const {
+    return impl_->loaded().backend->describe();
+}
 
 double Engine::bytes_per_token(int64_t depth) const {
     const LoadedModel& loaded = impl_->loaded();
@@ -206,7 +235,8 @@ double Engine::bytes_per_token(int64_t depth) const {
     for (const LayerNeeds& needs : loaded.model->needs()) {
         if (needs.kv) {
             const int64_t tokens = needs.kv->window > 0 ? std::min(depth, needs.kv->window) : depth;
-            bytes += double(loaded.backend->kv_page_bytes(*needs.kv, loaded.options.kv_type)) * double(tokens) / kPageTokens;
+            bytes +=
+                double(loaded.backend->kv_page_bytes(*needs.kv, loaded.options.kv_type)) * double(tokens) / kPageTokens;
         }
         for (const int64_t floats : needs.state_floats) bytes += 2.0 * sizeof(float) * double(floats);
     }

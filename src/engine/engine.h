@@ -1,5 +1,5 @@
-// The engine: takes requests of tokens, answers with a stream of events. One thread of its own runs all sequences together. It
-// knows tokens and a Guide; channels, templates and schemas live above it, tensors below.
+// The engine: takes requests of tokens, answers with a stream of events. One thread of its own runs all sequences
+// together. It knows tokens and a Guide; channels, templates and schemas live above it, tensors below.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,9 @@ std::string_view name_of(FinishReason reason);
 
 struct Usage {
     int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
-    double queue_seconds = 0;    // before the first pass
-    double prompt_seconds = 0;   // until the first token was chosen
-    double decode_seconds = 0;   // from the first to the last token
+    double queue_seconds = 0;   // before the first pass
+    double prompt_seconds = 0;  // until the first token was chosen
+    double decode_seconds = 0;  // from the first to the last token
 };
 
 struct Event {
@@ -53,21 +53,21 @@ struct Event {
     std::vector<TokenLogprob> top;
     GuideEvents guide;
     FinishReason reason = FinishReason::end;
-    std::string stop_string;       // which one, with reason stop_string
-    std::optional<Loop> loop;      // what repeats, with reason loop
+    std::string stop_string;   // which one, with reason stop_string
+    std::optional<Loop> loop;  // what repeats, with reason loop
     Usage usage;
     Error error;
 };
 
 struct Request {
-    std::vector<int32_t> tokens;         // the prompt; at least one
+    std::vector<int32_t> tokens;  // the prompt; at least one
     SamplerOptions sampling;
-    int64_t max_tokens = -1;             // -1: until the context is full
+    int64_t max_tokens = -1;  // -1: until the context is full
     std::vector<std::string> stop;
-    bool ignore_end = false;             // go on after end-of-generation tokens (bench, inspect)
+    bool ignore_end = false;  // go on after end-of-generation tokens (bench, inspect)
     bool detect_loops = true;
     std::unique_ptr<Guide> guide;
-    std::vector<int64_t> boundaries;     // ascending: a pass ends after each of these many prompt tokens
+    std::vector<int64_t> boundaries;  // ascending: a pass ends after each of these many prompt tokens
     // Logits of every prompt token and of every generated one that is fed back, in order; on the engine's thread.
     std::function<void(int64_t position, std::span<const float> logits)> logits;
 };
@@ -81,8 +81,8 @@ public:
     static Result<std::unique_ptr<Engine>> open(Checkpoint checkpoint, const EngineOptions& options);
     ~Engine();  // cancels what still runs
 
-    // Thread-safe. A request that cannot run at all (empty, too long, token ids out of range, senseless options) is refused
-    // here; otherwise the sink gets events up to exactly one `finish` or `failed`.
+    // Thread-safe. A request that cannot run at all (empty, too long, token ids out of range, senseless options) is
+    // refused here; otherwise the sink gets events up to exactly one `finish` or `failed`.
     Result<RequestId> submit(Request request, EventSink sink);
     void cancel(RequestId id);  // its last event follows at once; unknown or finished ids are ignored
     // Waits for the end of a request; on Ctrl-C style interruption call cancel from elsewhere.
@@ -91,11 +91,12 @@ public:
     const ModelInfo& model() const;
     const Tokenizer& tokenizer() const;
     const Checkpoint& checkpoint() const;
-    const MemoryPlan& plan() const;         // what was announced
-    MemoryPlan taken() const;               // what the ledger says was taken
-    const EngineOptions& options() const;   // with the choices that were left open filled in
-    std::string device() const;             // "cpu avx512, 2 threads"
+    const MemoryPlan& plan() const;               // what was announced
+    MemoryPlan taken() const;                     // what the ledger says was taken
+    const EngineOptions& options() const;         // with the choices that were left open filled in
+    std::string device() const;                   // "cpu avx512, 2 threads"
     double bytes_per_token(int64_t depth) const;  // weights, KV and state that one decoded token reads and writes
+    double operations_per_token() const { return model().operations_per_token; }
 
 private:
     class Impl;

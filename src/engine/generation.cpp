@@ -9,8 +9,7 @@ namespace hearth {
 namespace {
 
 Result<> check(const Request& request, int64_t vocabulary, int64_t context_tokens) {
-    if (request.tokens.empty())
-        return fail(ErrorKind::bad_request, "the prompt has no tokens", "give some text");
+    if (request.tokens.empty()) return fail(ErrorKind::bad_request, "the prompt has no tokens", "give some text");
     const int64_t count = int64_t(request.tokens.size());
     if (count > context_tokens)
         return fail(ErrorKind::bad_request,
@@ -18,8 +17,9 @@ Result<> check(const Request& request, int64_t vocabulary, int64_t context_token
                     fmt::format("use --ctx {} or a shorter prompt", count + 1));
     for (size_t i = 0; i < request.tokens.size(); ++i)
         if (request.tokens[i] < 0 || request.tokens[i] >= vocabulary)
-            return fail(ErrorKind::bad_request, fmt::format("token {} of the prompt is {}, the vocabulary has the ids 0 to {}", i,
-                                                            request.tokens[i], vocabulary - 1));
+            return fail(ErrorKind::bad_request,
+                        fmt::format("token {} of the prompt is {}, the vocabulary has the ids 0 to {}", i,
+                                    request.tokens[i], vocabulary - 1));
     if (request.max_tokens < -1 || request.max_tokens == 0)
         return fail(ErrorKind::bad_request, fmt::format("{} tokens to generate make no sense", request.max_tokens),
                     "ask for at least 1, or -1 for as many as fit");
@@ -40,8 +40,9 @@ Generation::Generation(RequestId id, Request request, EventSink sink, const Toke
       tokens_(request_.tokens),
       submitted_(monotonic_seconds()) {}
 
-Result<std::unique_ptr<Generation>> Generation::make(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer,
-                                                     int64_t vocabulary, int64_t context_tokens) {
+Result<std::unique_ptr<Generation>> Generation::make(RequestId id, Request request, EventSink sink,
+                                                     const Tokenizer& tokenizer, int64_t vocabulary,
+                                                     int64_t context_tokens) {
     TRY(check(request, vocabulary, context_tokens));
     Sampler sampler = TRY(Sampler::make(request.sampling, vocabulary));
     sampler.accept_prompt(request.tokens);
@@ -87,7 +88,8 @@ void Generation::passed(int64_t count, double now) {
 }
 
 void Generation::choose() {
-    if (request_.max_tokens >= 0 && usage_.generated_tokens >= request_.max_tokens) return end(FinishReason::max_tokens);
+    if (request_.max_tokens >= 0 && usage_.generated_tokens >= request_.max_tokens)
+        return end(FinishReason::max_tokens);
     auto sampled = sampler_.sample(row_, request_.guide.get());
     if (!sampled) return fail_with(std::move(sampled).error());
     append(sampled->id, &*sampled);
@@ -133,7 +135,8 @@ void Generation::append(int32_t token, const SampledToken* sampled) {
             return end(FinishReason::loop);
         }
     }
-    if (request_.max_tokens >= 0 && usage_.generated_tokens >= request_.max_tokens) return end(FinishReason::max_tokens);
+    if (request_.max_tokens >= 0 && usage_.generated_tokens >= request_.max_tokens)
+        return end(FinishReason::max_tokens);
     if (int64_t(tokens_.size()) > context_tokens_) return end(FinishReason::context);
 }
 

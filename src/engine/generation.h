@@ -8,14 +8,15 @@
 #include "cache/cache.h"
 #include "engine/engine.h"
 #include "engine/scheduler.h"
-#include "text/detokenizer.h"
+#include "engine/text_stream.h"
 
 namespace hearth {
 
 class Generation {
 public:
-    static Result<std::unique_ptr<Generation>> make(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer,
-                                                    int64_t vocabulary, int64_t context_tokens);
+    static Result<std::unique_ptr<Generation>> make(RequestId id, Request request, EventSink sink,
+                                                    const Tokenizer& tokenizer, int64_t vocabulary,
+                                                    int64_t context_tokens);
 
     RequestId id() const { return id_; }
     bool is_over() const { return is_over_; }
@@ -23,14 +24,17 @@ public:
     // For the engine's loop.
     std::optional<SequenceId> sequence;  // set while it has a place in the cache
     Work work() const;
-    std::span<const int32_t> next_tokens(int64_t count) const { return std::span(tokens_).subspan(size_t(done_), size_t(count)); }
-    // How many of the last of `count` tokens need logits: the one to choose after, or all for a caller who looks at logits.
+    std::span<const int32_t> next_tokens(int64_t count) const {
+        return std::span(tokens_).subspan(size_t(done_), size_t(count));
+    }
+    // How many of the last of `count` tokens need logits: the one to choose after, or all for a caller who looks at
+    // logits.
     int64_t wanted(int64_t count) const;
     void begin(double now);
     void take_logits(int64_t token, std::span<const float> logits);  // token: index within the pass
     void passed(int64_t count, double now);  // those tokens are in the cache now; chooses and reports
 
-    void end(FinishReason reason);           // the last event; further calls do nothing
+    void end(FinishReason reason);  // the last event; further calls do nothing
     void fail_with(Error error);
 
 private:
@@ -47,9 +51,9 @@ private:
     TextStream stream_;
     LoopDetector loops_;
     std::optional<Loop> loop_;
-    std::vector<int32_t> tokens_;   // prompt and generated
-    std::vector<float> row_;        // logits to choose the next token from
-    int64_t done_ = 0;              // tokens in the cache
+    std::vector<int32_t> tokens_;  // prompt and generated
+    std::vector<float> row_;       // logits to choose the next token from
+    int64_t done_ = 0;             // tokens in the cache
     int64_t context_tokens_ = 0;
     size_t boundary_ = 0;
     double submitted_ = 0, started_ = 0, first_token_ = 0, last_token_ = 0;

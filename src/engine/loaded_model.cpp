@@ -35,7 +35,9 @@ Result<> check_memory(Planner& planner, const MemoryPlan& plan, int64_t free_byt
 
 }  // namespace
 
-Result<Checkpoint> open_checkpoint(const std::string& path) { return open_gguf(path); }
+Result<Checkpoint> open_checkpoint(const std::string& path) {
+    return open_gguf(path);
+}
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, const EngineOptions& options) {
     auto loaded = std::make_unique<LoadedModel>();
@@ -46,8 +48,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     auto planner = TRY(Planner::make(loaded->checkpoint, options));
     loaded->tokenizer = TRY(load_tokenizer(loaded->checkpoint));
     if (loaded->tokenizer->size() > planner->info().vocabulary)
-        return fail(ErrorKind::bad_file, fmt::format("the tokenizer has {} tokens, the embedding table only {} rows",
-                                                     loaded->tokenizer->size(), planner->info().vocabulary),
+        return fail(ErrorKind::bad_file,
+                    fmt::format("the tokenizer has {} tokens, the embedding table only {} rows",
+                                loaded->tokenizer->size(), planner->info().vocabulary),
                     "download or convert the model again");
     planner->set_tokenizer_bytes(int64_t(loaded->tokenizer->memory_bytes()));
     loaded->ledger.take(MemoryUse::tokenizer, int64_t(loaded->tokenizer->memory_bytes()));

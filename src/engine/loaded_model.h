@@ -1,4 +1,5 @@
-// A model that is ready to run: the file, its tokenizer, the device, the weights on it, the caches, and the plan they follow.
+// A model that is ready to run: the file, its tokenizer, the device, the weights on it, the caches, and the plan they
+// follow.
 #pragma once
 
 #include <memory>

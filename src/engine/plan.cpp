@@ -53,7 +53,8 @@ Result<MemoryPlan> Planner::plan(int64_t context_tokens) {
                                .step_tokens = options_.step_tokens,
                                .sequences = options_.sequences,
                                .snapshots = options_.snapshots};
-    // A fresh device per plan, since the scratch peak of one only grows. The planned weights hold nothing, so it can use them.
+    // A fresh device per plan, since the scratch peak of one only grows. The planned weights hold nothing, so it can
+    // use them.
     MemoryLedger ledger;
     const auto backend = TRY(make_backend(options_, ledger, true));
     auto cache = TRY(Cache::make(*backend, model_->needs(), cache_options));

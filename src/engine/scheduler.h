@@ -17,8 +17,9 @@ struct Share {
     int64_t tokens = 0;
 };
 
-// Sequences that generate (one waiting token) always take part: a new long prompt never makes them stutter for longer than one
-// pass. What is left of the budget goes to prompts, oldest first, so that the first to come is the first to answer.
+// Sequences that generate (one waiting token) always take part: a new long prompt never makes them stutter for longer
+// than one pass. What is left of the budget goes to prompts, oldest first, so that the first to come is the first to
+// answer.
 std::vector<Share> share_out(std::span<const Work> oldest_first, int64_t step_tokens);
 
 }  // namespace hearth

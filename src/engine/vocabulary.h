@@ -1,4 +1,5 @@
-// The tokenizer of a checkpoint: reads the keys that describe it. (text/ knows no file format, files/ knows no tokenizer.)
+// The tokenizer of a checkpoint: reads the keys that describe it. (text/ knows no file format, files/ knows no
+// tokenizer.)
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// Blocks that several publications define in exactly the same way. No mode flags: what differs stays in its family's file.
+// Blocks that several publications define in exactly the same way. No mode flags: what differs stays in its family's
+// file.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// What the engine knows of a model: its size, what each layer keeps between steps, and three calls. The engine owns the loop over
-// the layers, so that layers may live on different devices.
+// What the engine knows of a model: its size, what each layer keeps between steps, and three calls. The engine owns the
+// loop over the layers, so that layers may live on different devices.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,12 @@ namespace hearth {
 
 struct ModelInfo {
     std::string architecture;
-    std::string name;            // general.name of the file
+    std::string name;  // general.name of the file
     int64_t layers = 0, hidden = 0, vocabulary = 0;
-    int64_t context_tokens = 0;  // what the model was made for
-    int64_t parameters = 0;      // elements of the tensors that were loaded
-    double bytes_per_token = 0;  // of stored weights that one decoded token reads
+    int64_t context_tokens = 0;       // what the model was made for
+    int64_t parameters = 0;           // elements of the tensors that were loaded
+    double bytes_per_token = 0;       // of stored weights that one decoded token reads
+    double operations_per_token = 0;  // multiplications and additions of the layers' matrix products
 };
 
 // What a layer keeps of a sequence between steps: keys and values, or recurrent state, or nothing.

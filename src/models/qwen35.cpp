@@ -1,6 +1,6 @@
-// Qwen 3.5, text, dense and with experts. Three of four layers carry a fixed-size memory (gated delta rule); the fourth attends
-// over the whole past. Names follow the published config.json. The one surprise: query and output gate share one matrix, their
-// rows alternate head by head, and value head h uses key head h % num_key_heads.
+// Qwen 3.5, text, dense and with experts. Three of four layers carry a fixed-size memory (gated delta rule); the fourth
+// attends over the whole past. Names follow the published config.json. The one surprise: query and output gate share
+// one matrix, their rows alternate head by head, and value head h uses key head h % num_key_heads.
 #include <cmath>
 #include <variant>
 #include <vector>
@@ -55,7 +55,8 @@ FullAttention load_attention(Source& file, const std::string& blk, const Config&
 }
 
 DeltaNet load_delta_net(Source& file, const std::string& blk, const Config& c) {
-    const std::string dt = file.has(blk + "ssm_dt.bias") ? "ssm_dt.bias" : "ssm_dt";  // Ollama's files leave the suffix away
+    const std::string dt =
+        file.has(blk + "ssm_dt.bias") ? "ssm_dt.bias" : "ssm_dt";  // Ollama's files leave the suffix away
     return {.qkv = file.weight(blk + "attn_qkv.weight", c.conv_width(), c.hidden_size),
             .gate = file.weight(blk + "attn_gate.weight", c.value_width(), c.hidden_size),
             .alpha = file.weight(blk + "ssm_alpha.weight", c.num_value_heads, c.hidden_size),
@@ -72,7 +73,8 @@ Experts load_experts(Source& file, const std::string& blk, const Config& c) {
     const int64_t used = c.num_experts_used;
     experts.router = file.weight(blk + "ffn_gate_inp.weight", c.num_experts, c.hidden_size);
     if (file.has(blk + "ffn_gate_up_exps.weight")) {
-        experts.gate_up = file.experts(blk + "ffn_gate_up_exps.weight", c.num_experts, 2 * c.expert_size, c.hidden_size, used);
+        experts.gate_up =
+            file.experts(blk + "ffn_gate_up_exps.weight", c.num_experts, 2 * c.expert_size, c.hidden_size, used);
     } else {
         experts.gate = file.experts(blk + "ffn_gate_exps.weight", c.num_experts, c.expert_size, c.hidden_size, used);
         experts.up = file.experts(blk + "ffn_up_exps.weight", c.num_experts, c.expert_size, c.hidden_size, used);
@@ -167,8 +169,9 @@ std::vector<LayerNeeds> Qwen35::needs() const {
         if (std::holds_alternative<FullAttention>(layer.mixer))
             needs.push_back({.kv = KvGeometry{c.num_kv_heads, c.head_dim, c.head_dim}, .state_floats = {}});
         else
-            needs.push_back({.kv = {}, .state_floats = {(c.conv_kernel - 1) * c.conv_width(),
-                                                        c.num_value_heads * c.state_size * c.state_size}});
+            needs.push_back({.kv = {},
+                             .state_floats = {(c.conv_kernel - 1) * c.conv_width(),
+                                              c.num_value_heads * c.state_size * c.state_size}});
     }
     return needs;
 }
@@ -177,10 +180,12 @@ std::vector<LayerNeeds> Qwen35::needs() const {
 std::vector<bool> recurrent_layers(Source& file, int64_t layers) {
     std::vector<bool> recurrent;
     const auto listed = file.integers("attention.recurrent_layers");
-    if (listed && int64_t(listed->size()) < layers) file.problem("attention.recurrent_layers is shorter than the model");
+    if (listed && int64_t(listed->size()) < layers)
+        file.problem("attention.recurrent_layers is shorter than the model");
     const int64_t interval = file.integer_or("full_attention_interval", 4, 1, 1 << 20);
     for (int64_t i = 0; i < layers; ++i)
-        recurrent.push_back(listed && i < int64_t(listed->size()) ? (*listed)[size_t(i)] != 0 : (i + 1) % interval != 0);
+        recurrent.push_back(listed && i < int64_t(listed->size()) ? (*listed)[size_t(i)] != 0
+                                                                  : (i + 1) % interval != 0);
     return recurrent;
 }
 
@@ -193,7 +198,8 @@ Config read_config(Source& file, int64_t context_tokens) {
     c.head_dim = file.integer("attention.key_length", 1, 1 << 16);
     if (file.integer_or("attention.value_length", c.head_dim, 1, 1 << 16) != c.head_dim)
         file.problem("attention.value_length differs from attention.key_length");
-    if (c.num_heads % c.num_kv_heads != 0) file.problem("attention.head_count is no multiple of attention.head_count_kv");
+    if (c.num_heads % c.num_kv_heads != 0)
+        file.problem("attention.head_count is no multiple of attention.head_count_kv");
 
     c.conv_kernel = file.integer("ssm.conv_kernel", 1, 64);
     c.state_size = file.integer("ssm.state_size", 1, 1 << 12);
@@ -216,7 +222,8 @@ Config read_config(Source& file, int64_t context_tokens) {
     if (rotated % 2 != 0) file.problem("rope.dimension_count is odd");
     RopeConfig rope = read_rope(file, rotated, context_tokens);
     if (const auto sections = file.integers("rope.dimension_sections"); sections && sections->size() <= 4) {
-        for (size_t i = 0; i < sections->size(); ++i) rope.sections[i] = std::clamp<int64_t>((*sections)[i], 0, rotated);
+        for (size_t i = 0; i < sections->size(); ++i)
+            rope.sections[i] = std::clamp<int64_t>((*sections)[i], 0, rotated);
     } else {
         file.problem("rope.dimension_sections is missing or has more than four entries");
     }
@@ -237,7 +244,8 @@ Qwen35::Qwen35(Source& file) {
     if (file.has_problems()) return;
 
     const bool tied = !file.has("output.weight");
-    embedding_ = file.weight("token_embd.weight", info_.vocabulary, c.hidden_size, tied ? WeightUse::both : WeightUse::look_up);
+    embedding_ =
+        file.weight("token_embd.weight", info_.vocabulary, c.hidden_size, tied ? WeightUse::both : WeightUse::look_up);
     if (!tied) output_ = file.weight("output.weight", info_.vocabulary, c.hidden_size);
     output_norm_ = file.floats("output_norm.weight", c.hidden_size);
 
@@ -258,10 +266,13 @@ Qwen35::Qwen35(Source& file) {
     }
     info_.parameters = file.parameters();
     info_.bytes_per_token = file.bytes_per_token();
+    info_.operations_per_token = file.operations_per_token();
 }
 
 }  // namespace
 
-std::unique_ptr<Model> load_qwen35(Source& source) { return std::make_unique<Qwen35>(source); }
+std::unique_ptr<Model> load_qwen35(Source& source) {
+    return std::make_unique<Qwen35>(source);
+}
 
 }  // namespace hearth

@@ -23,8 +23,8 @@ Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend&
         return model;
     }
     return fail(ErrorKind::unsupported,
-                fmt::format("unknown architecture \"{}\"; this build knows: {}", valid_utf8(architecture->substr(0, 60)),
-                            known_architectures()),
+                fmt::format("unknown architecture \"{}\"; this build knows: {}",
+                            valid_utf8(architecture->substr(0, 60)), known_architectures()),
                 "use a model of one of these families");
 }
 

@@ -34,7 +34,8 @@ uint8_t section_axis(const std::array<int64_t, 4>& sections, int64_t pair) {
 Rope make_rope(const RopeConfig& config) {
     const bool yarn = config.scaling == "yarn";
     Rope rope{.magnitude = float(config.attention_factor), .adjacent = config.adjacent};
-    if (yarn && config.factor > 1) rope.magnitude = float((1 + 0.1 * std::log(config.factor)) * config.attention_factor);
+    if (yarn && config.factor > 1)
+        rope.magnitude = float((1 + 0.1 * std::log(config.factor)) * config.attention_factor);
     const bool many_axes = std::ranges::any_of(config.sections, [](int64_t size) { return size > 0; });
     for (int64_t pair = 0; pair < config.dims / 2; ++pair) {
         double frequency = std::pow(config.base, -2 * double(pair) / double(config.dims));
@@ -63,7 +64,8 @@ RopeConfig read_rope(Source& source, int64_t dims, int64_t context_tokens) {
     config.original_context = source.number_or("rope.scaling.original_context_length", double(context_tokens));
     config.attention_factor = source.number_or("rope.scaling.attn_factor", 1);
     if (config.base <= 1) source.problem(fmt::format("rope.freq_base is {}, expected more than 1", config.base));
-    if (config.factor <= 0) source.problem(fmt::format("rope.scaling.factor is {}, expected more than 0", config.factor));
+    if (config.factor <= 0)
+        source.problem(fmt::format("rope.scaling.factor is {}, expected more than 0", config.factor));
     if (config.scaling != "none" && config.scaling != "linear" && config.scaling != "yarn")
         source.problem(fmt::format("rope.scaling.type is \"{}\", expected none, linear or yarn", config.scaling));
     if (config.original_context <= 0) source.problem("rope.scaling.original_context_length is not positive");

@@ -12,14 +12,14 @@
 namespace hearth {
 
 struct RopeConfig {
-    int64_t dims = 0;          // rotated values of a head; pairs = dims / 2
+    int64_t dims = 0;  // rotated values of a head; pairs = dims / 2
     double base = 10000;
     bool adjacent = false;
     std::string scaling = "none";  // none, linear, yarn
     double factor = 1, original_context = 0, attention_factor = 1;
     double beta_fast = 32, beta_slow = 1;
-    std::span<const float> divisors;               // one per pair, optional; >= 1e29: the pair does not turn
-    std::array<int64_t, 4> sections{};             // interleaved multi-axis form; all zero: one axis
+    std::span<const float> divisors;    // one per pair, optional; >= 1e29: the pair does not turn
+    std::array<int64_t, 4> sections{};  // interleaved multi-axis form; all zero: one axis
 };
 
 Rope make_rope(const RopeConfig& config);

@@ -8,7 +8,9 @@ namespace hearth {
 
 namespace {
 // A shape as people read it, without leading ones.
-std::string shape_text(std::span<const int64_t> shape) { return fmt::format("{}", fmt::join(shape, " x ")); }
+std::string shape_text(std::span<const int64_t> shape) {
+    return fmt::format("{}", fmt::join(shape, " x "));
+}
 
 std::vector<int64_t> without_leading_ones(std::span<const int64_t> shape) {
     const auto first = std::ranges::find_if(shape, [](int64_t size) { return size != 1; });
@@ -16,7 +18,9 @@ std::vector<int64_t> without_leading_ones(std::span<const int64_t> shape) {
 }
 }  // namespace
 
-void Source::problem(std::string text) { problems_.push_back(std::move(text)); }
+void Source::problem(std::string text) {
+    problems_.push_back(std::move(text));
+}
 
 int64_t Source::integer(std::string_view name, int64_t low, int64_t high) {
     const auto value = metadata().integer(key(name));
@@ -48,7 +52,9 @@ std::string Source::text_or(std::string_view name, std::string otherwise) {
     return value ? std::string(*value) : std::move(otherwise);
 }
 
-std::optional<std::vector<int64_t>> Source::integers(std::string_view name) { return metadata().integers(key(name)); }
+std::optional<std::vector<int64_t>> Source::integers(std::string_view name) {
+    return metadata().integers(key(name));
+}
 
 const StoredTensor* Source::find(const std::string& name, std::initializer_list<int64_t> shape) {
     const std::span<const int64_t> expected(shape.begin(), shape.size());
@@ -68,6 +74,8 @@ Weight Source::weight(const std::string& name, int64_t out, int64_t in, WeightUs
     const StoredTensor* stored = find(name, {out, in});
     if (!stored) return {};
     if (use != WeightUse::look_up) bytes_per_token_ += double(stored->data.size());
+    if (use == WeightUse::multiply && !name.starts_with("output"))
+        operations_per_token_ += 2.0 * double(out) * double(in);
     return load(*stored, 1, out, in, use);
 }
 
@@ -75,6 +83,7 @@ Weight Source::experts(const std::string& name, int64_t count, int64_t out, int6
     const StoredTensor* stored = find(name, {count, out, in});
     if (!stored) return {};
     bytes_per_token_ += double(stored->data.size()) * double(used_per_token) / double(count);
+    operations_per_token_ += 2.0 * double(out) * double(in) * double(used_per_token);
     return load(*stored, count, out, in, WeightUse::multiply);
 }
 
@@ -121,8 +130,9 @@ Result<> Source::report() const {
     if (problems_.empty() && failure_) return std::unexpected(*failure_);
     if (problems_.empty()) return {};
     constexpr size_t kShown = 20;
-    std::string text = fmt::format("the file does not fit {}: {}", architecture_,
-                                   fmt::join(problems_.begin(), problems_.begin() + std::min(problems_.size(), kShown), "; "));
+    std::string text =
+        fmt::format("the file does not fit {}: {}", architecture_,
+                    fmt::join(problems_.begin(), problems_.begin() + std::min(problems_.size(), kShown), "; "));
     if (problems_.size() > kShown) text += fmt::format(" and {} more", problems_.size() - kShown);
     return fail(ErrorKind::bad_file, std::move(text), "download or convert the model again");
 }

@@ -1,5 +1,5 @@
-// Source: a checkpoint as a family's load function sees it. It hands out hyperparameters and tensors by name, checks every
-// shape, and collects all problems, so that a wrong file is reported once and whole.
+// Source: a checkpoint as a family's load function sees it. It hands out hyperparameters and tensors by name, checks
+// every shape, and collects all problems, so that a wrong file is reported once and whole.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ public:
     const Metadata& metadata() const { return checkpoint_.metadata(); }
     const Checkpoint& checkpoint() const { return checkpoint_; }
 
-    // Hyperparameters; names are without the architecture prefix. A missing required one is a problem and reads as `low`.
+    // Hyperparameters; names are without the architecture prefix. A missing required one is a problem and reads as
+    // `low`.
     int64_t integer(std::string_view key, int64_t low, int64_t high);
     int64_t integer_or(std::string_view key, int64_t otherwise, int64_t low, int64_t high);
     double number(std::string_view key);
@@ -43,8 +44,9 @@ public:
     std::vector<float> host_floats(const std::string& name, int64_t count);
 
     int64_t parameters() const { return parameters_; }
-    double bytes_per_token() const { return bytes_per_token_; }  // stored bytes that one decoded token reads
-    Result<> report() const;  // all problems in one error
+    double bytes_per_token() const { return bytes_per_token_; }            // stored bytes that one decoded token reads
+    double operations_per_token() const { return operations_per_token_; }  // of all products but the output matrix's
+    Result<> report() const;                                               // all problems in one error
 
 private:
     const StoredTensor* find(const std::string& name, std::initializer_list<int64_t> shape);
@@ -57,7 +59,7 @@ private:
     std::vector<std::string> problems_;
     std::optional<Error> failure_;  // of the backend: memory, device
     int64_t parameters_ = 0, next_id_ = 0;
-    double bytes_per_token_ = 0;
+    double bytes_per_token_ = 0, operations_per_token_ = 0;
 };
 
 }  // namespace hearth

@@ -1,5 +1,5 @@
-// A device: where weights live, where caches are allocated, and who computes. A planning backend does everything but hold and
-// compute data: the memory plan is one dry run of the same code.
+// A device: where weights live, where caches are allocated, and who computes. A planning backend does everything but
+// hold and compute data: the memory plan is one dry run of the same code.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ public:
     virtual Result<> reserve_scratch(int64_t bytes) = 0;
     virtual int64_t scratch_peak_bytes() const = 0;  // most that was in use since the start
 
-    virtual void read(Tensor from, float* to) = 0;            // dense rows to host memory
+    virtual void read(Tensor from, float* to) = 0;  // dense rows to host memory
     virtual Result<Tensor> upload(std::span<const float> values, int64_t rows, int64_t width) = 0;  // into scratch
     virtual void copy_state(const StateBuffer& state, int32_t from_slot, int32_t to_slot) = 0;
     virtual void copy_page(const KvLayer& layer, int32_t from_page, int32_t to_page) = 0;

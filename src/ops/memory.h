@@ -1,5 +1,5 @@
-// The ledger: what is taken from memory and for what. Planning backends and real ones write it the same way, so that a plan can be
-// compared with what was really taken.
+// The ledger: what is taken from memory and for what. Planning backends and real ones write it the same way, so that a
+// plan can be compared with what was really taken.
 #pragma once
 
 #include <array>

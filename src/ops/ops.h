@@ -1,6 +1,7 @@
-// Everything a model may ask of a device. Calls have eager meaning; a backend may compute at once or record. No value comes back
-// and no branch looks at data. Results are new tensors in scratch memory; they live until the innermost Scratch guard dies.
-// Equal bits: what a call computes for one token depends on that token and its sequence only, never on what else is in the step.
+// Everything a model may ask of a device. Calls have eager meaning; a backend may compute at once or record. No value
+// comes back and no branch looks at data. Results are new tensors in scratch memory; they live until the innermost
+// Scratch guard dies. Equal bits: what a call computes for one token depends on that token and its sequence only, never
+// on what else is in the step.
 #pragma once
 
 #include <cstdint>
@@ -37,23 +38,24 @@ enum class Function : uint8_t {
     tanh,
 };
 
-// Rotation of pairs: pair j turns by positions[axis[j]] * frequency[j]; cos and sin are multiplied by magnitude. Every scaling
-// scheme (linear, YaRN, divisor tables, partial rotation) is a choice of frequencies, made once by models/rope.h.
+// Rotation of pairs: pair j turns by positions[axis[j]] * frequency[j]; cos and sin are multiplied by magnitude. Every
+// scaling scheme (linear, YaRN, divisor tables, partial rotation) is a choice of frequencies, made once by
+// models/rope.h.
 struct Rope {
     std::vector<double> frequency;  // one per pair; 0: the pair does not turn
     std::vector<uint8_t> axis;      // which of the four positions; empty: always the first
     float magnitude = 1;
-    bool adjacent = false;          // pairs (2j, 2j+1); otherwise (j, j + pairs)
+    bool adjacent = false;  // pairs (2j, 2j+1); otherwise (j, j + pairs)
 };
 
 struct AttentionRule {
     float scale = 1;
     bool causal = true;
-    int64_t window = 0;           // only keys with query - key < window; 0: all
+    int64_t window = 0;             // only keys with query - key < window; 0: all
     bool symmetric_window = false;  // bidirectional models: |query - key| <= window
-    int64_t chunk = 0;            // only keys of the query's chunk of this many positions; 0: all
-    Tensor sinks;                 // [1, heads]: an extra logit per head whose probability is discarded
-    float softcap = 0;            // cap * tanh(score / cap); 0: off
+    int64_t chunk = 0;              // only keys of the query's chunk of this many positions; 0: all
+    Tensor sinks;                   // [1, heads]: an extra logit per head whose probability is discarded
+    float softcap = 0;              // cap * tanh(score / cap); 0: off
 };
 
 struct DeltaInput {
@@ -64,17 +66,17 @@ struct DeltaInput {
 };
 
 struct MambaInput {
-    Tensor u;        // [tokens, heads, P]
-    Tensor b, c;     // [tokens, groups, N]; head h uses group h / (heads / groups)
-    Tensor dt;       // [tokens, heads], after softplus
-    Tensor a, d;     // [1, heads]: decay rate (negative) and skip
+    Tensor u;     // [tokens, heads, P]
+    Tensor b, c;  // [tokens, groups, N]; head h uses group h / (heads / groups)
+    Tensor dt;    // [tokens, heads], after softplus
+    Tensor a, d;  // [1, heads]: decay rate (negative) and skip
 };
 
 struct RouteRule {
     enum class Gate : uint8_t { softmax, sigmoid, softmax_of_chosen } gate = Gate::softmax;
-    int64_t used = 0;             // experts per token; ties take the lower id
-    Tensor choice_bias;           // [1, experts]: added for choosing only
-    bool renormalise = true;      // weights / max(their sum, least_sum)
+    int64_t used = 0;         // experts per token; ties take the lower id
+    Tensor choice_bias;       // [1, experts]: added for choosing only
+    bool renormalise = true;  // weights / max(their sum, least_sum)
     float least_sum = 6.103515625e-5f;
     float scale = 1;
     int64_t groups = 1, groups_used = 1;
@@ -98,32 +100,37 @@ public:
     virtual Tensor embed(const Step& step, const Weight& table) = 0;
     // y = x W^T. Several weights of one input are one call: the input is prepared once.
     virtual void linear(Tensor x, std::span<const Weight* const> weights, std::span<Tensor> results) = 0;
-    virtual Tensor head_linear(Tensor x, const Weight& per_head) = 0;  // [t, h, in] x stack of h matrices -> [t, h, out]
+    virtual Tensor head_linear(Tensor x,
+                               const Weight& per_head) = 0;  // [t, h, in] x stack of h matrices -> [t, h, out]
 
-    virtual Tensor rms_norm(Tensor x, Tensor scale, float eps) = 0;  // over each head's width; no scale: an empty tensor
+    virtual Tensor rms_norm(Tensor x, Tensor scale,
+                            float eps) = 0;  // over each head's width; no scale: an empty tensor
     virtual Tensor layer_norm(Tensor x, Tensor scale, Tensor bias, float eps) = 0;
-    virtual Tensor l2_norm(Tensor x, float eps) = 0;                 // x / max(|x|, eps) over each head's width
+    virtual Tensor l2_norm(Tensor x, float eps) = 0;  // x / max(|x|, eps) over each head's width
     virtual Tensor map(Function f, Tensor x) = 0;
-    virtual Tensor add(Tensor a, Tensor b) = 0;       // b may be a single row, and a head of width 1 is spread over a head
+    virtual Tensor add(Tensor a, Tensor b) = 0;  // b may be a single row, and a head of width 1 is spread over a head
     virtual Tensor multiply(Tensor a, Tensor b) = 0;  // likewise
     virtual Tensor scale(Tensor x, float factor) = 0;
     virtual Tensor clamp(Tensor x, float low, float high) = 0;
     virtual Tensor softcap(Tensor x, float cap) = 0;  // cap * tanh(x / cap)
     virtual void add_to(Tensor sum, Tensor x) = 0;
-    virtual Tensor concat(Tensor a, Tensor b) = 0;    // along the width, heads joined
+    virtual Tensor concat(Tensor a, Tensor b) = 0;  // along the width, heads joined
     virtual Tensor select_rows(Tensor x, std::span<const int32_t> rows) = 0;
     virtual Tensor pool(Tensor x, Pooling how, const Step& step) = 0;  // one row per sequence
 
     virtual Tensor rope(Tensor heads, const Rope& rope, const Step& step) = 0;
     // factor of a token at position p: 1 + beta * ln(1 + floor((p + shift) / period))
     virtual Tensor position_scale(Tensor x, float beta, int64_t period, int64_t shift, const Step& step) = 0;
-    // Appends k and v to the cache first (empty ones: another layer of the same cache already did), then reads only the cache.
-    virtual Tensor attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule, const KvLayer& kv, const Step& step) = 0;
+    // Appends k and v to the cache first (empty ones: another layer of the same cache already did), then reads only the
+    // cache.
+    virtual Tensor attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule, const KvLayer& kv,
+                             const Step& step) = 0;
 
-    // Depthwise over time: y_t = sum_j taps[channel][j] * x_{t - (taps-1) + j} (+ bias). taps: [channels, taps]. State: the last
-    // taps - 1 rows of x.
+    // Depthwise over time: y_t = sum_j taps[channel][j] * x_{t - (taps-1) + j} (+ bias). taps: [channels, taps]. State:
+    // the last taps - 1 rows of x.
     virtual Tensor causal_conv(Tensor x, Tensor taps, Tensor bias, const StateBuffer& state, const Step& step) = 0;
-    // Per value head with memory M [value index][key index]: M *= e^log_keep; d = write * (v - M k); M += d k^T; y = M q.
+    // Per value head with memory M [value index][key index]: M *= e^log_keep; d = write * (v - M k); M += d k^T; y = M
+    // q.
     virtual Tensor gated_delta_rule(const DeltaInput& in, const StateBuffer& memory, const Step& step) = 0;
     // Per head with state S [P][N]: S = e^(dt a) S + dt u b^T; y = S c + d u.
     virtual Tensor mamba(const MambaInput& in, const StateBuffer& state, const Step& step) = 0;

@@ -1,4 +1,5 @@
-// A model on a backend, fed in whatever chunks a test likes: logits of every token, without the engine's thread around it.
+// A model on a backend, fed in whatever chunks a test likes: logits of every token, without the engine's thread around
+// it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -40,7 +41,8 @@ public:
     int64_t vocabulary() const { return model_->info().vocabulary; }
 
     // Logits of all tokens, [tokens][vocabulary], fed in passes of these sizes (the last one repeats).
-    std::vector<float> logits(std::span<const int32_t> tokens, const std::vector<int64_t>& chunks, int32_t sequence = -1) {
+    std::vector<float> logits(std::span<const int32_t> tokens, const std::vector<int64_t>& chunks,
+                              int32_t sequence = -1) {
         const bool own = sequence < 0;
         if (own) sequence = *cache_->open();
         std::vector<float> all;
@@ -63,7 +65,8 @@ public:
 private:
     Result<> make(const std::string& path, const RunOptions& options) {
         checkpoint_ = TRY(open_gguf(path));
-        EngineOptions engine{.device = options.device, .isa = options.isa, .threads = options.threads, .kv_type = options.kv};
+        EngineOptions engine{
+            .device = options.device, .isa = options.isa, .threads = options.threads, .kv_type = options.kv};
         engine.sequences = options.sequences;
         engine.snapshots = options.snapshots;
         auto planner = TRY(Planner::make(checkpoint_, engine));

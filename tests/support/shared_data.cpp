@@ -15,9 +15,13 @@ std::string shared_path(const std::string& below) {
     return std::string(root ? root : "../shared") + "/" + below;
 }
 
-bool has_shared(const std::string& below) { return std::filesystem::exists(shared_path(below)); }
+bool has_shared(const std::string& below) {
+    return std::filesystem::exists(shared_path(below));
+}
 
-std::string data_path(const std::string& below) { return std::string(HEARTH_TEST_DATA) + "/" + below; }
+std::string data_path(const std::string& below) {
+    return std::string(HEARTH_TEST_DATA) + "/" + below;
+}
 
 std::string read_text(const std::string& path) {
     std::ifstream file(path, std::ios::binary);

@@ -1,0 +1,140 @@
+#include "backends/cpu/roof.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/os.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "backends/cpu/target.h"
+
+namespace hearth::cpu {
+
+namespace {
+
+using Sum = uint64_t (*)(const std::byte* data, size_t bytes);
+using Peak = double (*)(int64_t rounds);  // runs that many rounds, returns the operations done
+
+uint64_t sum_plain(const std::byte* data, size_t bytes) {
+    uint64_t sums[8] = {};
+    for (size_t i = 0; i + 64 <= bytes; i += 64) {
+        uint64_t words[8];
+        std::memcpy(words, data + i, sizeof words);
+        for (int lane = 0; lane < 8; ++lane) sums[lane] += words[lane];
+    }
+    uint64_t sum = 0;
+    for (const uint64_t lane : sums) sum += lane;
+    return sum;
+}
+double peak_unknown(int64_t) {
+    return 0;
+}
+
+#if TARGET_X86
+TARGET_BEGIN("avx2")
+uint64_t sum_avx2(const std::byte* data, size_t bytes) {
+    __m256i sums[4] = {};
+    for (size_t i = 0; i + 128 <= bytes; i += 128)
+        for (int part = 0; part < 4; ++part)
+            sums[part] =
+                _mm256_add_epi64(sums[part], _mm256_load_si256(reinterpret_cast<const __m256i*>(data + i) + part));
+    const __m256i all = _mm256_add_epi64(_mm256_add_epi64(sums[0], sums[1]), _mm256_add_epi64(sums[2], sums[3]));
+    return uint64_t(_mm256_extract_epi64(all, 0)) + uint64_t(_mm256_extract_epi64(all, 1)) +
+           uint64_t(_mm256_extract_epi64(all, 2)) + uint64_t(_mm256_extract_epi64(all, 3));
+}
+
+// The densest int8 product AVX2 has: vpmaddubsw, vpmaddwd, vpaddd.
+double peak_avx2(int64_t rounds) {
+    __m256i sums[8] = {}, weights = _mm256_set1_epi8(3), values = _mm256_set1_epi8(5);
+    const __m256i ones = _mm256_set1_epi16(1);
+    for (__m256i& sum : sums) asm volatile("" : "+x"(sum));  // eight sums, not one computed once
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (__m256i& sum : sums)
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(weights, values), ones));
+        asm volatile("" : "+x"(weights), "+x"(values));  // not the same product again for the compiler
+    }
+    for (const __m256i& sum : sums) asm volatile("" ::"x"(sum));
+    return double(rounds) * 8 * 32 * 2;
+}
+TARGET_END
+
+TARGET_BEGIN("avx512f,avx512bw,avx512vnni")
+uint64_t sum_avx512(const std::byte* data, size_t bytes) {
+    __m512i sums[4] = {};
+    for (size_t i = 0; i + 256 <= bytes; i += 256)
+        for (int part = 0; part < 4; ++part)
+            sums[part] = _mm512_add_epi64(sums[part], _mm512_load_si512(data + i + 64 * part));
+    return uint64_t(_mm512_reduce_add_epi64(
+        _mm512_add_epi64(_mm512_add_epi64(sums[0], sums[1]), _mm512_add_epi64(sums[2], sums[3]))));
+}
+
+double peak_avx512(int64_t rounds) {
+    __m512i sums[12] = {}, weights = _mm512_set1_epi8(3), values = _mm512_set1_epi8(5);
+    for (__m512i& sum : sums) asm volatile("" : "+v"(sum));
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (__m512i& sum : sums) sum = _mm512_dpbusd_epi32(sum, weights, values);
+        asm volatile("" : "+v"(weights), "+v"(values));
+    }
+    for (const __m512i& sum : sums) asm volatile("" ::"v"(sum));
+    return double(rounds) * 12 * 64 * 2;
+}
+TARGET_END
+#endif
+
+const KernelTable<Sum> kSum {
+#if TARGET_X86
+    {Isa::avx512, sum_avx512}, {Isa::avx2, sum_avx2},
+#endif
+    {
+        Isa::any, sum_plain
+    }
+};
+
+const KernelTable<Peak> kPeak {
+#if TARGET_X86
+    {Isa::avx512, peak_avx512}, {Isa::avx2, peak_avx2},
+#endif
+    {
+        Isa::any, peak_unknown
+    }
+};
+
+}  // namespace
+
+Result<Roof> measure_roof(ThreadPool& pool, Isa isa, size_t buffer_bytes) {
+    constexpr size_t kPiece = size_t{1} << 20;
+    constexpr int kTries = 5;
+    const int64_t pieces = int64_t(buffer_bytes / kPiece);
+    const Pages buffer = TRY(Pages::allocate(size_t(pieces) * kPiece));
+    std::memset(buffer.data(), 1, buffer.size());
+
+    Roof roof;
+    for (int round = 0; round < kTries; ++round) {
+        std::vector<uint64_t> sums(size_t(pieces), 0);
+        const double start = monotonic_seconds();
+        pool.run(pieces, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t piece = begin; piece < end; ++piece)
+                sums[size_t(piece)] = kSum.at(isa)(buffer.data() + size_t(piece) * kPiece, kPiece);
+        });
+        roof.read_bytes_per_second =
+            std::max(roof.read_bytes_per_second, double(buffer.size()) / (monotonic_seconds() - start));
+    }
+    for (int round = 0; round < kTries; ++round) {
+        const int64_t items = pool.threads() * 8;
+        std::vector<double> done(size_t(items), 0);
+        const double start = monotonic_seconds();
+        pool.run(items, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t item = begin; item < end; ++item) done[size_t(item)] = kPeak.at(isa)(200000);
+        });
+        double operations = 0;
+        for (const double part : done) operations += part;
+        roof.int8_ops_per_second = std::max(roof.int8_ops_per_second, operations / (monotonic_seconds() - start));
+    }
+    return roof;
+}
+
+}  // namespace hearth::cpu

@@ -1,0 +1,179 @@
+// hearth run: an answer in the terminal. With a prompt, or with text piped in, once; otherwise line by line.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "base/os.h"
+#include "base/text_format.h"
+#include "cli/chatml.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/options.h"
+
+namespace hearth::cli {
+
+namespace {
+
+struct RunOptions {
+    ModelOptions model;
+    SamplingOptions sampling;
+    std::string system;
+    std::vector<std::string> words;
+    bool raw = false, verbose = false;
+};
+
+std::string speed_line(const Event& last) {
+    const Usage& usage = last.usage;
+    const double read = double(usage.prompt_tokens - usage.cached_tokens) / std::max(usage.prompt_seconds, 1e-9);
+    const double written = double(usage.generated_tokens - 1) / std::max(usage.decode_seconds, 1e-9);
+    std::string line = fmt::format("{} tokens read at {:.0f}/s, {} written", usage.prompt_tokens - usage.cached_tokens,
+                                   read, usage.generated_tokens);
+    if (usage.generated_tokens > 1) line += fmt::format(" at {:.1f}/s", written);
+    if (usage.cached_tokens > 0) line += fmt::format(", {} remembered", usage.cached_tokens);
+    return line;
+}
+
+// What a person must know about how the answer ended; empty when it simply ended.
+std::string ending_line(const Event& last, int64_t context_tokens) {
+    switch (last.reason) {
+        case FinishReason::context:
+            return fmt::format("the context of {} tokens is full; use a larger --ctx", context_tokens);
+        case FinishReason::loop:
+            return fmt::format("stopped: the model repeats the same {} tokens ({} times so far)", last.loop->period,
+                               last.loop->repeats);
+        case FinishReason::cancelled:
+            return "stopped";
+        default:
+            return "";
+    }
+}
+
+class Session {
+public:
+    Session(Engine& engine, const RunOptions& options, SamplerOptions sampling)
+        : engine_(engine), options_(options), sampling_(std::move(sampling)) {}
+
+    Result<> start() {
+        if (!options_.raw) chat_ = TRY(ChatMl::make(engine_.tokenizer()));
+        if (chat_ && !options_.system.empty()) TRY(chat_->add_message(conversation_, "system", options_.system));
+        if (options_.raw && !options_.system.empty())
+            return fail(ErrorKind::bad_request, "--system needs the chat form, --raw switches it off",
+                        "leave one of them away");
+        opening_ = conversation_;
+        return {};
+    }
+
+    Result<FinishReason> answer(const std::string& text) {
+        std::vector<int32_t> tokens = conversation_;
+        if (chat_) {
+            TRY(chat_->add_message(tokens, "user", text));
+            TRY(chat_->open_answer(tokens));
+        } else {
+            TRY(engine_.tokenizer().encode(text, {.parse_special = true, .add_special = true}, tokens));
+        }
+        Request request;
+        request.tokens = tokens;
+        request.sampling = sampling_;
+        request.stop = options_.sampling.stop;
+        request.max_tokens = options_.sampling.max_tokens;
+
+        std::vector<int32_t> answer;
+        std::optional<Error> broken;
+        bool ends_with_newline = true;
+        const Event last = TRY(run_request(engine_, std::move(request), [&](const Event& event) {
+            if (event.kind == Event::Kind::token) answer.push_back(event.token);
+            if (event.text.empty() || broken) return;
+            ends_with_newline = event.text.back() == '\n';
+            if (auto written = write_out(event.text); !written) broken = written.error();
+        }));
+        if (broken) return std::unexpected(*broken);
+        if (!ends_with_newline || answer.empty()) TRY(write_out("\n"));
+        if (const std::string line = ending_line(last, engine_.plan().context_tokens); !line.empty())
+            notice("hearth: " + line);
+        if (options_.verbose || is_terminal(STDERR_FILENO)) notice(speed_line(last));
+        if (chat_) {
+            if (!answer.empty() && engine_.tokenizer().is_end(answer.back())) answer.pop_back();
+            tokens.insert(tokens.end(), answer.begin(), answer.end());
+            TRY(chat_->close_message(tokens));
+            conversation_ = std::move(tokens);
+        }
+        return last.reason;
+    }
+
+    void forget() { conversation_ = opening_; }
+
+private:
+    Engine& engine_;
+    const RunOptions& options_;
+    SamplerOptions sampling_;
+    std::optional<ChatMl> chat_;
+    std::vector<int32_t> opening_, conversation_;  // the system message; that and all turns so far
+};
+
+Result<> talk(Session& session) {
+    notice(
+        "Write a line and press Enter. /clear forgets the conversation, /bye or Ctrl-D ends it, Ctrl-C stops an "
+        "answer.");
+    std::string line;
+    while (true) {
+        fmt::print(stderr, ">>> ");
+        if (!std::getline(std::cin, line)) break;
+        forget_interrupt();
+        if (line == "/bye") break;
+        if (line == "/clear") {
+            session.forget();
+            continue;
+        }
+        if (line.find_first_not_of(" \t") == std::string::npos) continue;
+        if (auto answered = session.answer(line); !answered) report(answered.error());
+        forget_interrupt();
+    }
+    fmt::print(stderr, "\n");
+    return {};
+}
+
+Result<int> run(const RunOptions& options) {
+    const bool is_dialogue = options.words.empty() && is_terminal(STDIN_FILENO);
+    std::string prompt = fmt::format("{}", fmt::join(options.words, " "));
+    if (!is_dialogue && !is_terminal(STDIN_FILENO)) {
+        // Piped text is the prompt, or what the prompt is about.
+        const std::string piped = TRY(read_stdin());
+        if (!piped.empty()) prompt = prompt.empty() ? piped : prompt + "\n\n" + piped;
+    }
+    if (!is_dialogue && prompt.empty())
+        return fail(ErrorKind::bad_request, "there is no prompt", "write it behind the model or pipe it in");
+
+    auto engine = TRY(open_engine(options.model.model, TRY(engine_options(options.model)),
+                                  options.verbose || is_terminal(STDERR_FILENO)));
+    Session session(*engine, options, TRY(sampler_options(options.sampling, engine->checkpoint().metadata())));
+    TRY(session.start());
+    if (is_dialogue) {
+        TRY(talk(session));
+        return kDone;
+    }
+    const FinishReason reason = TRY(session.answer(prompt));
+    return reason == FinishReason::cancelled ? kFailed : kDone;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& exit_code) {
+    auto options = std::make_shared<RunOptions>();
+    CLI::App* command = app.add_subcommand("run", "Chat with a model, or let it answer once");
+    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    command->add_option("PROMPT", options->words, "The question; without it and without piped text: a dialogue");
+    command->add_option("--system", options->system, "What the model should know or be before the first message");
+    command->add_flag("--raw", options->raw, "No chat form: the model continues the text as it is");
+    command->add_flag("-v,--verbose", options->verbose, "Say what was loaded and how fast it was");
+    add_model_options(*command, options->model);
+    add_sampling_options(*command, options->sampling);
+    command->callback([options, &exit_code] {
+        catch_interrupts();
+        auto done = run(*options);
+        exit_code = done ? *done : report(done.error());
+    });
+}
+
+}  // namespace hearth::cli
