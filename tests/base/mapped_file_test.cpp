@@ -97,5 +97,14 @@ TEST(MappedFile, MovesHandOverTheMapping) {
     EXPECT_FALSE(first->still_whole());
 }
 
+TEST(MappedFile, AFifoDoesNotHangTheOpener) {
+    const std::string path = test::temporary_directory() + "/fifo";
+    ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+    // With no writer at the other end, a plain open would wait for one; the test's time limit would end it.
+    alarm(10);
+    EXPECT_FALSE(MappedFile::open(path));
+    alarm(0);
+}
+
 }  // namespace
 }  // namespace hearth
