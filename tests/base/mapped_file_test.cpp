@@ -1,6 +1,7 @@
 // Mapped files: what they show, whom they refuse, and what happens when another program cuts them short.
 #include "base/mapped_file.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
