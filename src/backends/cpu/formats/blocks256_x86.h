@@ -23,6 +23,8 @@ TARGET_BEGIN(TARGET_AVX512)
 template <class Format, class Layout, class Wide, int kTokens>
 void tile256_avx512(const TileJob& job) {
     constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
+    // Sub-blocks that share lines are summed up side by side where registers allow: each line is then loaded once.
+    constexpr int kBatch = Wide::kInner * kSubBlocksPer32 * kTokens <= 16 ? Wide::kInner : 1;
     __m512 sum[kTokens];
     UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm512_setzero_ps();
     const int64_t blocks = job.columns / 256;
@@ -36,28 +38,36 @@ void tile256_avx512(const TileJob& job) {
 #pragma GCC unroll 1
         for (int part = 0; part < 8 / Wide::kInner; ++part) {
             constexpr int kPartBytes = Layout::kBlockBytes * Wide::kInner / 8;
-            wide::prefetch(weights + part * kPartBytes, kPartBytes);
             const std::byte* codes_a = a + part * Wide::kInner * 32 * kTokens;
-            UNROLLED for (int inner = 0; inner < Wide::kInner; ++inner) {
-                UNROLLED for (int sub = 0; sub < kSubBlocksPer32; ++sub) {
-                    const int number = (part * Wide::kInner + inner) * kSubBlocksPer32 + sub;
-                    __m512i products[kTokens];
+            UNROLLED for (int first = 0; first < Wide::kInner; first += kBatch) {
+                wide::prefetch(weights + part * kPartBytes + first * kPartBytes / Wide::kInner / 64 * 64,
+                               (first + kBatch) * kPartBytes / Wide::kInner / 64 * 64 -
+                                   first * kPartBytes / Wide::kInner / 64 * 64);
+                const int first_number = (part * Wide::kInner + first) * kSubBlocksPer32;
+                __m512i products[kBatch * kSubBlocksPer32][kTokens];
+                UNROLLED for (int number = 0; number < kBatch * kSubBlocksPer32; ++number) {
                     UNROLLED for (int token = 0; token < kTokens; ++token) {
-                        products[token] =
-                            Format::kHasMins
-                                ? _mm512_setzero_si512()
-                                : _mm512_set1_epi32(dword(a + 276 * kTokens + 4 * (number * kTokens + token)));
+                        const std::byte* start = a + 276 * kTokens + 4 * ((first_number + number) * kTokens + token);
+                        products[number][token] =
+                            Format::kHasMins ? _mm512_setzero_si512() : _mm512_set1_epi32(dword(start));
                     }
-                    UNROLLED for (int t = sub * kSteps; t < (sub + 1) * kSteps; ++t) {
+                }
+                UNROLLED for (int t = 0; t < 8; ++t) {
+                    UNROLLED for (int inner = first; inner < first + kBatch; ++inner) {
                         const __m512i codes = Wide::code(weights, part, inner, t);
+                        const int number = (inner - first) * kSubBlocksPer32 + t / kSteps;
                         UNROLLED for (int token = 0; token < kTokens; ++token) {
                             const std::byte* x = codes_a + 4 * ((inner * 8 + t) * kTokens + token);
-                            products[token] = _mm512_dpbusd_epi32(products[token], codes, _mm512_set1_epi32(dword(x)));
+                            products[number][token] =
+                                _mm512_dpbusd_epi32(products[number][token], codes, _mm512_set1_epi32(dword(x)));
                         }
                     }
-                    const __m512 scale = _mm512_load_ps(scales.scale[number]);
+                }
+                UNROLLED for (int number = 0; number < kBatch * kSubBlocksPer32; ++number) {
+                    const __m512 scale = _mm512_load_ps(scales.scale[first_number + number]);
                     UNROLLED for (int token = 0; token < kTokens; ++token) {
-                        total[token] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[token]), scale, total[token]);
+                        total[token] =
+                            _mm512_fmadd_ps(_mm512_cvtepi32_ps(products[number][token]), scale, total[token]);
                     }
                 }
             }
@@ -107,9 +117,12 @@ void tile256_avx2(const TileJob& job) {
 #pragma GCC unroll 1
         for (int part = 0; part < 8 / Narrow::kInner; ++part) {
             constexpr int kPartBytes = Layout::kBlockBytes * Narrow::kInner / 8;
-            narrow::prefetch(weights + part * kPartBytes, kPartBytes);
             const std::byte* codes_a = a + part * Narrow::kInner * 32 * kTokens;
             UNROLLED for (int inner = 0; inner < Narrow::kInner; ++inner) {
+                // Spread evenly: the processor holds some twenty requests at a time.
+                const int from = inner * kPartBytes / Narrow::kInner / 64 * 64;
+                const int to = (inner + 1) * kPartBytes / Narrow::kInner / 64 * 64;
+                narrow::prefetch(weights + part * kPartBytes + from, to - from);
                 UNROLLED for (int sub = 0; sub < kSubBlocksPer32; ++sub) {
                     const int number = (part * Narrow::kInner + inner) * kSubBlocksPer32 + sub;
                     __m256i dot[kTokens];

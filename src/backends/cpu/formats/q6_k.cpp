@@ -34,7 +34,10 @@ struct Q6_K {
 template <int kGroupRows>
 struct Layout {
     static constexpr int kRows = kGroupRows, kStoredBytes = Q6_K::kBlockBytes, kBlockBytes = 208 * kRows;
-    static constexpr int kCodesAt = 16 * kRows, kHighAt = kCodesAt + 128 * kRows;
+    // Where line t of the nibbles (0..31) and of the high bits (0..15) starts, in lines after the scales.
+    static constexpr int kScalesBytes = 16 * kRows, kLineBytes = 4 * kRows;
+    static constexpr int code_line(int t) { return kScalesBytes + (t / 16 * 24 + 8 + t % 16) * kLineBytes; }
+    static constexpr int high_line(int t) { return kScalesBytes + (t / 8 * 24 + t % 8) * kLineBytes; }
 
     static int64_t scales_bytes(int64_t blocks) { return (blocks * kRows * 2 + 63) / 64 * 64; }
     static int64_t group_bytes(int64_t blocks) { return scales_bytes(blocks) + blocks * kBlockBytes; }
@@ -45,13 +48,15 @@ struct Layout {
         std::memcpy(group + (index * kRows + row) * 2, stored + 208, 2);
         std::byte* to = group + scales_bytes(blocks) + index * kBlockBytes;
         for (int j = 0; j < 16; ++j) to[j * kRows + row] = stored[192 + j];
-        for (int t = 0; t < 48; ++t) std::memcpy(to + kCodesAt + (t * kRows + row) * 4, stored + 4 * t, 4);
+        for (int t = 0; t < 32; ++t) std::memcpy(to + code_line(t) + row * 4, stored + 4 * t, 4);
+        for (int t = 0; t < 16; ++t) std::memcpy(to + high_line(t) + row * 4, stored + 128 + 4 * t, 4);
     }
     static void take(const std::byte* group, int64_t blocks, int64_t index, int row, std::byte* stored) {
         std::memcpy(stored + 208, group + (index * kRows + row) * 2, 2);
         const std::byte* from = block(group, blocks, index);
         for (int j = 0; j < 16; ++j) stored[192 + j] = from[j * kRows + row];
-        for (int t = 0; t < 48; ++t) std::memcpy(stored + 4 * t, from + kCodesAt + (t * kRows + row) * 4, 4);
+        for (int t = 0; t < 32; ++t) std::memcpy(stored + 4 * t, from + code_line(t) + row * 4, 4);
+        for (int t = 0; t < 16; ++t) std::memcpy(stored + 128 + 4 * t, from + high_line(t) + row * 4, 4);
     }
 };
 
@@ -68,8 +73,8 @@ struct Wide {
         }
     }
     static ALWAYS_INLINE __m512i code(const std::byte* block, int part, int inner, int t) {
-        const __m512i line = wide::load(block + Layout<16>::kCodesAt + (part * 16 + (inner & 1) * 8 + t) * 64);
-        const __m512i high = wide::load(block + Layout<16>::kHighAt + (part * 8 + t) * 64);
+        const __m512i line = wide::load(block + Layout<16>::code_line(part * 16 + (inner & 1) * 8 + t));
+        const __m512i high = wide::load(block + Layout<16>::high_line(part * 8 + t));
         const __m512i low = wide::both(inner < 2 ? wide::shift_left(line, 2) : wide::shift_right(line, 2), 0x3C);
         return wide::merge(low, wide::shift_left(high, 6 - 2 * inner), 0xC0);
     }
@@ -89,8 +94,8 @@ struct Narrow {
         }
     }
     static ALWAYS_INLINE __m256i code(const std::byte* block, int part, int inner, int t) {  // not shifted up: 0..63
-        const __m256i line = narrow::load(block + Layout<8>::kCodesAt + (part * 16 + (inner & 1) * 8 + t) * 32);
-        const __m256i high = narrow::load(block + Layout<8>::kHighAt + (part * 8 + t) * 32);
+        const __m256i line = narrow::load(block + Layout<8>::code_line(part * 16 + (inner & 1) * 8 + t));
+        const __m256i high = narrow::load(block + Layout<8>::high_line(part * 8 + t));
         const __m256i low = narrow::both(inner < 2 ? line : narrow::shift_right(line, 4), 0x0F);
         return narrow::merge(
             low, inner < 2 ? narrow::shift_left(high, 4 - 2 * inner) : narrow::shift_right(high, 2 * inner - 4), 0x30);
