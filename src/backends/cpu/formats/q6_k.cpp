@@ -1,9 +1,10 @@
 // Q6_K: 6-bit codes offset by 32, signed 8-bit scales of 16 sub-blocks of 16, block scale f16.
 // Recipe: blocks256.h, 16 sub-blocks, c = 4 * code, w_j = (scale / 4) * S_j.
 // Packed group of R rows: first the f16 scales of all blocks, [block][R], padded to 64 bytes, so that the blocks stay
-// aligned; then per block [16][R] sub-block scales, 32 lines of nibbles, 16 lines of high bits, line t holding dword t
-// of each row's bytes. Sub-block of 32 number 4h + k takes nibbles from lines 16h + 8(k & 1) + t, low for k < 2, and
-// bits 2k of high lines 8h + t.
+// aligned; then per block [16][R] sub-block scales and 2 * 8 * 3 lines of codes. The four sub-blocks of 32 of half h
+// are k = 0..3; the three lines number 24h + 3t + 0, 1, 2 hold columns 4t..4t+3 of k = 0, 1, 2 in the upper six bits of
+// their bytes (which is c) and those of k = 3 in pieces of two bits below, the highest first: one operation unpacks
+// each of the first three.
 #include "tensor/formats/q6_k.h"
 
 #include "backends/cpu/formats/blocks256.h"
@@ -34,10 +35,8 @@ struct Q6_K {
 template <int kGroupRows>
 struct Layout {
     static constexpr int kRows = kGroupRows, kStoredBytes = Q6_K::kBlockBytes, kBlockBytes = 208 * kRows;
-    // Where line t of the nibbles (0..31) and of the high bits (0..15) starts, in lines after the scales.
     static constexpr int kScalesBytes = 16 * kRows, kLineBytes = 4 * kRows;
-    static constexpr int code_line(int t) { return kScalesBytes + (t / 16 * 24 + 8 + t % 16) * kLineBytes; }
-    static constexpr int high_line(int t) { return kScalesBytes + (t / 8 * 24 + t % 8) * kLineBytes; }
+    static constexpr int line(int half, int t, int k) { return kScalesBytes + (24 * half + 3 * t + k) * kLineBytes; }
 
     static int64_t scales_bytes(int64_t blocks) { return (blocks * kRows * 2 + 63) / 64 * 64; }
     static int64_t group_bytes(int64_t blocks) { return scales_bytes(blocks) + blocks * kBlockBytes; }
@@ -48,15 +47,45 @@ struct Layout {
         std::memcpy(group + (index * kRows + row) * 2, stored + 208, 2);
         std::byte* to = group + scales_bytes(blocks) + index * kBlockBytes;
         for (int j = 0; j < 16; ++j) to[j * kRows + row] = stored[192 + j];
-        for (int t = 0; t < 32; ++t) std::memcpy(to + code_line(t) + row * 4, stored + 4 * t, 4);
-        for (int t = 0; t < 16; ++t) std::memcpy(to + high_line(t) + row * 4, stored + 128 + 4 * t, 4);
+        uint32_t low[32], high[16];  // four columns each
+        std::memcpy(low, stored, 128);
+        std::memcpy(high, stored + 128, 64);
+        for (int half = 0; half < 2; ++half) {
+            for (int t = 0; t < 8; ++t) {
+                uint32_t codes[4];
+                for (int k = 0; k < 4; ++k) {
+                    codes[k] = (low[16 * half + 8 * (k & 1) + t] >> 4 * (k / 2) & 0x0F0F0F0Fu) |
+                               (high[8 * half + t] >> 2 * k & 0x03030303u) << 4;
+                }
+                for (int k = 0; k < 3; ++k) {
+                    const uint32_t word = codes[k] << 2 | (codes[3] >> (4 - 2 * k) & 0x03030303u);
+                    std::memcpy(to + line(half, t, k) + row * 4, &word, 4);
+                }
+            }
+        }
     }
     static void take(const std::byte* group, int64_t blocks, int64_t index, int row, std::byte* stored) {
         std::memcpy(stored + 208, group + (index * kRows + row) * 2, 2);
         const std::byte* from = block(group, blocks, index);
         for (int j = 0; j < 16; ++j) stored[192 + j] = from[j * kRows + row];
-        for (int t = 0; t < 32; ++t) std::memcpy(stored + 4 * t, from + code_line(t) + row * 4, 4);
-        for (int t = 0; t < 16; ++t) std::memcpy(stored + 128 + 4 * t, from + high_line(t) + row * 4, 4);
+        uint32_t low[32] = {}, high[16] = {};
+        for (int half = 0; half < 2; ++half) {
+            for (int t = 0; t < 8; ++t) {
+                uint32_t codes[4] = {};
+                for (int k = 0; k < 3; ++k) {
+                    uint32_t word;
+                    std::memcpy(&word, from + line(half, t, k) + row * 4, 4);
+                    codes[k] = word >> 2 & 0x3F3F3F3Fu;
+                    codes[3] |= (word & 0x03030303u) << (4 - 2 * k);
+                }
+                for (int k = 0; k < 4; ++k) {
+                    low[16 * half + 8 * (k & 1) + t] |= (codes[k] & 0x0F0F0F0Fu) << 4 * (k / 2);
+                    high[8 * half + t] |= (codes[k] >> 4 & 0x03030303u) << 2 * k;
+                }
+            }
+        }
+        std::memcpy(stored, low, 128);
+        std::memcpy(stored + 128, high, 64);
     }
 };
 
@@ -72,11 +101,14 @@ struct Wide {
             _mm512_store_ps(scales.scale[j], _mm512_mul_ps(quarter, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))));
         }
     }
-    static ALWAYS_INLINE __m512i code(const std::byte* block, int part, int inner, int t) {
-        const __m512i line = wide::load(block + Layout<16>::code_line(part * 16 + (inner & 1) * 8 + t));
-        const __m512i high = wide::load(block + Layout<16>::high_line(part * 8 + t));
-        const __m512i low = wide::both(inner < 2 ? wide::shift_left(line, 2) : wide::shift_right(line, 2), 0x3C);
-        return wide::merge(low, wide::shift_left(high, 6 - 2 * inner), 0xC0);
+    static ALWAYS_INLINE __m512i code(const std::byte* block, int half, int k, int t) {
+        const auto line = [&](int of) __attribute__((always_inline)) {
+            return wide::load(block + Layout<16>::line(half, t, of));
+        };
+        if (k < 3) return wide::both(line(k), 0xFC);
+        const __m512i pieces =
+            wide::merge(wide::both(wide::shift_left(line(0), 6), 0xC0), wide::shift_left(line(1), 4), 0x30);
+        return wide::merge(pieces, wide::shift_left(line(2), 2), 0x0C);
     }
 };
 TARGET_END
@@ -93,12 +125,13 @@ struct Narrow {
             _mm256_store_ps(scales.scale[j], _mm256_mul_ps(quarter, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))));
         }
     }
-    static ALWAYS_INLINE __m256i code(const std::byte* block, int part, int inner, int t) {  // not shifted up: 0..63
-        const __m256i line = narrow::load(block + Layout<8>::code_line(part * 16 + (inner & 1) * 8 + t));
-        const __m256i high = narrow::load(block + Layout<8>::high_line(part * 8 + t));
-        const __m256i low = narrow::both(inner < 2 ? line : narrow::shift_right(line, 4), 0x0F);
-        return narrow::merge(
-            low, inner < 2 ? narrow::shift_left(high, 4 - 2 * inner) : narrow::shift_right(high, 2 * inner - 4), 0x30);
+    static ALWAYS_INLINE __m256i code(const std::byte* block, int half, int k, int t) {  // not shifted up: 0..63
+        const auto line = [&](int of) __attribute__((always_inline)) {
+            return narrow::load(block + Layout<8>::line(half, t, of));
+        };
+        if (k < 3) return narrow::both(narrow::shift_right(line(k), 2), 0x3F);
+        const __m256i pieces = narrow::merge(narrow::both(line(2), 0x03), narrow::shift_left(line(1), 2), 0x0C);
+        return narrow::merge(pieces, narrow::shift_left(line(0), 4), 0x30);
     }
     static ALWAYS_INLINE __m256i total(__m256i dot, __m256i start) {
         return _mm256_add_epi32(_mm256_slli_epi32(dot, 2), start);
