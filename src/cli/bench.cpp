@@ -87,6 +87,7 @@ Result<std::vector<Times>> run_batch(Engine& engine, const BenchOptions& options
         request.max_tokens = generate;
         request.ignore_end = true;
         request.detect_loops = false;
+        request.reuse = false;
         request.sampling.temperature = 0;
         if (depth > 0) request.boundaries = {depth};
         ids.push_back(TRY(engine.submit(std::move(request), [&, i](const Event& event) {

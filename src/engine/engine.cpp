@@ -11,6 +11,7 @@
 #include "base/os.h"
 #include "engine/forward.h"
 #include "engine/generation.h"
+#include "engine/kept.h"
 #include "engine/loaded_model.h"
 #include "engine/scheduler.h"
 
@@ -51,6 +52,7 @@ private:
     using Generations = std::vector<std::unique_ptr<Generation>>;
 
     void run();
+    bool seat(Generation& generation);
     void admit();
     void retire();
     void pass(std::unique_lock<std::mutex>& lock);
@@ -66,6 +68,7 @@ private:
     std::deque<std::unique_ptr<Generation>> waiting_;
     Generations active_;  // oldest first
     std::vector<Generation*> in_pass_;
+    KeptSequences kept_;
     std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
     RequestId next_id_ = 1;
     bool is_quitting_ = false;
@@ -118,24 +121,47 @@ void Engine::Impl::wait(RequestId id) {
     });
 }
 
+// A place in the cache: one that already holds the beginning of the prompt, a free one, or the one kept longest.
+bool Engine::Impl::seat(Generation& generation) {
+    int64_t cached = 0;
+    if (generation.may_reuse()) {
+        if (const auto found = kept_.take(generation.prompt())) {
+            generation.sequence = found->sequence;
+            cached = found->tokens;
+        }
+    }
+    if (!generation.sequence) {
+        auto opened = loaded_->cache->open();
+        if (!opened) {
+            const auto oldest = kept_.give_up_oldest();
+            if (!oldest) return false;
+            loaded_->cache->close(*oldest);
+            opened = loaded_->cache->open();
+        }
+        generation.sequence = *opened;
+    }
+    generation.begin(monotonic_seconds(), cached);
+    return true;
+}
+
 void Engine::Impl::admit() {
     while (!waiting_.empty()) {
-        if (waiting_.front()->is_over()) {
-            waiting_.pop_front();
-            continue;
+        if (!waiting_.front()->is_over()) {
+            if (!seat(*waiting_.front())) return;  // all places are taken: wait for one to finish
+            active_.push_back(std::move(waiting_.front()));
         }
-        auto sequence = loaded_->cache->open();
-        if (!sequence) return;  // all places are taken: wait for one to finish
-        waiting_.front()->sequence = *sequence;
-        waiting_.front()->begin(monotonic_seconds());
-        active_.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
     }
 }
 
 void Engine::Impl::retire() {
-    for (auto& generation : active_)
-        if (generation->is_over()) loaded_->cache->close(*generation->sequence);
+    for (auto& generation : active_) {
+        if (!generation->is_over()) continue;
+        if (generation->is_state_whole())
+            kept_.keep(*generation->sequence, generation->cached_tokens());
+        else
+            loaded_->cache->close(*generation->sequence);
+    }
     std::erase_if(active_, [](const auto& generation) { return generation->is_over(); });
 }
 
@@ -178,10 +204,12 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     lock.lock();
 
     for (size_t i = 0; i < in_pass_.size(); ++i) {
-        if (!passed)
-            in_pass_[i]->fail_with(passed.error());
-        else if (*passed)
+        if (passed && *passed) {
             in_pass_[i]->passed(shares[i].tokens, now);
+            continue;
+        }
+        in_pass_[i]->lose_state();
+        if (!passed) in_pass_[i]->fail_with(passed.error());
     }
     in_pass_.clear();
 }

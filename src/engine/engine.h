@@ -66,6 +66,7 @@ struct Request {
     std::vector<std::string> stop;
     bool ignore_end = false;  // go on after end-of-generation tokens (bench, inspect)
     bool detect_loops = true;
+    bool reuse = true;  // continue where an earlier request with the same beginning ended
     std::unique_ptr<Guide> guide;
     std::vector<int64_t> boundaries;  // ascending: a pass ends after each of these many prompt tokens
     // Logits of every prompt token and of every generated one that is fed back, in order; on the engine's thread.

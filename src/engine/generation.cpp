@@ -64,10 +64,12 @@ int64_t Generation::wanted(int64_t count) const {
     return done_ + count == int64_t(tokens_.size()) ? 1 : 0;
 }
 
-void Generation::begin(double now) {
+void Generation::begin(double now, int64_t cached_tokens) {
     started_ = now;
+    done_ = cached_tokens;
+    usage_.cached_tokens = cached_tokens;
     usage_.queue_seconds = now - submitted_;
-    while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= 0) ++boundary_;
+    while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
 }
 
 void Generation::take_logits(int64_t token, std::span<const float> logits) {
@@ -76,9 +78,9 @@ void Generation::take_logits(int64_t token, std::span<const float> logits) {
 }
 
 void Generation::passed(int64_t count, double now) {
-    if (is_over_) return;
     const bool was_prompt = done_ < usage_.prompt_tokens;
-    done_ += count;
+    done_ += count;  // also of one that was cancelled meanwhile: the cache holds them
+    if (is_over_) return;
     while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
     if (was_prompt) {
         Event event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now)};

@@ -20,6 +20,12 @@ public:
 
     RequestId id() const { return id_; }
     bool is_over() const { return is_over_; }
+    std::span<const int32_t> prompt() const { return std::span(tokens_).first(size_t(usage_.prompt_tokens)); }
+    bool may_reuse() const { return request_.reuse && !request_.logits; }
+    // Whether the cache holds exactly cached_tokens(): not after a pass that was given up half way.
+    bool is_state_whole() const { return is_state_whole_ && done_ > 0; }
+    void lose_state() { is_state_whole_ = false; }
+    std::vector<int32_t> cached_tokens() const { return {tokens_.begin(), tokens_.begin() + done_}; }
 
     // For the engine's loop.
     std::optional<SequenceId> sequence;  // set while it has a place in the cache
@@ -30,7 +36,7 @@ public:
     // How many of the last of `count` tokens need logits: the one to choose after, or all for a caller who looks at
     // logits.
     int64_t wanted(int64_t count) const;
-    void begin(double now);
+    void begin(double now, int64_t cached_tokens);
     void take_logits(int64_t token, std::span<const float> logits);  // token: index within the pass
     void passed(int64_t count, double now);  // those tokens are in the cache now; chooses and reports
 
@@ -58,7 +64,7 @@ private:
     size_t boundary_ = 0;
     double submitted_ = 0, started_ = 0, first_token_ = 0, last_token_ = 0;
     Usage usage_;
-    bool is_over_ = false;
+    bool is_over_ = false, is_state_whole_ = true;
 };
 
 }  // namespace hearth

@@ -65,7 +65,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
 
     TRY(loaded->checkpoint.check_whole());
     loaded->backend = TRY(make_backend(loaded->options, loaded->ledger, false));
-    loaded->model = TRY(load_model(loaded->checkpoint, *loaded->backend));
+    loaded->model = TRY(load_model(loaded->checkpoint, *loaded->backend, options.progress));
     TRY(loaded->backend->reserve_scratch(loaded->plan.scratch));
     const CacheOptions cache_options{.kv_type = options.kv_type,
                                      .context_tokens = context,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -53,7 +54,9 @@ protected:
 };
 
 // Builds the model a checkpoint describes. Everything that is missing or of the wrong shape is named in one report.
-Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend);
+// `progress` is told the share of the file that is done.
+Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
+                                          const std::function<void(double)>& progress = {});
 // Architecture names this build knows, for messages.
 std::string known_architectures();
 

@@ -10,14 +10,15 @@ std::string known_architectures() {
     return names;
 }
 
-Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend) {
+Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
+                                          const std::function<void(double)>& progress) {
     const auto architecture = checkpoint.metadata().text("general.architecture");
     if (!architecture)
         return fail(ErrorKind::bad_file, "the file has no general.architecture, so it is not a language model",
                     "look at it with `hearth inspect metadata`");
     for (const Family& family : kFamilies) {
         if (family.architecture != *architecture) continue;
-        Source source(checkpoint, backend, std::string(*architecture));
+        Source source(checkpoint, backend, std::string(*architecture), progress);
         std::unique_ptr<Model> model = family.load(source);
         TRY(source.report());
         return model;

@@ -76,7 +76,9 @@ Weight Source::weight(const std::string& name, int64_t out, int64_t in, WeightUs
     if (use != WeightUse::look_up) bytes_per_token_ += double(stored->data.size());
     if (use == WeightUse::multiply && !name.starts_with("output"))
         operations_per_token_ += 2.0 * double(out) * double(in);
-    return load(*stored, 1, out, in, use);
+    Weight weight = load(*stored, 1, out, in, use);
+    weight.scale = side_scale(name);
+    return weight;
 }
 
 Weight Source::experts(const std::string& name, int64_t count, int64_t out, int64_t in, int64_t used_per_token) {
@@ -84,7 +86,20 @@ Weight Source::experts(const std::string& name, int64_t count, int64_t out, int6
     if (!stored) return {};
     bytes_per_token_ += double(stored->data.size()) * double(used_per_token) / double(count);
     operations_per_token_ += 2.0 * double(out) * double(in) * double(used_per_token);
+    if (side_scale(name) != 1)
+        problem(fmt::format("{} has scales beside it, which this build cannot apply to experts", name));
     return load(*stored, count, out, in, WeightUse::multiply);
+}
+
+// `blk.0.attn_q.scale` beside `blk.0.attn_q.weight`.
+float Source::side_scale(const std::string& name) const {
+    if (!name.ends_with(".weight")) return 1;
+    const StoredTensor* stored = checkpoint_.find(name.substr(0, name.size() - 6) + "scale");
+    if (!stored) return 1;
+    float scale = 1;
+    if (stored->elements() == 1 && info(stored->type).block_elements == 1)
+        decode(stored->type, stored->data.data(), 1, &scale);
+    return stored->elements() == 1 ? scale : 0;  // several: never 1, so that stacks of experts are refused
 }
 
 Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, int64_t in, WeightUse use) {
@@ -102,6 +117,8 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
     loaded->id = next_id_++;
     parameters_ += stored.elements();
     if (!backend_.is_planning()) checkpoint_.release(stored);
+    loaded_bytes_ += double(stored.data.size());
+    if (progress_) progress_(loaded_bytes_ / double(checkpoint_.format().total_bytes));
     return std::move(*loaded);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -17,8 +18,12 @@ namespace hearth {
 
 class Source {
 public:
-    Source(const Checkpoint& checkpoint, Backend& backend, std::string architecture)
-        : checkpoint_(checkpoint), backend_(backend), architecture_(std::move(architecture)) {}
+    Source(const Checkpoint& checkpoint, Backend& backend, std::string architecture,
+           std::function<void(double)> progress = {})
+        : checkpoint_(checkpoint),
+          backend_(backend),
+          architecture_(std::move(architecture)),
+          progress_(std::move(progress)) {}
 
     const std::string& architecture() const { return architecture_; }
     const Metadata& metadata() const { return checkpoint_.metadata(); }
@@ -50,12 +55,15 @@ public:
 
 private:
     const StoredTensor* find(const std::string& name, std::initializer_list<int64_t> shape);
+    float side_scale(const std::string& name) const;
     Weight load(const StoredTensor& stored, int64_t experts, int64_t out, int64_t in, WeightUse use);
     std::string key(std::string_view name) const { return architecture_ + "." + std::string(name); }
 
     const Checkpoint& checkpoint_;
     Backend& backend_;
     std::string architecture_;
+    std::function<void(double)> progress_;
+    double loaded_bytes_ = 0;
     std::vector<std::string> problems_;
     std::optional<Error> failure_;  // of the backend: memory, device
     int64_t parameters_ = 0, next_id_ = 0;

@@ -157,15 +157,19 @@ public:
         const Weight* weights[] = {&w};
         Tensor result[1];
         linear(x, weights, result);
-        return result[0];
+        return scaled(result[0], w);
     }
     template <class... W>
     std::array<Tensor, sizeof...(W)> linears(Tensor x, const W&... w) {
         const Weight* weights[] = {&w...};
         std::array<Tensor, sizeof...(W)> results;
         linear(x, weights, results);
+        for (size_t i = 0; i < results.size(); ++i) results[i] = scaled(results[i], *weights[i]);
         return results;
     }
+
+private:
+    Tensor scaled(Tensor y, const Weight& w) { return w.scale == 1 ? y : scale(y, w.scale); }
 
 protected:
     friend class Scratch;

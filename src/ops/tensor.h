@@ -70,6 +70,7 @@ struct Weight {
     int64_t id = -1;   // stable for the life of a model: adapters and traces refer to it
     DType type = DType::f32;
     int64_t out = 0, in = 0, experts = 1;
+    float scale = 1;  // multiplies every product with it (files with NVFP4 weights bring one)
     std::shared_ptr<const WeightStorage> storage;
 
     explicit operator bool() const { return out > 0; }
