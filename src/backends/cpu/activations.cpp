@@ -147,8 +147,8 @@ void pack_f32(const float* x, int64_t columns, int width, int slot, std::byte* t
 
 void pack_bf16(const float* x, int64_t columns, int width, int slot, std::byte* tile) {
     for (int64_t at = 0; at < columns; at += 2) {
-        put(tile + (at / 2 * width + slot) * 4, uint32_t(float_to_bfloat(x[at])) | uint32_t(float_to_bfloat(x[at + 1]))
-                                                                                       << 16);
+        const uint32_t second = at + 1 < columns ? float_to_bfloat(x[at + 1]) : 0;
+        put(tile + (at / 2 * width + slot) * 4, uint32_t(float_to_bfloat(x[at])) | second << 16);
     }
 }
 

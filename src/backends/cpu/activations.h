@@ -25,7 +25,7 @@ namespace hearth::cpu {
 enum class ActivationKind : uint8_t { f32, bf16, q8_32, q8_256 };
 
 int panel_tile_tokens(ActivationKind kind, Isa isa);
-int64_t token_bytes(ActivationKind kind, int64_t columns);  // columns: a multiple of the block (32, 256; bf16: 2)
+int64_t token_bytes(ActivationKind kind, int64_t columns);  // columns: a multiple of 32 or 256 for q8_*
 
 struct PanelTile {
     int64_t first_token;

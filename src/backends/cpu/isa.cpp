@@ -15,21 +15,29 @@ namespace {
 constexpr std::string_view kNames[] = {"generic", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm"};
 static_assert(std::size(kNames) == std::size(kAllIsas));
 
+#if defined(__x86_64__)
+struct CpuId {
+    uint32_t eax, ebx, ecx, edx;
+};
+// For features that compilers have no name for everywhere: F16C (leaf 1, ECX bit 29), AVX-VNNI (leaf 7.1, EAX bit 4).
+CpuId cpuid(uint32_t leaf, uint32_t subleaf) {
+    CpuId id{leaf, 0, subleaf, 0};
+    asm volatile("cpuid" : "+a"(id.eax), "=b"(id.ebx), "+c"(id.ecx), "=d"(id.edx));
+    return id;
+}
+#endif
+
 bool ask_hardware(Isa isa) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && (cpuid(1, 0).ecx >> 29 & 1);
     switch (isa) {
         case Isa::any:
             return true;
         case Isa::avx2:
             return avx2;
-        case Isa::avxvnni: {
-            // CPUID leaf 7, subleaf 1, EAX bit 4; GCC 12 has no name for it here.
-            uint32_t eax = 7, ebx = 0, ecx = 1, edx = 0;
-            asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-            return avx2 && (eax >> 4 & 1);
-        }
+        case Isa::avxvnni:
+            return avx2 && (cpuid(7, 1).eax >> 4 & 1);
         case Isa::avx512:
             return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
