@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -72,6 +73,17 @@ std::vector<int> half_fields(DType type) {
             return {64};
         default:
             return {0};
+    }
+}
+
+// Every byte of the codes the same: with all activations at the end of their range, the largest sums there can be.
+void fill_codes(DType type, std::vector<std::byte>& rows, std::byte fill) {
+    const int64_t block_bytes = info(type).block_bytes;
+    const auto fields = half_fields(type);
+    for (size_t at = 0; at < rows.size(); ++at) {
+        const int inside = int(at % size_t(block_bytes));
+        const bool is_scale = std::ranges::any_of(fields, [&](int field) { return inside / 2 * 2 == field; });
+        if (!is_scale && !(type == DType::mxfp4 && inside == 0)) rows[at] = fill;
     }
 }
 
@@ -317,6 +329,28 @@ TEST_P(EveryIntegerTypeAndIsa, AgreesInBitsWithThePlainRow) {
     ASSERT_EQ(fast.size(), plain.size());
     for (size_t i = 0; i < fast.size(); ++i)
         ASSERT_TRUE(same_bits(&fast[i], &plain[i], 1)) << fast[i] << " " << plain[i];
+}
+
+TEST_P(EveryIntegerTypeAndIsa, HoldsTheLargestSumsThereCanBe) {
+    const auto [type, isa] = GetParam();
+    const int64_t columns = 512, rows = 16, tokens = 4;
+    for (int fill : {0x00, 0x0F, 0x77, 0x7F, 0x80, 0x88, 0xF0, 0xFF}) {
+        auto stored = random_rows(type, rows, columns, 11);
+        fill_codes(type, stored, std::byte(fill));
+        // Tokens: all codes 127, all -127, alternating by one and by two columns.
+        std::vector<float> x(size_t(tokens * columns));
+        for (int64_t k = 0; k < columns; ++k) {
+            x[size_t(k)] = 1;
+            x[size_t(columns + k)] = -1;
+            x[size_t(2 * columns + k)] = k % 2 ? 1 : -1;
+            x[size_t(3 * columns + k)] = k / 2 % 2 ? 1 : -1;
+        }
+        const auto fast = product(Matrix(type, isa, stored, rows, columns), isa, x.data(), tokens);
+        const auto plain = product(Matrix(type, Isa::any, stored, rows, columns), Isa::any, x.data(), tokens);
+        for (size_t i = 0; i < fast.size(); ++i) {
+            ASSERT_TRUE(same_bits(&fast[i], &plain[i], 1)) << "fill " << fill << ": " << fast[i] << " " << plain[i];
+        }
+    }
 }
 
 // Recorded rows, among them every awkward one (zeros, outliers, subnormals, one-signed), times recorded float
