@@ -162,6 +162,29 @@ TEST_P(EveryIsa, SeveralWeightsAndTables) {
     }
 }
 
+// A long past: parts side by side in several waves (8 tokens of 128 heads fill one with 4 parts), or one after another
+// in the tile of 12 tokens. The past itself is only written, under a window of one key.
+TEST_P(EveryIsa, EqualBitsDeepInTheContext) {
+    Machine machine(GetParam(), 2);
+    const AttentionCase op{.heads = 128, .kv_heads = 2, .key_width = 8, .value_width = 8, .totals = {9 * 512 + 12}};
+    const auto last_rows = [&](const Schedule& schedule) {
+        Driver driver(*machine, op.totals);
+        const KvLayer layer = driver.kv_layer(op.geometry(), KvType::f16);
+        const auto all =
+            driver.run(schedule, {op.q(), op.k(), op.v()}, [&](const Step& step, const std::vector<Tensor>& in) {
+                return (*machine).ops().attention(
+                    in[0].heads(op.heads), in[1].heads(op.kv_heads), in[2].heads(op.kv_heads),
+                    {.scale = op.scale(), .window = step.tokens() > 64 ? 1 : 0}, layer, step);
+            });
+        return std::vector<float>(all.end() - 8 * 128 * 8, all.end());
+    };
+    const Scratch scratch = (*machine).ops().scratch();
+    const auto expected = last_rows({{9 * 512}, {12}});
+    EXPECT_TRUE(same_bits(expected, last_rows({{9 * 512 + 4}, {8}})));
+    EXPECT_TRUE(same_bits(expected, last_rows({{9 * 512 + 4}, {3}, {5}})));
+    EXPECT_TRUE(same_bits(expected, last_rows({{9 * 512 + 4}, {1}, {1}, {1}, {1}, {1}, {1}, {1}, {1}})));
+}
+
 // Step one saves the state after `cut` tokens to another slot; a step that starts there repeats the tokens behind the
 // cut.
 template <class Body>

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "backends/cpu/cpu_ops.h"
 #include "backends/kv_page.h"
@@ -90,8 +91,11 @@ const KernelTable<const AttentionKernels*> kAttentionTable {
     }
 };
 
-constexpr int64_t kTileRows = 96;    // query rows (tokens times heads of a kv head) that share a widened tile
-constexpr int64_t kSplitTokens = 8;  // up to so many tokens of a sequence, its parts are computed side by side
+constexpr int64_t kTileRows = 96;       // query rows (tokens times heads of a kv head) that share a widened tile
+constexpr int64_t kSplitTokens = 8;     // up to so many tokens of a sequence, its parts are computed side by side,
+constexpr int64_t kPartialRows = 4096;  // in waves whose results fit here: no context is too long
+constexpr int64_t kMergedRows =
+    kPartialRows / 4;  // query rows so treated; with more there is enough to share out without
 constexpr double kProductsPerMicrosecond = 40e3;
 
 // The keys a query sees: all rules together leave one range of cache indices.
@@ -112,7 +116,7 @@ VisibleKeys visible_keys(const AttentionRule& rule, const SequenceStep& sequence
 int64_t parts_of(const SequenceStep& sequence) {
     return (sequence.past + sequence.tokens + kPartTokens - 1) / kPartTokens;
 }
-bool is_split(const SequenceStep& sequence) {
+bool can_split(const SequenceStep& sequence) {
     return sequence.tokens <= kSplitTokens && parts_of(sequence) > 1;
 }
 
@@ -120,7 +124,14 @@ struct Item {
     const SequenceStep* sequence;
     int64_t kv_head, token, tokens;  // token: row of the step
     int64_t part_begin, part_end;
-    int64_t first_partial;  // rows of its parts among the partial results; -1: it finishes by itself
+    int64_t first_partial = -1;  // of its rows among the partial results; -1: it finishes by itself
+};
+
+// Query rows whose parts are computed side by side: what they came to in earlier waves.
+struct Split {
+    Item whole;
+    int64_t merged_row;
+    int64_t first_partial, parts;  // of this wave
 };
 
 }  // namespace
@@ -134,40 +145,43 @@ Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule
     Tensor y = make(q.rows, heads, geometry.value_width);
     const Scratch temporary = scratch();
 
-    // Memory: for every thread the rows of one item, and the partial results of split sequences.
+    // Memory: for every thread the rows of one item, and room for partial results. It depends on the geometry alone,
+    // never on the step: any plan covers any step.
     const int64_t stride = (geometry.value_width + 15) / 16 * 16;
     const int64_t tile_tokens = std::max<int64_t>(1, kTileRows / sharing), most_rows = tile_tokens * sharing;
     const int64_t floats_per_thread = aligned(4 * (kPageTokens * (geometry.key_width + stride) +
                                                    most_rows * geometry.key_width + 2 * most_rows * (stride + 2))) /
                                       4;
-    int64_t partial_rows = 0;
-    for (const SequenceStep& sequence : step.sequences)
-        if (is_split(sequence)) partial_rows += sequence.tokens * heads * parts_of(sequence);
     float* room = arena().take(floats_per_thread * threads_);
-    const PartialRows partials{arena().take(partial_rows), arena().take(partial_rows),
-                               arena().take(partial_rows * stride), stride};
+    const auto take_partials = [&](int64_t rows) {
+        float *largest = arena().take(rows), *total = arena().take(rows);
+        return PartialRows{largest, total, arena().take(rows * stride), stride};
+    };
+    const PartialRows partials = take_partials(kPartialRows), all_merged = take_partials(kMergedRows);
     if (planning()) return y;
     if (k) append_to_cache(k, v, kv, step);
 
+    int64_t split_rows = 0;
+    for (const SequenceStep& sequence : step.sequences)
+        if (can_split(sequence)) split_rows += sequence.tokens * heads;
+    const bool splits_any = split_rows > 0 && split_rows <= kMergedRows;
+    const int64_t wave_parts = splits_any ? kPartialRows / split_rows : 0;
+
     std::vector<Item> items;
+    std::vector<Split> splits;
     double products = 0;
-    int64_t first_partial = 0;
+    int64_t merged_rows = 0, most_parts = 0;
     for (const SequenceStep& sequence : step.sequences) {
-        const int64_t parts = parts_of(sequence);
         products += double(sequence.tokens * heads) * double(sequence.past + sequence.tokens) *
                     double(geometry.key_width + geometry.value_width);
         for (int64_t kv_head = 0; kv_head < kv_heads; ++kv_head)
             for (int64_t t = 0; t < sequence.tokens; t += tile_tokens) {
                 const int64_t tokens = std::min(tile_tokens, sequence.tokens - t);
-                Item item{&sequence, kv_head, sequence.first_token + t, tokens, 0, parts, -1};
-                if (!is_split(sequence)) {
-                    items.push_back(item);
-                    continue;
-                }
-                for (int64_t part = 0; part < parts; ++part, first_partial += tokens * sharing) {
-                    item.part_begin = part;
-                    item.part_end = part + 1;
-                    item.first_partial = first_partial;
+                const Item item{&sequence, kv_head, sequence.first_token + t, tokens, 0, parts_of(sequence)};
+                if (splits_any && can_split(sequence)) {
+                    splits.push_back({item, std::exchange(merged_rows, merged_rows + tokens * sharing), 0, 0});
+                    most_parts = std::max(most_parts, item.part_end);
+                } else {
                     items.push_back(item);
                 }
             }
@@ -215,10 +229,10 @@ Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule
             tile.to = split ? partials.from_row(item.first_partial) : current;
             if (!split) merged.clear(tile.rows);
             for (int64_t part = item.part_begin; part < item.part_end; ++part) {
-                tile.to.clear(tile.rows);
                 const int64_t first = std::max(all.begin, part * kPartTokens),
                               last = std::min(all.end, (part + 1) * kPartTokens);
-                if (first >= last) continue;
+                if (first >= last && !split) continue;
+                tile.to.clear(tile.rows);
                 for (int64_t start = first / kPageTokens * kPageTokens; start < last; start += kPageTokens) {
                     for (int64_t row = 0; row < tile.rows; ++row)
                         in_tile[size_t(row)] = {std::clamp<int64_t>(seen[size_t(row)].begin - start, 0, kPageTokens),
@@ -238,29 +252,40 @@ Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule
             }
         }
     };
-    run(int64_t(items.size()), 1, products / kProductsPerMicrosecond, work);
-    if (partial_rows == 0) return y;
-
-    // Merge the parts of split sequences; an item's first part stands for all of them.
-    std::vector<const Item*> firsts;
-    for (const Item& item : items)
-        if (item.first_partial >= 0 && item.part_begin == 0) firsts.push_back(&item);
-    run(int64_t(firsts.size()), 1, double(partial_rows * stride) / 8e3, [&](int64_t begin, int64_t end, int thread) {
-        float* at = room + thread * floats_per_thread;
-        const PartialRows merged{at, at + most_rows, at + 2 * most_rows, stride};
+    const auto merge = [&](int64_t begin, int64_t end, int) {
         for (int64_t index = begin; index < end; ++index) {
-            const Item& item = *firsts[size_t(index)];
+            const Split& split = splits[size_t(index)];
+            const Item& item = split.whole;
             const int64_t count = item.tokens * sharing;
-            merged.clear(count);
-            for (int64_t part = 0; part < parts_of(*item.sequence); ++part)
-                kernels.merge(partials.from_row(item.first_partial + part * count), count, merged);
+            const PartialRows merged = all_merged.from_row(split.merged_row);
+            for (int64_t part = 0; part < split.parts; ++part)
+                kernels.merge(partials.from_row(split.first_partial + part * count), count, merged);
+            if (item.part_begin < item.part_end) continue;
             for (int64_t row = 0; row < count; ++row) {
                 const int64_t head = item.kv_head * sharing + row % sharing;
                 kernels.finish(merged, row, sink_of(head), geometry.value_width,
                                head_at(y, item.token + row / sharing, head));
             }
         }
-    });
+    };
+
+    all_merged.clear(merged_rows);
+    for (int64_t wave = 0; wave == 0 || wave * wave_parts < most_parts; ++wave) {
+        int64_t first_partial = 0;
+        if (wave > 0) items.clear();
+        for (Split& split : splits) {
+            split.first_partial = first_partial;
+            split.parts = std::min(wave_parts, split.whole.part_end - split.whole.part_begin);
+            for (int64_t part = 0; part < split.parts; ++part, ++split.whole.part_begin) {
+                Item item = split.whole;
+                item.part_end = item.part_begin + 1;
+                item.first_partial = std::exchange(first_partial, first_partial + item.tokens * sharing);
+                items.push_back(item);
+            }
+        }
+        run(int64_t(items.size()), 1, products / kProductsPerMicrosecond, work);
+        run(int64_t(splits.size()), 1, double(first_partial * stride) / 8e3, merge);
+    }
     return y;
 }
 
