@@ -41,6 +41,8 @@ const LinearKernel& linear_kernel(DType type, Isa isa, int64_t) {
             return kLinearQ4_K.at(isa);
         case DType::q5_k:
             return kLinearQ5_K.at(isa);
+        case DType::iq4_xs:
+            return kLinearIq4Xs.at(isa);
         case DType::q6_k:
             return kLinearQ6_K.at(isa);
         default:

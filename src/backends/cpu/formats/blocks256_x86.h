@@ -3,7 +3,7 @@
 // A format brings, besides its Layout:   code(block, part, inner, t): columns 4t..4t+3 of sub-block of 32 number part *
 // kInner + inner
 //                                        scales(group, blocks, block, Scales&): w_j of all rows, mins
-// The narrow kernel adds products in int16 for kLines lines, as in blocks32_x86.h.
+// The narrow kernel has kSigned, kLines and total() as in blocks32_x86.h.
 #pragma once
 
 #include "backends/cpu/formats/blocks256.h"
@@ -131,9 +131,12 @@ void tile256_avx2(const TileJob& job) {
                         UNROLLED for (int line = first; line < first + Narrow::kLines; ++line) {
                             const int t = sub * kSteps + line;
                             const __m256i codes = Narrow::code(weights, part, inner, t);
+                            const __m256i sizes = Narrow::kSigned ? _mm256_abs_epi8(codes) : codes;
                             UNROLLED for (int token = 0; token < kTokens; ++token) {
                                 const std::byte* x = codes_a + 4 * ((inner * 8 + t) * kTokens + token);
-                                const __m256i pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi32(dword(x)));
+                                __m256i four = _mm256_set1_epi32(dword(x));
+                                if (Narrow::kSigned) four = _mm256_sign_epi8(four, codes);
+                                const __m256i pairs = _mm256_maddubs_epi16(sizes, four);
                                 sums16[token] = line == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
                             }
                         }

@@ -86,8 +86,8 @@ LinearTable table_of(DType type) {
 }
 
 constexpr DType kTypes[] = {DType::q2_k,   DType::q3_k,  DType::iq1_s,   DType::iq1_m, DType::iq2_xxs,
-                            DType::iq2_xs, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::iq4_xs,
-                            DType::tq1_0,  DType::tq2_0, DType::nvfp4,   DType::q1_0,  DType::q2_0};
+                            DType::iq2_xs, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::tq1_0,
+                            DType::tq2_0,  DType::nvfp4, DType::q1_0,    DType::q2_0};
 
 template <size_t... kIndex>
 std::array<LinearTable, sizeof...(kIndex)> all_tables(std::index_sequence<kIndex...>) {

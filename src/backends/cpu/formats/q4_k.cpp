@@ -72,6 +72,7 @@ TARGET_END
 TARGET_BEGIN(TARGET_AVX2)
 struct Narrow {
     static constexpr int kInner = 2;
+    static constexpr bool kSigned = false;
     static constexpr int kLines = 8;  // 8 * 2 * 15 * 127 < 2^15
     static ALWAYS_INLINE void scales(const std::byte* group, int64_t blocks, int64_t block, Scales<8>& scales) {
         scales_6bit_avx2(Layout<8>::block(group, blocks, block), scales);

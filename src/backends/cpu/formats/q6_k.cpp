@@ -116,6 +116,7 @@ TARGET_END
 TARGET_BEGIN(TARGET_AVX2)
 struct Narrow {
     static constexpr int kInner = 4;
+    static constexpr bool kSigned = false;
     static constexpr int kLines = 2;  // 2 * 2 * 63 * 127 < 2^15
     static ALWAYS_INLINE void scales(const std::byte* group, int64_t blocks, int64_t index, Scales<8>& scales) {
         const __m256 quarter = _mm256_mul_ps(narrow::halves(group + index * 16), _mm256_set1_ps(0.25f));

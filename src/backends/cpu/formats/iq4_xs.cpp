@@ -1,0 +1,117 @@
+// IQ4_XS: 4-bit codes that name one of IQ4_NL's levels, signed 6-bit scales of 8 sub-blocks of 32, block scale f16.
+// Recipe: blocks256.h, 16 sub-blocks of 16 (pairs share their scale), c = level + 128, w_j = scale * (S_j - 32).
+// Packed group of R rows: first the f16 scales of all blocks, [block][R], padded to 64 bytes; then per block [8][R]
+// sub-block scales as signed bytes, 32 lines of nibbles: lines 4j..4j+3 feed sub-block j, their low nibbles columns
+// 0..15, their high nibbles 16..31.
+#include "tensor/formats/iq4_xs.h"
+
+#include "backends/cpu/formats/blocks256.h"
+#include "backends/cpu/formats/blocks256_x86.h"
+
+namespace hearth::cpu {
+namespace {
+
+struct Iq4Xs {
+    static constexpr int kBlockBytes = 136, kSubBlock = 16;
+    static constexpr bool kHasMins = false;
+
+    static Meaning256 meaning(const std::byte* at) {
+        BlockIQ4_XS block;
+        std::memcpy(&block, at, sizeof block);
+        Meaning256 result;
+        for (int i = 0; i < 256; ++i) {
+            const int code = block.codes[i / 32 * 16 + i % 16] >> 4 * (i % 32 / 16) & 15;
+            result.codes[i] = uint8_t(kIq4Levels[code] + 128);
+        }
+        for (int j = 0; j < 16; ++j) result.scales[j] = half_to_float(block.scale) * float(block.sub_scale(j / 2));
+        return result;
+    }
+};
+
+template <int kGroupRows>
+struct Layout {
+    static constexpr int kRows = kGroupRows, kStoredBytes = Iq4Xs::kBlockBytes, kBlockBytes = 136 * kRows;
+    static constexpr int kCodesAt = 8 * kRows, kLineBytes = 4 * kRows;
+
+    static int64_t scales_bytes(int64_t blocks) { return (blocks * kRows * 2 + 63) / 64 * 64; }
+    static int64_t group_bytes(int64_t blocks) { return (scales_bytes(blocks) + blocks * kBlockBytes + 63) / 64 * 64; }
+    static const std::byte* block(const std::byte* group, int64_t blocks, int64_t index) {
+        return group + scales_bytes(blocks) + index * kBlockBytes;
+    }
+    static void put(std::byte* group, int64_t blocks, int64_t index, int row, const std::byte* stored) {
+        BlockIQ4_XS from;
+        std::memcpy(&from, stored, sizeof from);
+        std::memcpy(group + (index * kRows + row) * 2, &from.scale, 2);
+        std::byte* to = group + scales_bytes(blocks) + index * kBlockBytes;
+        for (int j = 0; j < 8; ++j) to[j * kRows + row] = std::byte(from.sub_scale(j));
+        for (int t = 0; t < 32; ++t) std::memcpy(to + kCodesAt + t * kLineBytes + row * 4, from.codes + 4 * t, 4);
+    }
+    static void take(const std::byte* group, int64_t blocks, int64_t index, int row, std::byte* stored) {
+        BlockIQ4_XS to{};
+        std::memcpy(&to.scale, group + (index * kRows + row) * 2, 2);
+        const std::byte* from = block(group, blocks, index);
+        uint16_t high = 0;
+        for (int j = 0; j < 8; ++j) {
+            const int scale = int8_t(from[j * kRows + row]) + 32;
+            to.scales_low[j / 2] |= uint8_t((scale & 15) << 4 * (j % 2));
+            high |= uint16_t((scale >> 4) << 2 * j);
+        }
+        to.scales_high = high;
+        for (int t = 0; t < 32; ++t) std::memcpy(to.codes + 4 * t, from + kCodesAt + t * kLineBytes + row * 4, 4);
+        std::memcpy(stored, &to, sizeof to);
+    }
+};
+
+#if TARGET_X86
+TARGET_BEGIN(TARGET_AVX512)
+struct Wide {
+    static constexpr int kInner = 4;
+    static ALWAYS_INLINE void scales(const std::byte* group, int64_t blocks, int64_t index, Scales<16>& scales) {
+        const __m512 scale = wide::halves(group + index * 32);
+        const std::byte* block = Layout<16>::block(group, blocks, index);
+        UNROLLED for (int j = 0; j < 8; ++j) {
+            const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(block + 16 * j));
+            const __m512 each = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+            _mm512_store_ps(scales.scale[2 * j], each);
+            _mm512_store_ps(scales.scale[2 * j + 1], each);
+        }
+    }
+    static ALWAYS_INLINE __m512i code(const std::byte* block, int part, int inner, int t) {
+        const __m512i levels = _mm512_xor_si512(wide::table(kIq4Levels), _mm512_set1_epi8(char(0x80)));
+        const __m512i line = wide::load(block + Layout<16>::kCodesAt + ((part * 4 + inner) * 4 + t % 4) * 64);
+        return _mm512_shuffle_epi8(levels, wide::both(t < 4 ? line : wide::shift_right(line, 4), 0x0F));
+    }
+};
+TARGET_END
+
+TARGET_BEGIN(TARGET_AVX2)
+struct Narrow {
+    static constexpr int kInner = 4;
+    static constexpr bool kSigned = true;
+    static constexpr int kLines = 1;
+    static ALWAYS_INLINE void scales(const std::byte* group, int64_t blocks, int64_t index, Scales<8>& scales) {
+        const __m256 scale = narrow::halves(group + index * 16);
+        const std::byte* block = Layout<8>::block(group, blocks, index);
+        UNROLLED for (int j = 0; j < 8; ++j) {
+            const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(block + 8 * j));
+            const __m256 each = _mm256_mul_ps(scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+            _mm256_store_ps(scales.scale[2 * j], each);
+            _mm256_store_ps(scales.scale[2 * j + 1], each);
+        }
+    }
+    static ALWAYS_INLINE __m256i code(const std::byte* block, int part, int inner, int t) {
+        const __m256i line = narrow::load(block + Layout<8>::kCodesAt + ((part * 4 + inner) * 4 + t % 4) * 32);
+        return _mm256_shuffle_epi8(narrow::table(kIq4Levels),
+                                   narrow::both(t < 4 ? line : narrow::shift_right(line, 4), 0x0F));
+    }
+    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i) { return dot; }
+};
+TARGET_END
+#endif
+
+}  // namespace
+
+constinit const LinearTable kLinearIq4Xs{
+    LINEAR_ROWS_256(DType::iq4_xs, Iq4Xs, Layout, Wide, Narrow){Isa::any, plain_kernel256<Iq4Xs>(DType::iq4_xs)}};
+
+}  // namespace hearth::cpu
