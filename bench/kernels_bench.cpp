@@ -4,6 +4,7 @@
 // `peak` is what the processor's own instruction reaches without any memory, `read` what one core reads from memory:
 // the roofs. Times are the thread's processor time for products, wall time for memory.
 #include <benchmark/benchmark.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -30,8 +31,13 @@ Isa asked_isa() {
 }
 
 using Bytes = std::unique_ptr<std::byte, void (*)(void*)>;
+// On huge pages where the system gives them, as the runtime keeps its weights.
 Bytes aligned_bytes(int64_t size) {
-    return {static_cast<std::byte*>(std::aligned_alloc(4096, size_t((size + 4095) / 4096 * 4096))), std::free};
+    constexpr int64_t kHuge = 2 << 20;
+    const int64_t alignment = size >= kHuge ? kHuge : 4096, bytes = (size + alignment - 1) / alignment * alignment;
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(size_t(alignment), size_t(bytes)));
+    if (alignment == kHuge) madvise(memory, size_t(bytes), MADV_HUGEPAGE);
+    return {memory, std::free};
 }
 
 // Codes at random, scales that keep all sums finite and normal.
@@ -157,7 +163,7 @@ TARGET_END
 
 constexpr DType kTypes[] = {DType::q8_0,   DType::q4_0,  DType::q4_1, DType::q5_0, DType::q5_1,
                             DType::iq4_nl, DType::mxfp4, DType::q4_k, DType::q5_k, DType::q6_k,
-                            DType::bf16,   DType::f16,   DType::f32,  DType::q3_k};
+                            DType::iq4_xs, DType::bf16,  DType::f16,  DType::f32,  DType::q3_k};
 
 void register_all() {
     using benchmark::RegisterBenchmark;

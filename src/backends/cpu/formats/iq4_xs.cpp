@@ -1,8 +1,7 @@
 // IQ4_XS: 4-bit codes that name one of IQ4_NL's levels, signed 6-bit scales of 8 sub-blocks of 32, block scale f16.
 // Recipe: blocks256.h, 16 sub-blocks of 16 (pairs share their scale), c = level + 128, w_j = scale * (S_j - 32).
-// Packed group of R rows: first the f16 scales of all blocks, [block][R], padded to 64 bytes; then per block [8][R]
-// sub-block scales as signed bytes, 32 lines of nibbles: lines 4j..4j+3 feed sub-block j, their low nibbles columns
-// 0..15, their high nibbles 16..31.
+// Packed block of R rows: [R] f16 scales and as much padding; [8][R] sub-block scales as signed bytes; 32 lines of
+// nibbles, of which lines 4j..4j+3 feed sub-block j, their low nibbles columns 0..15, their high nibbles 16..31.
 #include "tensor/formats/iq4_xs.h"
 
 #include "backends/cpu/formats/blocks256.h"
@@ -30,29 +29,30 @@ struct Iq4Xs {
 
 template <int kGroupRows>
 struct Layout {
-    static constexpr int kRows = kGroupRows, kStoredBytes = Iq4Xs::kBlockBytes, kBlockBytes = 136 * kRows;
-    static constexpr int kCodesAt = 8 * kRows, kLineBytes = 4 * kRows;
+    static constexpr int kRows = kGroupRows, kStoredBytes = Iq4Xs::kBlockBytes, kBlockBytes = 140 * kRows;
+    static constexpr int kScalesAt = 4 * kRows, kCodesAt = kScalesAt + 8 * kRows, kLineBytes = 4 * kRows;
 
-    static int64_t scales_bytes(int64_t blocks) { return (blocks * kRows * 2 + 63) / 64 * 64; }
-    static int64_t group_bytes(int64_t blocks) { return (scales_bytes(blocks) + blocks * kBlockBytes + 63) / 64 * 64; }
-    static const std::byte* block(const std::byte* group, int64_t blocks, int64_t index) {
-        return group + scales_bytes(blocks) + index * kBlockBytes;
+    static int64_t group_bytes(int64_t blocks) { return (blocks * kBlockBytes + 63) / 64 * 64; }
+    static const std::byte* block(const std::byte* group, int64_t, int64_t index) {
+        return group + index * kBlockBytes;
     }
-    static void put(std::byte* group, int64_t blocks, int64_t index, int row, const std::byte* stored) {
+    static void put(std::byte* group, int64_t, int64_t index, int row, const std::byte* stored) {
         BlockIQ4_XS from;
         std::memcpy(&from, stored, sizeof from);
-        std::memcpy(group + (index * kRows + row) * 2, &from.scale, 2);
-        std::byte* to = group + scales_bytes(blocks) + index * kBlockBytes;
-        for (int j = 0; j < 8; ++j) to[j * kRows + row] = std::byte(from.sub_scale(j));
+
+        std::byte* to = group + index * kBlockBytes;
+        std::memcpy(to + 2 * row, &from.scale, 2);
+        for (int j = 0; j < 8; ++j) to[kScalesAt + j * kRows + row] = std::byte(from.sub_scale(j));
         for (int t = 0; t < 32; ++t) std::memcpy(to + kCodesAt + t * kLineBytes + row * 4, from.codes + 4 * t, 4);
     }
-    static void take(const std::byte* group, int64_t blocks, int64_t index, int row, std::byte* stored) {
+    static void take(const std::byte* group, int64_t, int64_t index, int row, std::byte* stored) {
         BlockIQ4_XS to{};
-        std::memcpy(&to.scale, group + (index * kRows + row) * 2, 2);
-        const std::byte* from = block(group, blocks, index);
+
+        const std::byte* from = group + index * kBlockBytes;
+        std::memcpy(&to.scale, from + 2 * row, 2);
         uint16_t high = 0;
         for (int j = 0; j < 8; ++j) {
-            const int scale = int8_t(from[j * kRows + row]) + 32;
+            const int scale = int8_t(from[kScalesAt + j * kRows + row]) + 32;
             to.scales_low[j / 2] |= uint8_t((scale & 15) << 4 * (j % 2));
             high |= uint16_t((scale >> 4) << 2 * j);
         }
@@ -67,10 +67,11 @@ TARGET_BEGIN(TARGET_AVX512)
 struct Wide {
     static constexpr int kInner = 4;
     static ALWAYS_INLINE void scales(const std::byte* group, int64_t blocks, int64_t index, Scales<16>& scales) {
-        const __m512 scale = wide::halves(group + index * 32);
         const std::byte* block = Layout<16>::block(group, blocks, index);
+        const __m512 scale = wide::halves(block);
         UNROLLED for (int j = 0; j < 8; ++j) {
-            const __m128i bytes = _mm_load_si128(reinterpret_cast<const __m128i*>(block + 16 * j));
+            const __m128i bytes =
+                _mm_load_si128(reinterpret_cast<const __m128i*>(block + Layout<16>::kScalesAt + 16 * j));
             const __m512 each = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
             _mm512_store_ps(scales.scale[2 * j], each);
             _mm512_store_ps(scales.scale[2 * j + 1], each);
@@ -90,10 +91,11 @@ struct Narrow {
     static constexpr bool kSigned = true;
     static constexpr int kLines = 1;
     static ALWAYS_INLINE void scales(const std::byte* group, int64_t blocks, int64_t index, Scales<8>& scales) {
-        const __m256 scale = narrow::halves(group + index * 16);
         const std::byte* block = Layout<8>::block(group, blocks, index);
+        const __m256 scale = narrow::halves(block);
         UNROLLED for (int j = 0; j < 8; ++j) {
-            const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(block + 8 * j));
+            const __m128i bytes =
+                _mm_loadl_epi64(reinterpret_cast<const __m128i*>(block + Layout<8>::kScalesAt + 8 * j));
             const __m256 each = _mm256_mul_ps(scale, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
             _mm256_store_ps(scales.scale[2 * j], each);
             _mm256_store_ps(scales.scale[2 * j + 1], each);
