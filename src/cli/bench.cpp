@@ -28,7 +28,7 @@ struct BenchOptions {
     int64_t prompt = 512, generate = 128, batch = 1;
     int runs = 3;
     std::vector<int64_t> depths{0};
-    bool bandwidth = false, json = false;
+    bool bandwidth = false, profile = false, json = false;
 };
 
 struct Measurement {
@@ -36,6 +36,7 @@ struct Measurement {
     int64_t tokens = 0, depth = 0, batch = 1;
     std::vector<double> speeds;  // tokens per second, one per run
     double share_of_roof = -1;   // -1: not measured
+    std::vector<OpTime> profile;
 
     double median() const {
         std::vector<double> sorted = speeds;
@@ -135,6 +136,7 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
                 }
                 if (depth == 0) begin = 0;
                 if (round > 0) prefill.speeds.push_back(double(options.prompt * options.batch) / (end - begin));
+                prefill.profile = engine.take_profile();  // of the last round
             }
             if (options.generate > 0) {
                 // Decoding is measured from the first token that follows a prompt of just the depth.
@@ -145,6 +147,7 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
                     end = std::max(end, own.tokens.back());
                 }
                 if (round > 0) decode.speeds.push_back(double(options.generate * options.batch) / (end - begin));
+                decode.profile = engine.take_profile();
             }
         }
         if (roof.read_bytes_per_second > 0 && !decode.speeds.empty() && options.batch == 1)
@@ -156,6 +159,32 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
         if (options.generate > 0) all.push_back(std::move(decode));
     }
     return all;
+}
+
+Json profile_json(const std::vector<OpTime>& profile) {
+    Json list = Json::array();
+    for (const OpTime& op : profile) {
+        Json entry = Json::object();
+        entry.set("op", op.name);
+        entry.set("calls", op.calls);
+        entry.set("seconds", op.seconds);
+        list.push(std::move(entry));
+    }
+    return list;
+}
+
+// Where one round's time went, most expensive first.
+std::string profile_text(const Measurement& measurement) {
+    std::vector<OpTime> ops = measurement.profile;
+    std::ranges::sort(ops, std::greater(), &OpTime::seconds);
+    double total = 0;
+    for (const OpTime& op : ops) total += op.seconds;
+    std::string text = fmt::format("\n{} at depth {}, one round of {:.1f} ms in ops\n", measurement.test,
+                                   measurement.depth, total * 1e3);
+    for (const OpTime& op : ops)
+        text += fmt::format("  {:<20} {:>7} calls {:>10.2f} ms {:>6.1f} %\n", op.name, op.calls, op.seconds * 1e3,
+                            100 * op.seconds / total);
+    return text;
 }
 
 Json results_json(const Engine& engine, const BenchOptions& options, const std::vector<Measurement>& measurements,
@@ -187,6 +216,7 @@ Json results_json(const Engine& engine, const BenchOptions& options, const std::
         entry.set("tokens_per_second", one.median());
         entry.set("share_of_roof", one.share_of_roof >= 0 ? Json(one.share_of_roof) : Json());
         entry.set("runs", std::move(runs));
+        if (!one.profile.empty()) entry.set("profile", profile_json(one.profile));
         results.push(std::move(entry));
     }
     Json all = Json::object();
@@ -208,6 +238,8 @@ std::string results_text(const Engine& engine, const std::vector<Measurement>& m
         text +=
             fmt::format("{:<8} {:>7} {:>7} {:>6} {:>11.1f} {:>19}\n", one.test, one.tokens, one.depth, one.batch,
                         one.median(), one.share_of_roof >= 0 ? fmt::format("{:.0f} %", one.share_of_roof * 100) : "");
+    for (const Measurement& one : measurements)
+        if (!one.profile.empty()) text += profile_text(one);
     return text;
 }
 
@@ -246,6 +278,7 @@ Result<> bench(const BenchOptions& options) {
                     fmt::format("--ctx {} is too small, these tests need {}", choice.context_tokens, needed),
                     "leave --ctx away");
     choice.sequences = options.batch;
+    choice.profile = options.profile;
 
     bool is_random = false;
     std::string title;
@@ -288,6 +321,7 @@ void add_bench(CLI::App& app, int& exit_code) {
     command->add_option("--type", options->type, "Type of random weights, such as q4_k_m or q8_0")
         ->capture_default_str();
     command->add_flag("--bandwidth", options->bandwidth, "Measure the machine too and print the share of its roof");
+    command->add_flag("--profile", options->profile, "Say which operations took the time");
     command->add_flag("--json", options->json, "As JSON");
     add_model_options(*command, options->model);
     command->callback([options, &exit_code] {

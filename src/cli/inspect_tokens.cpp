@@ -79,8 +79,9 @@ Result<> decode_ids(const Tokenizer& tokenizer, const TokensOptions& options) {
     for (std::string word; words >> word;) {
         char* end = nullptr;
         const long id = std::strtol(word.c_str(), &end, 10);
+        const bool is_number = end != word.c_str();
         if (*end == ',') ++end;
-        if (*end || id < 0 || id >= tokenizer.size())
+        if (!is_number || *end || id < 0 || id >= tokenizer.size())
             return fail(ErrorKind::bad_request, fmt::format("\"{}\" is no id of this vocabulary (0 to {})",
                                                             word.substr(0, 40), tokenizer.size() - 1));
         ids.push_back(int32_t(id));

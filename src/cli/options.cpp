@@ -58,7 +58,7 @@ void add_sampling_options(CLI::App& command, SamplingOptions& options) {
     command.add_option("--logit-bias", options.logit_bias, "ID=BIAS, repeatable; -inf forbids the token")->group(group);
     command.add_option("--seed", options.seed, "Same seed, same answer (default: another one each time)")
         ->group(group)
-        ->check(CLI::NonNegativeNumber);
+        ->check(CLI::Range(int64_t{0}, INT64_MAX));
     command.add_option("--stop", options.stop, "Text that ends the answer, repeatable")->group(group);
     command.add_option("-n,--max-tokens", options.max_tokens, "Most tokens to generate")
         ->group(group)
@@ -101,7 +101,7 @@ Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Met
         char* end = nullptr;
         const auto read = std::from_chars(text.data(), text.data() + std::min(equals, text.size()), id);
         const float bias = equals == std::string::npos ? 0 : std::strtof(text.c_str() + equals + 1, &end);
-        if (equals == std::string::npos || read.ptr != text.data() + equals || end == text.c_str() + equals + 1 || *end)
+        if (equals == std::string::npos || read.ec != std::errc() || read.ptr != text.data() + equals || end == text.c_str() + equals + 1 || *end)
             return fail(ErrorKind::bad_request, fmt::format("--logit-bias {} is not ID=BIAS", text),
                         "write for example 42=-inf");
         values.logit_bias.emplace_back(id, bias);

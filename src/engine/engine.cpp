@@ -38,7 +38,9 @@ std::string_view name_of(FinishReason reason) {
 class Engine::Impl {
 public:
     explicit Impl(std::unique_ptr<LoadedModel> loaded)
-        : loaded_(std::move(loaded)), forward_(*loaded_->model, *loaded_->cache, *loaded_->backend) {
+        : loaded_(std::move(loaded)),
+          timed_(loaded_->backend->ops()),
+          forward_(*loaded_->model, *loaded_->cache, *loaded_->backend, loaded_->options.profile ? &timed_ : nullptr) {
         thread_ = std::thread([this] { run(); });
     }
     ~Impl();
@@ -47,6 +49,12 @@ public:
     void cancel(RequestId id);
     void wait(RequestId id);
     const LoadedModel& loaded() const { return *loaded_; }
+    std::vector<OpTime> take_profile() {
+        std::lock_guard lock(mutex_);
+        std::vector<OpTime> times = timed_.times();
+        timed_.reset();
+        return times;
+    }
 
 private:
     using Generations = std::vector<std::unique_ptr<Generation>>;
@@ -59,6 +67,7 @@ private:
     Generation* find(RequestId id);
 
     std::unique_ptr<LoadedModel> loaded_;
+    TimedOps timed_;
     Forward forward_;
 
     // Guards everything below, and every call into a Generation but next_tokens and take_logits, which the running pass
@@ -235,6 +244,7 @@ void Engine::cancel(RequestId id) {
 void Engine::wait(RequestId id) {
     impl_->wait(id);
 }
+std::vector<OpTime> Engine::take_profile() { return impl_->take_profile(); }
 const ModelInfo& Engine::model() const {
     return impl_->loaded().model->info();
 }

@@ -17,6 +17,7 @@
 #include "engine/sampler.h"
 #include "files/checkpoint.h"
 #include "models/model.h"
+#include "ops/timed_ops.h"
 #include "text/tokenizer.h"
 
 namespace hearth {
@@ -92,10 +93,12 @@ public:
     const ModelInfo& model() const;
     const Tokenizer& tokenizer() const;
     const Checkpoint& checkpoint() const;
-    const MemoryPlan& plan() const;               // what was announced
-    MemoryPlan taken() const;                     // what the ledger says was taken
-    const EngineOptions& options() const;         // with the choices that were left open filled in
-    std::string device() const;                   // "cpu avx512, 2 threads"
+    const MemoryPlan& plan() const;        // what was announced
+    MemoryPlan taken() const;              // what the ledger says was taken
+    const EngineOptions& options() const;  // with the choices that were left open filled in
+    std::string device() const;            // "cpu avx512, 2 threads"
+    // Time per op since the last call, with options.profile; empty otherwise. Only while nothing runs.
+    std::vector<OpTime> take_profile();
     double bytes_per_token(int64_t depth) const;  // weights, KV and state that one decoded token reads and writes
     double operations_per_token() const { return model().operations_per_token; }
 

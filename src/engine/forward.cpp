@@ -33,12 +33,11 @@ Result<Step> Forward::make_step(std::span<const ForwardPart> parts) {
 
 Result<bool> Forward::run(std::span<const ForwardPart> parts, const RowSink& sink, const std::atomic<bool>* stop) {
     const Step step = TRY(make_step(parts));
-    Ops& ops = backend_.ops();
-    Scratch scratch = ops.scratch();
-    Tensor x = model_.embed(ops, step);
+    Scratch scratch = ops_.scratch();
+    Tensor x = model_.embed(ops_, step);
     for (int64_t layer = 0; layer < model_.info().layers; ++layer) {
         if (stop && stop->load(std::memory_order_relaxed)) return false;
-        model_.layer(layer, ops, x, cache_.layer(layer), step);
+        model_.layer(layer, ops_, x, cache_.layer(layer), step);
     }
     hand_out_rows(x, step, sink);
     for (const ForwardPart& part : parts) cache_.commit(part.sequence, int64_t(part.tokens.size()));
@@ -46,12 +45,11 @@ Result<bool> Forward::run(std::span<const ForwardPart> parts, const RowSink& sin
 }
 
 void Forward::hand_out_rows(Tensor hidden, const Step& step, const RowSink& sink) {
-    Ops& ops = backend_.ops();
     const std::span<const int32_t> wanted = step.wanted_rows;
     for (size_t begin = 0; begin < wanted.size(); begin += kHeadRows) {
-        Scratch scratch = ops.scratch();
+        Scratch scratch = ops_.scratch();
         const auto rows = wanted.subspan(begin, std::min<size_t>(kHeadRows, wanted.size() - begin));
-        const Tensor logits = model_.head(ops, ops.select_rows(hidden, rows));
+        const Tensor logits = model_.head(ops_, ops_.select_rows(hidden, rows));
         if (backend_.is_planning()) continue;
         logits_.resize(size_t(logits.count()));
         backend_.read(logits, logits_.data());

@@ -26,7 +26,9 @@ public:
     // Called once per wanted token, in the order of parts and tokens. The row is only valid during the call.
     using RowSink = std::function<void(int64_t part, int64_t token, std::span<const float> logits)>;
 
-    Forward(const Model& model, Cache& cache, Backend& backend) : model_(model), cache_(cache), backend_(backend) {}
+    // `ops`: the backend's own, or something wrapped around them.
+    Forward(const Model& model, Cache& cache, Backend& backend, Ops* ops = nullptr)
+        : model_(model), cache_(cache), backend_(backend), ops_(ops ? *ops : backend.ops()) {}
 
     // Commits the tokens to the cache. False: `stop` was seen between two layers and nothing was committed; the
     // sequences of the step must then be closed, since their recurrent state may be half written.
@@ -39,6 +41,7 @@ private:
     const Model& model_;
     Cache& cache_;
     Backend& backend_;
+    Ops& ops_;
     std::vector<float> logits_;
     uint64_t serial_ = 0;
 };

@@ -18,6 +18,7 @@ struct EngineOptions {
     int64_t sequences = 1;       // answered at the same time
     int64_t step_tokens = 512;   // prompt tokens per pass
     int64_t snapshots = 0;       // saved states kept beside the sequences
+    bool profile = false;        // note the time of every op: Engine::profile()
     std::function<void(double share)> progress;  // of loading, 0 .. 1
 };
 

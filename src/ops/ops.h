@@ -173,6 +173,7 @@ private:
 
 protected:
     friend class Scratch;
+    friend class TimedOps;  // hands these two on
     virtual int64_t mark() = 0;
     virtual void release(int64_t mark) = 0;
 };

@@ -1,0 +1,150 @@
+// Ops that wrap Ops and note how long each call takes: what `bench --profile` shows. Results are those of the wrapped
+// ones.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/os.h"
+#include "ops/ops.h"
+
+namespace hearth {
+
+struct OpTime {
+    std::string_view name;
+    int64_t calls = 0;
+    double seconds = 0;
+};
+
+class TimedOps final : public Ops {
+    template <class F>
+    auto timed(std::string_view name, F call) {
+        const double start = monotonic_seconds();
+        auto result = call();
+        const double seconds = monotonic_seconds() - start;
+        for (OpTime& one : times_)
+            if (one.name == name) {
+                ++one.calls, one.seconds += seconds;
+                return result;
+            }
+        times_.push_back({name, 1, seconds});
+        return result;
+    }
+
+public:
+    explicit TimedOps(Ops& inner) : inner_(inner) {}
+
+    const std::vector<OpTime>& times() const { return times_; }
+    void reset() { times_.clear(); }
+
+    using Ops::linear;
+    Tensor embed(const Step& step, const Weight& table) override {
+        return timed("embed", [&] { return inner_.embed(step, table); });
+    }
+    void linear(Tensor x, std::span<const Weight* const> weights, std::span<Tensor> results) override {
+        timed(x.rows > 1 ? "linear, many rows" : "linear, one row",
+              [&] { return inner_.linear(x, weights, results), 0; });
+    }
+    Tensor head_linear(Tensor x, const Weight& w) override {
+        return timed("head_linear", [&] { return inner_.head_linear(x, w); });
+    }
+    Tensor rms_norm(Tensor x, Tensor scale, float eps) override {
+        return timed("rms_norm", [&] { return inner_.rms_norm(x, scale, eps); });
+    }
+    Tensor layer_norm(Tensor x, Tensor scale, Tensor bias, float eps) override {
+        return timed("layer_norm", [&] { return inner_.layer_norm(x, scale, bias, eps); });
+    }
+    Tensor l2_norm(Tensor x, float eps) override {
+        return timed("l2_norm", [&] { return inner_.l2_norm(x, eps); });
+    }
+    Tensor map(Function f, Tensor x) override {
+        return timed("map", [&] { return inner_.map(f, x); });
+    }
+    Tensor add(Tensor a, Tensor b) override {
+        return timed("add", [&] { return inner_.add(a, b); });
+    }
+    Tensor multiply(Tensor a, Tensor b) override {
+        return timed("multiply", [&] { return inner_.multiply(a, b); });
+    }
+    Tensor scale(Tensor x, float factor) override {
+        return timed("scale", [&] { return inner_.scale(x, factor); });
+    }
+    Tensor clamp(Tensor x, float low, float high) override {
+        return timed("clamp", [&] { return inner_.clamp(x, low, high); });
+    }
+    Tensor softcap(Tensor x, float cap) override {
+        return timed("softcap", [&] { return inner_.softcap(x, cap); });
+    }
+    void add_to(Tensor sum, Tensor x) override {
+        timed("add_to", [&] { return inner_.add_to(sum, x), 0; });
+    }
+    Tensor concat(Tensor a, Tensor b) override {
+        return timed("concat", [&] { return inner_.concat(a, b); });
+    }
+    Tensor select_rows(Tensor x, std::span<const int32_t> rows) override {
+        return timed("select_rows", [&] { return inner_.select_rows(x, rows); });
+    }
+    Tensor pool(Tensor x, Pooling how, const Step& step) override {
+        return timed("pool", [&] { return inner_.pool(x, how, step); });
+    }
+    Tensor rope(Tensor heads, const Rope& rope, const Step& step) override {
+        return timed("rope", [&] { return inner_.rope(heads, rope, step); });
+    }
+    Tensor position_scale(Tensor x, float beta, int64_t period, int64_t shift, const Step& step) override {
+        return timed("position_scale", [&] { return inner_.position_scale(x, beta, period, shift, step); });
+    }
+    Tensor attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule, const KvLayer& kv,
+                     const Step& step) override {
+        return timed("attention", [&] { return inner_.attention(q, k, v, rule, kv, step); });
+    }
+    Tensor causal_conv(Tensor x, Tensor taps, Tensor bias, const StateBuffer& state, const Step& step) override {
+        return timed("causal_conv", [&] { return inner_.causal_conv(x, taps, bias, state, step); });
+    }
+    Tensor gated_delta_rule(const DeltaInput& in, const StateBuffer& memory, const Step& step) override {
+        return timed("gated_delta_rule", [&] { return inner_.gated_delta_rule(in, memory, step); });
+    }
+    Tensor mamba(const MambaInput& in, const StateBuffer& state, const Step& step) override {
+        return timed("mamba", [&] { return inner_.mamba(in, state, step); });
+    }
+    Routing route(Tensor logits, const RouteRule& rule) override {
+        return timed("route", [&] { return inner_.route(logits, rule); });
+    }
+    Tensor expert_linear(Tensor x, const Weight& stack, const Routing& routing) override {
+        return timed("expert_linear", [&] { return inner_.expert_linear(x, stack, routing); });
+    }
+    Tensor expert_add(Tensor x, Tensor rows_by_expert, const Routing& routing) override {
+        return timed("expert_add", [&] { return inner_.expert_add(x, rows_by_expert, routing); });
+    }
+    Tensor expert_scale(Tensor x, const Routing& routing) override {
+        return timed("expert_scale", [&] { return inner_.expert_scale(x, routing); });
+    }
+    Tensor expert_sum(Tensor y, const Routing& routing) override {
+        return timed("expert_sum", [&] { return inner_.expert_sum(y, routing); });
+    }
+    Tensor swiglu(Tensor gate, Tensor up) override {
+        return timed("swiglu", [&] { return inner_.swiglu(gate, up); });
+    }
+    Tensor geglu(Tensor gate, Tensor up) override {
+        return timed("geglu", [&] { return inner_.geglu(gate, up); });
+    }
+    Tensor gate(Tensor x, Tensor by) override {
+        return timed("gate", [&] { return inner_.gate(x, by); });
+    }
+    Tensor norm_and_gate(Tensor x, Tensor scale, Tensor by, float eps) override {
+        return timed("norm_and_gate", [&] { return inner_.norm_and_gate(x, scale, by, eps); });
+    }
+    Tensor causal_conv_silu(Tensor x, Tensor taps, Tensor bias, const StateBuffer& state, const Step& step) override {
+        return timed("causal_conv_silu", [&] { return inner_.causal_conv_silu(x, taps, bias, state, step); });
+    }
+
+protected:
+    int64_t mark() override { return inner_.mark(); }
+    void release(int64_t mark) override { inner_.release(mark); }
+
+private:
+    Ops& inner_;
+    std::vector<OpTime> times_;
+};
+
+}  // namespace hearth
