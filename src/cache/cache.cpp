@@ -15,6 +15,19 @@ int64_t pages_per_sequence(const KvGeometry& geometry, const CacheOptions& optio
     if (geometry.window == 0) return all;
     return std::min(all, pages_for(geometry.window + options.step_tokens) + 2);
 }
+
+// First page that the query after `length` tokens still sees: it looks at keys above length - window.
+int64_t first_reachable_page(const KvGeometry& geometry, int64_t length) {
+    return geometry.window == 0 ? 0 : std::max<int64_t>(0, length - geometry.window + 1) / kPageTokens;
+}
+
+// A snapshot shares the pages of its sequence for as long as that one holds them, and owns at most its last one.
+int64_t pages_of_group(const KvGeometry& geometry, const CacheOptions& options) {
+    return pages_per_sequence(geometry, options) * options.sequences + options.snapshots;
+}
+
+// Page numbers are int32, and the bookkeeping takes 8 bytes a page: no more than half a gigabyte of it.
+constexpr int64_t kMostPages = int64_t{1} << 26;
 }  // namespace
 
 Result<std::unique_ptr<Cache>> Cache::make(Backend& backend, std::span<const LayerNeeds> needs,
@@ -23,6 +36,15 @@ Result<std::unique_ptr<Cache>> Cache::make(Backend& backend, std::span<const Lay
     cache->options_ = options;
     TRY(cache->allocate(needs));
     return cache;
+}
+
+double Cache::kv_bytes(const Backend& backend, std::span<const LayerNeeds> needs, const CacheOptions& options) {
+    double bytes = 0;
+    for (const LayerNeeds& layer : needs)
+        if (layer.kv)
+            bytes +=
+                double(pages_of_group(*layer.kv, options)) * double(backend.kv_page_bytes(*layer.kv, options.kv_type));
+    return bytes;
 }
 
 Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
@@ -42,8 +64,12 @@ Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
         Group& group = groups_[g];
         const int64_t layer_bytes = backend_.kv_page_bytes(group.geometry, options_.kv_type);
         const int64_t page_bytes = layer_bytes * int64_t(group.layers.size());
-        // A snapshot shares full pages and owns at most its last one.
-        const int64_t pages = pages_per_sequence(group.geometry, options_) * options_.sequences + options_.snapshots;
+        const int64_t pages = pages_of_group(group.geometry, options_);
+        if (pages > kMostPages)
+            return fail(ErrorKind::out_of_memory,
+                        fmt::format("{} sequences of {} tokens are more than a cache can hold", options_.sequences,
+                                    options_.context_tokens),
+                        "use a smaller --ctx");
         group.pool = PagePool(int32_t(pages));
         group.memory = TRY(backend_.allocate(pages * page_bytes, MemoryUse::kv));
         for (size_t i = 0; i < group.layers.size(); ++i) {
@@ -112,23 +138,39 @@ Result<> Cache::own_last_page(Group& group, std::vector<int32_t>& pages, int64_t
     return {};
 }
 
-Result<> Cache::prepare(SequenceId id, int64_t tokens, SequenceStep& step) {
-    Entry& entry = sequences_[size_t(id)];
-    if (entry.length + tokens > options_.context_tokens) return out_of_pages(entry, tokens);
+Result<> Cache::take_pages(Entry& entry, int64_t tokens, bool skipped) {
+    const int64_t length = entry.length + tokens;
+    if (length > options_.context_tokens) return out_of_pages(entry, tokens);
     for (size_t g = 0; g < groups_.size(); ++g) {
         std::vector<int32_t>& pages = entry.pages[g];
         TRY(own_last_page(groups_[g], pages, entry.length));
-        while (int64_t(pages.size()) < pages_for(entry.length + tokens)) {
-            const int32_t page = groups_[g].pool.take();
-            if (page < 0) return out_of_pages(entry, tokens);
+        const int64_t first = skipped ? first_reachable_page(groups_[g].geometry, length) : 0;
+        while (int64_t(pages.size()) < pages_for(length)) {
+            const bool is_left_behind = int64_t(pages.size()) < first;
+            const int32_t page = is_left_behind ? -1 : groups_[g].pool.take();
+            if (page < 0 && !is_left_behind)
+                return fail(ErrorKind::out_of_memory, "no free page is left in the cache, saved states hold the others",
+                            "drop saved states");
             pages.push_back(page);
         }
     }
+    return {};
+}
+
+Result<> Cache::prepare(SequenceId id, int64_t tokens, SequenceStep& step) {
+    Entry& entry = sequences_[size_t(id)];
+    TRY(take_pages(entry, tokens, false));
     step.past = entry.length;
     step.tokens = tokens;
     step.pages.assign(entry.pages.begin(), entry.pages.end());
     step.slot_read = entry.started ? entry.slot : -1;
     step.slot_write = entry.slot;
+    return {};
+}
+
+Result<> Cache::skip(SequenceId id, int64_t tokens) {
+    TRY(take_pages(sequences_[size_t(id)], tokens, true));
+    commit(id, tokens);
     return {};
 }
 
@@ -141,9 +183,7 @@ void Cache::commit(SequenceId id, int64_t tokens) {
 
 void Cache::free_old_pages(Entry& entry) {
     for (size_t g = 0; g < groups_.size(); ++g) {
-        if (groups_[g].geometry.window == 0) continue;
-        // The next query at position `length` still sees keys above length - window.
-        const int64_t unreachable = std::max<int64_t>(0, entry.length - groups_[g].geometry.window + 1) / kPageTokens;
+        const int64_t unreachable = first_reachable_page(groups_[g].geometry, entry.length);
         for (int64_t i = unreachable - 1; i >= 0 && entry.pages[g][size_t(i)] >= 0; --i) {
             groups_[g].pool.give(entry.pages[g][size_t(i)]);
             entry.pages[g][size_t(i)] = -1;

@@ -31,6 +31,10 @@ public:
     static Result<std::unique_ptr<Cache>> make(Backend& backend, std::span<const LayerNeeds> needs,
                                                const CacheOptions& options);
 
+    // What make() would take for keys and values. A float, since contexts come from files and command lines: any number
+    // of tokens can be asked about.
+    static double kv_bytes(const Backend& backend, std::span<const LayerNeeds> needs, const CacheOptions& options);
+
     const CacheOptions& options() const { return options_; }
     const LayerState& layer(int64_t index) const { return layers_[size_t(index)]; }
     int64_t groups() const { return int64_t(groups_.size()); }
@@ -43,6 +47,9 @@ public:
     // call for this sequence.
     Result<> prepare(SequenceId id, int64_t tokens, SequenceStep& step);
     void commit(SequenceId id, int64_t tokens);  // the step was computed: those tokens now belong to the past
+
+    // For dry runs: as if so many tokens had been computed. Pages that a window has left behind are never taken.
+    Result<> skip(SequenceId id, int64_t tokens);
 
     // A copy of the state after the tokens committed so far; pages are shared, the recurrent slot is copied.
     Result<SnapshotId> save(SequenceId id);
@@ -75,6 +82,7 @@ private:
     Result<> allocate(std::span<const LayerNeeds> needs);
     Result<int32_t> open_entry(bool snapshot);
     Result<int32_t> copy(int32_t from, bool snapshot);
+    Result<> take_pages(Entry& entry, int64_t tokens, bool skipped);
     Result<> own_last_page(Group& group, std::vector<int32_t>& pages, int64_t length);
     void free_old_pages(Entry& entry);
     std::unexpected<Error> out_of_pages(const Entry& entry, int64_t tokens) const;

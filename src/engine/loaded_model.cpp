@@ -23,14 +23,26 @@ Result<int64_t> choose_context(Planner& planner, int64_t free_bytes) {
     return std::min(kModest, TRY(planner.largest_context(free_bytes)));
 }
 
-Result<> check_memory(Planner& planner, const MemoryPlan& plan, int64_t free_bytes) {
-    if (plan.total() <= free_bytes) return {};
-    const int64_t fits = TRY(planner.largest_context(free_bytes));
+std::unexpected<Error> not_enough_memory(Planner& planner, int64_t context, double needed_bytes, int64_t free_bytes) {
+    auto fits = planner.largest_context(free_bytes);
+    if (!fits) return std::unexpected(std::move(fits).error());
     return fail(ErrorKind::out_of_memory,
-                fmt::format("this model with a context of {} tokens needs {}, {} are free", plan.context_tokens,
-                            bytes_text(uint64_t(plan.total())), bytes_text(uint64_t(free_bytes))),
-                fits >= kSmallestContext ? fmt::format("use --ctx {} or --kv q8_0", fits)
-                                         : "use a smaller model or a smaller quantisation");
+                fmt::format("this model with a context of {} tokens needs {}, {} are free", context,
+                            bytes_text(uint64_t(std::min(needed_bytes, 1e18))), bytes_text(uint64_t(free_bytes))),
+                *fits >= kSmallestContext ? fmt::format("use --ctx {} or --kv q8_0", *fits)
+                                          : "use a smaller model or a smaller quantisation");
+}
+
+Result<> check_options(const EngineOptions& options) {
+    if (options.context_tokens < 0 || options.sequences < 1 || options.step_tokens < 1 || options.snapshots < 0 ||
+        options.threads < 0)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("{} sequences, {} tokens of context, {} tokens per pass, {} snapshots and {} threads "
+                                "make no sense together",
+                                options.sequences, options.context_tokens, options.step_tokens, options.snapshots,
+                                options.threads),
+                    "use at least one sequence and one token per pass, and nothing below zero");
+    return {};
 }
 
 }  // namespace
@@ -40,6 +52,7 @@ Result<Checkpoint> open_checkpoint(const std::string& path) {
 }
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, const EngineOptions& options) {
+    TRY(check_options(options));
     auto loaded = std::make_unique<LoadedModel>();
     loaded->checkpoint = std::move(checkpoint);
     loaded->options = options;
@@ -60,8 +73,11 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     if (context == 0) context = std::max(kSmallestContext, TRY(choose_context(*planner, free_bytes)));
     loaded->options.context_tokens = context;
     loaded->options.step_tokens = std::min(options.step_tokens, context);
+    if (const double least = planner->least_bytes(context); least > double(free_bytes))
+        return not_enough_memory(*planner, context, least, free_bytes);
     loaded->plan = TRY(planner->plan(context));
-    TRY(check_memory(*planner, loaded->plan, free_bytes));
+    if (const int64_t total = loaded->plan.total(); total > free_bytes)
+        return not_enough_memory(*planner, context, double(total), free_bytes);
 
     TRY(loaded->checkpoint.check_whole());
     loaded->backend = TRY(make_backend(loaded->options, loaded->ledger, false));

@@ -35,9 +35,7 @@ Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_
         const SequenceId id = TRY(cache.open());
         // As deep in the context as this many tokens can start.
         const int64_t past = cache.options().context_tokens - count;
-        SequenceStep ignored;
-        TRY(cache.prepare(id, past, ignored));
-        cache.commit(id, past);
+        TRY(cache.skip(id, past));
         tokens.emplace_back(size_t(count), 0);
         parts.push_back({id, tokens.back(), count});
     }
@@ -47,17 +45,25 @@ Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_
     return {};
 }
 
+CacheOptions Planner::cache_options(int64_t context_tokens) const {
+    return {.kv_type = options_.kv_type,
+            .context_tokens = context_tokens,
+            .step_tokens = options_.step_tokens,
+            .sequences = options_.sequences,
+            .snapshots = options_.snapshots};
+}
+
+double Planner::least_bytes(int64_t context_tokens) const {
+    return double(weight_bytes_ + tokenizer_bytes_) +
+           Cache::kv_bytes(*backend_, model_->needs(), cache_options(context_tokens));
+}
+
 Result<MemoryPlan> Planner::plan(int64_t context_tokens) {
-    CacheOptions cache_options{.kv_type = options_.kv_type,
-                               .context_tokens = context_tokens,
-                               .step_tokens = options_.step_tokens,
-                               .sequences = options_.sequences,
-                               .snapshots = options_.snapshots};
     // A fresh device per plan, since the scratch peak of one only grows. The planned weights hold nothing, so it can
     // use them.
     MemoryLedger ledger;
     const auto backend = TRY(make_backend(options_, ledger, true));
-    auto cache = TRY(Cache::make(*backend, model_->needs(), cache_options));
+    auto cache = TRY(Cache::make(*backend, model_->needs(), cache_options(context_tokens)));
     // Scratch depends on how many tokens a pass holds and how deep they are: every shape of pass the scheduler may
     // build is bounded by one of these.
     const int64_t most = std::min(options_.step_tokens, context_tokens);
@@ -88,8 +94,9 @@ Result<int64_t> Planner::largest_context(int64_t bytes) {
     while (too_much - fits > 1) {
         const int64_t middle = fits + (too_much - fits) / 2;
         const int64_t context = std::min(middle * kStep, info().context_tokens);
-        const MemoryPlan tried = TRY(plan(context));
-        (tried.total() <= bytes ? fits : too_much) = middle;
+        bool is_enough = least_bytes(context) <= double(bytes);
+        if (is_enough) is_enough = TRY(plan(context)).total() <= bytes;
+        (is_enough ? fits : too_much) = middle;
     }
     return std::min(fits * kStep, info().context_tokens);
 }

@@ -1,0 +1,392 @@
+// The cache's bookkeeping against a model that knows what every sequence has said. The device is imaginary: one int per
+// token in a page, one number in a slot. A page given out twice, a shared page written to, a snapshot that changes:
+// all of them show up as a history that is not the sequence's own.
+#include "cache/cache.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "backends/reference/reference_ops.h"
+#include "base/rng.h"
+
+namespace hearth {
+namespace {
+
+// Holds one int32 per token and layer; everything else is the planning backend's.
+class ImaginaryBackend final : public Backend {
+public:
+    std::string describe() const override { return "imaginary"; }
+    bool is_planning() const override { return false; }
+    Ops& ops() override { std::abort(); }
+    Result<Weight> load(const StoredWeight&, WeightUse) override { std::abort(); }
+    Result<Tensor> load_floats(std::span<const float>, int64_t, int64_t) override { std::abort(); }
+    int64_t kv_page_bytes(const KvGeometry&, KvType) const override { return kPageTokens * int64_t(sizeof(int32_t)); }
+    Result<DeviceMemory> allocate(int64_t bytes, MemoryUse use) override {
+        if (refuse_after-- == 0) return fail(ErrorKind::out_of_memory, "imaginary memory is full");
+        auto block = std::make_shared<Block>();
+        block->bytes_held.resize(size_t(bytes));
+        block->address = block->bytes_held.data();
+        block->bytes = bytes;
+        taken[use] += bytes;
+        return block;
+    }
+    Result<> reserve_scratch(int64_t) override { return {}; }
+    int64_t scratch_peak_bytes() const override { return 0; }
+    void read(Tensor, float*) override { std::abort(); }
+    Result<Tensor> upload(std::span<const float>, int64_t, int64_t) override { std::abort(); }
+    void copy_state(const StateBuffer& state, int32_t from, int32_t to) override {
+        std::copy_n(state.base + from * state.slot_stride, state.floats, state.base + to * state.slot_stride);
+    }
+    void copy_page(const KvLayer& layer, int32_t from, int32_t to) override {
+        std::copy_n(layer.base + from * layer.page_stride, kPageTokens * sizeof(int32_t),
+                    layer.base + to * layer.page_stride);
+    }
+
+    int refuse_after = -1;
+    std::map<MemoryUse, int64_t> taken;
+
+private:
+    struct Block : DeviceBlock {
+        std::vector<std::byte> bytes_held;
+    };
+};
+
+const KvGeometry kWhole{.kv_heads = 2, .key_width = 4, .value_width = 4, .window = 0};
+const KvGeometry kWindow{.kv_heads = 2, .key_width = 4, .value_width = 4, .window = 100};
+
+// Two layers that attend to everything, two with a window, one recurrent, one that keeps nothing.
+std::vector<LayerNeeds> mixed_needs() {
+    return {{.kv = kWhole, .state_floats = {}},  {.kv = kWindow, .state_floats = {}},
+            {.kv = {}, .state_floats = {3, 40}}, {.kv = kWindow, .state_floats = {}},
+            {.kv = kWhole, .state_floats = {}},  {.kv = {}, .state_floats = {}}};
+}
+
+class Story {
+public:
+    Story(const CacheOptions& options, uint64_t seed) : options_(options), rng_(seed), needs_(mixed_needs()) {
+        auto made = Cache::make(backend_, needs_, options);
+        EXPECT_TRUE(made.has_value());
+        cache_ = std::move(*made);
+    }
+
+    void random_act() {
+        const uint64_t act = rng_.below(100);
+        if (act < 10) {
+            open();
+        } else if (act < 70) {
+            if (const auto id = any(false)) step(*id, 1 + int64_t(rng_.below(uint64_t(options_.step_tokens))));
+        } else if (act < 78) {
+            if (const auto id = any(false)) copied(cache_->save(*id), *id, true);
+        } else if (act < 84) {
+            if (const auto id = any(true)) copied(cache_->restore(*id), *id, false);
+        } else if (act < 90) {
+            if (const auto id = any(false)) copied(cache_->fork(*id), *id, false);
+        } else if (act < 95) {
+            if (const auto id = any(false)) close(*id);
+        } else if (const auto id = any(true)) {
+            close(*id);
+        }
+        check_counts();
+    }
+    void close_all() {
+        while (!told_.empty()) close(told_.begin()->first);
+        check_counts();
+        for (int64_t group = 0; group < cache_->groups(); ++group)
+            EXPECT_EQ(cache_->free_pages(group), cache_->pages(group));
+        EXPECT_EQ(cache_->free_slots(), options_.sequences + options_.snapshots);
+    }
+    int64_t refused_steps() const { return refused_; }
+    int64_t made_steps() const { return made_; }
+
+private:
+    bool is_snapshot(int32_t id) const { return id >= options_.sequences; }
+    int64_t count(bool snapshots) const {
+        return std::ranges::count_if(told_, [&](const auto& one) { return is_snapshot(one.first) == snapshots; });
+    }
+    std::optional<int32_t> any(bool snapshot) {
+        std::vector<int32_t> ids;
+        for (const auto& [id, text] : told_)
+            if (is_snapshot(id) == snapshot) ids.push_back(id);
+        if (ids.empty()) return std::nullopt;
+        return ids[rng_.below(ids.size())];
+    }
+
+    void open() {
+        const auto id = cache_->open();
+        ASSERT_EQ(id.has_value(), count(false) < options_.sequences);
+        if (!id) {
+            EXPECT_EQ(id.error().kind, ErrorKind::out_of_memory);
+            return;
+        }
+        ASSERT_FALSE(told_.contains(*id));
+        told_[*id] = {};
+        pages_[*id] = std::vector<std::vector<int32_t>>(size_t(cache_->groups()));
+        EXPECT_EQ(cache_->length(*id), 0);
+    }
+    void copied(const Result<int32_t>& id, int32_t from, bool snapshot) {
+        ASSERT_EQ(id.has_value(), count(snapshot) < (snapshot ? options_.snapshots : options_.sequences));
+        if (!id) return;
+        ASSERT_FALSE(told_.contains(*id));
+        ASSERT_EQ(is_snapshot(*id), snapshot);
+        told_[*id] = told_[from];
+        pages_[*id] = pages_[from];
+        EXPECT_EQ(cache_->length(*id), int64_t(told_[*id].size()));
+    }
+    void close(int32_t id) {
+        cache_->close(id);
+        told_.erase(id);
+        pages_.erase(id);
+    }
+
+    int32_t* cell(int64_t layer, int32_t page, int64_t token) {
+        const KvLayer& kv = *cache_->layer(layer).kv;
+        return reinterpret_cast<int32_t*>(kv.base + page * kv.page_stride) + token % kPageTokens;
+    }
+
+    void step(int32_t id, int64_t tokens) {
+        std::vector<int32_t>& text = told_[id];
+        const int64_t past = int64_t(text.size());
+        SequenceStep step;
+        const auto prepared = cache_->prepare(id, tokens, step);
+        if (past + tokens > options_.context_tokens) {
+            ASSERT_FALSE(prepared.has_value());
+            EXPECT_NE(prepared.error().what.find(std::to_string(options_.context_tokens)), std::string::npos);
+            EXPECT_NE(prepared.error().what.find(std::to_string(past + tokens)), std::string::npos);
+            return;
+        }
+        if (!prepared) {
+            // Only saved states can have taken what this sequence was promised.
+            EXPECT_GT(count(true), 0) << prepared.error().line();
+            ++refused_;
+            return;
+        }
+        ++made_;
+        ASSERT_EQ(step.past, past);
+        ASSERT_EQ(step.tokens, tokens);
+        check_past(id, step);
+        if (rng_.below(8) == 0) return;  // a pass that was given up: nothing is committed
+
+        for (int64_t i = 0; i < tokens; ++i) text.push_back(next_word_++);
+        for (int64_t layer = 0; layer < int64_t(needs_.size()); ++layer) {
+            const LayerState& state = cache_->layer(layer);
+            if (state.kv)
+                for (int64_t at = past; at < past + tokens; ++at)
+                    *cell(layer, step.pages[size_t(state.kv->group)][size_t(at / kPageTokens)], at) = text[size_t(at)];
+            for (const StateBuffer& buffer : state.recurrent)
+                for (int64_t i = 0; i < buffer.floats; ++i)
+                    buffer.base[step.slot_write * buffer.slot_stride + i] = float(text.back() % 1000003 + i);
+        }
+        cache_->commit(id, tokens);
+        EXPECT_EQ(cache_->length(id), int64_t(text.size()));
+        remember_pages(id, step);
+    }
+
+    // What the step may read is what this sequence has said, whatever others did meanwhile.
+    void check_past(int32_t id, const SequenceStep& step) {
+        const std::vector<int32_t>& text = told_[id];
+        for (int64_t layer = 0; layer < int64_t(needs_.size()); ++layer) {
+            const LayerState& state = cache_->layer(layer);
+            if (state.kv) {
+                const int64_t window = state.kv->geometry.window;
+                const int64_t first = window ? std::max<int64_t>(0, step.past - window + 1) : 0;
+                for (int64_t at = first; at < step.past; ++at) {
+                    const int32_t page = step.pages[size_t(state.kv->group)][size_t(at / kPageTokens)];
+                    ASSERT_GE(page, 0);
+                    ASSERT_EQ(*cell(layer, page, at), text[size_t(at)])
+                        << "layer " << layer << " token " << at << " of entry " << id;
+                }
+            }
+            for (const StateBuffer& buffer : state.recurrent) {
+                ASSERT_EQ(step.slot_read < 0, text.empty());
+                for (int64_t i = 0; i < buffer.floats && step.slot_read >= 0; ++i)
+                    ASSERT_EQ(buffer.base[step.slot_read * buffer.slot_stride + i], float(text.back() % 1000003 + i));
+            }
+        }
+    }
+    void remember_pages(int32_t id, const SequenceStep& step) {
+        for (size_t group = 0; group < step.pages.size(); ++group)
+            pages_[id][group].assign(step.pages[group].begin(), step.pages[group].end());
+    }
+
+    // No page is lost: those in use are those that some entry can still reach, but for pages prepared and not yet used.
+    void check_counts() {
+        EXPECT_EQ(cache_->free_slots(), options_.sequences + options_.snapshots - int64_t(told_.size()));
+        for (int64_t group = 0; group < cache_->groups(); ++group) {
+            std::set<int32_t> used;
+            for (const auto& [id, pages] : pages_)
+                for (const int32_t page : pages[size_t(group)])
+                    if (page >= 0) used.insert(page);
+            const int64_t in_use = cache_->pages(group) - cache_->free_pages(group);
+            // A page prepared and not committed belongs to its entry until that is closed.
+            const int64_t prepared = (options_.step_tokens / kPageTokens + 2) * int64_t(told_.size());
+            if (told_.empty()) {
+                EXPECT_EQ(in_use, 0);
+            }
+            EXPECT_LE(in_use, int64_t(used.size()) + prepared);
+        }
+    }
+
+    CacheOptions options_;
+    Rng rng_;
+    std::vector<LayerNeeds> needs_;
+    ImaginaryBackend backend_;
+    std::unique_ptr<Cache> cache_;
+    std::map<int32_t, std::vector<int32_t>> told_;                // entry -> its tokens, one word each
+    std::map<int32_t, std::vector<std::vector<int32_t>>> pages_;  // entry -> pages after its last step
+    int32_t next_word_ = 1;
+    int64_t refused_ = 0, made_ = 0;
+};
+
+TEST(Cache, NothingIsLostOrMixedUpWhateverTheOrder) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+        Story story({.context_tokens = 700, .step_tokens = 90, .sequences = 4, .snapshots = 3}, seed);
+        for (int act = 0; act < 1500; ++act) {
+            story.random_act();
+            if (testing::Test::HasFailure()) FAIL() << "seed " << seed << " act " << act;
+        }
+        EXPECT_GT(story.made_steps(), 200);  // else nothing was tested
+        story.close_all();
+    }
+}
+
+TEST(Cache, WithoutSavedStatesEverySequenceHasItsWholeContext) {
+    ImaginaryBackend backend;
+    const auto needs = mixed_needs();
+    auto cache = *Cache::make(backend, needs, {.context_tokens = 1000, .step_tokens = 64, .sequences = 3});
+    SequenceStep step;
+    for (int round = 0; round < 2; ++round) {
+        const SequenceId first = *cache->open();
+        ASSERT_TRUE(cache->prepare(first, 64, step) && (cache->commit(first, 64), true));
+        std::vector<SequenceId> ids{first, *cache->fork(first), *cache->open()};
+        for (const SequenceId id : ids) {
+            while (cache->length(id) < 1000) {
+                const int64_t tokens = std::min<int64_t>(64, 1000 - cache->length(id));
+                ASSERT_TRUE(cache->prepare(id, tokens, step).has_value()) << cache->length(id);
+                cache->commit(id, tokens);
+            }
+            const auto full = cache->prepare(id, 1, step);
+            ASSERT_FALSE(full.has_value());
+            EXPECT_EQ(full.error().what, "the context holds 1000 tokens, 1001 are needed");
+        }
+        for (const SequenceId id : ids) cache->close(id);
+        for (int64_t group = 0; group < cache->groups(); ++group)
+            EXPECT_EQ(cache->free_pages(group), cache->pages(group));
+    }
+}
+
+TEST(Cache, AWindowFreesWhatItLeavesBehind) {
+    ImaginaryBackend backend;
+    const auto needs = mixed_needs();
+    auto cache = *Cache::make(backend, needs, {.context_tokens = 64000, .step_tokens = 64, .sequences = 1});
+    ASSERT_EQ(cache->groups(), 2);
+    EXPECT_EQ(cache->pages(0), 1000);
+    EXPECT_LT(cache->pages(1), 10);  // not a thousand: 100 tokens, a step, two pages cut at their ends
+    const SequenceId id = *cache->open();
+    SequenceStep step;
+    for (int64_t length = 0; length < 6400; length += 50) {
+        ASSERT_TRUE(cache->prepare(id, 50, step).has_value());
+        for (int64_t at = std::max<int64_t>(0, length - 99); at < length + 50; ++at)
+            ASSERT_GE(step.pages[1][size_t(at / kPageTokens)], 0);
+        for (int64_t page = 0; (page + 1) * kPageTokens <= length - 99; ++page)
+            ASSERT_EQ(step.pages[1][size_t(page)], -1) << "at " << length;
+        cache->commit(id, 50);
+    }
+    EXPECT_EQ(cache->pages(0) - cache->free_pages(0), 100);
+}
+
+TEST(Cache, SkippingGoesAsDeepAsTheContextWithAWindowToo) {
+    ImaginaryBackend backend;
+    const auto needs = mixed_needs();
+    auto cache = *Cache::make(backend, needs, {.context_tokens = 64000, .step_tokens = 64, .sequences = 1});
+    const SequenceId id = *cache->open();
+    ASSERT_TRUE(cache->skip(id, 63950).has_value());
+    EXPECT_EQ(cache->length(id), 63950);
+    SequenceStep step;
+    ASSERT_TRUE(cache->prepare(id, 50, step).has_value());
+    EXPECT_EQ(step.past, 63950);
+    EXPECT_GE(step.slot_read, 0);
+    for (int64_t at = 63950 - 99; at < 64000; ++at) EXPECT_GE(step.pages[1][size_t(at / kPageTokens)], 0);
+    EXPECT_FALSE(cache->skip(id, 51).has_value());
+    cache->close(id);
+    for (int64_t group = 0; group < cache->groups(); ++group) EXPECT_EQ(cache->free_pages(group), cache->pages(group));
+}
+
+TEST(Cache, ASnapshotThatOutlivesItsSequenceIsNamedWhenPagesRunOut) {
+    ImaginaryBackend backend;
+    const std::vector<LayerNeeds> needs{{.kv = kWhole, .state_floats = {}}};
+    auto cache =
+        *Cache::make(backend, needs, {.context_tokens = 640, .step_tokens = 640, .sequences = 1, .snapshots = 1});
+    SequenceStep step;
+    const SequenceId first = *cache->open();
+    ASSERT_TRUE(cache->prepare(first, 640, step).has_value());
+    cache->commit(first, 640);
+    const SnapshotId saved = *cache->save(first);
+    EXPECT_EQ(cache->snapshot_length(saved), 640);
+    cache->close(first);
+    const SequenceId second = *cache->open();
+    const auto refused = cache->prepare(second, 640, step);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_NE(refused.error().line().find("saved states"), std::string::npos) << refused.error().line();
+    cache->drop(saved);
+    EXPECT_TRUE(cache->prepare(second, 640, step).has_value());  // what it had taken already still counts
+    cache->close(second);
+    EXPECT_EQ(cache->free_pages(0), cache->pages(0));
+}
+
+TEST(Cache, TooManySequencesAndSnapshotsAreRefused) {
+    ImaginaryBackend backend;
+    const auto needs = mixed_needs();
+    auto cache = *Cache::make(backend, needs, {.context_tokens = 64, .sequences = 2, .snapshots = 1});
+    const SequenceId id = *cache->open();
+    ASSERT_TRUE(cache->open().has_value());
+    const auto third = cache->open();
+    ASSERT_FALSE(third.has_value());
+    EXPECT_NE(third.error().what.find("all 2 sequences"), std::string::npos);
+    ASSERT_TRUE(cache->save(id).has_value());
+    const auto more = cache->save(id);
+    ASSERT_FALSE(more.has_value());
+    EXPECT_NE(more.error().what.find("all 1 snapshots"), std::string::npos);
+}
+
+TEST(Cache, MemoryIsWhatWasForetold) {
+    ImaginaryBackend backend;
+    const auto needs = mixed_needs();
+    const CacheOptions options{.context_tokens = 5000, .step_tokens = 100, .sequences = 3, .snapshots = 2};
+    const auto cache = Cache::make(backend, needs, options);
+    ASSERT_TRUE(cache.has_value());
+    EXPECT_EQ(double(backend.taken[MemoryUse::kv]), Cache::kv_bytes(backend, needs, options));
+    // Five entries of two quantities, each rounded up to a cache line of 16 floats.
+    EXPECT_EQ(backend.taken[MemoryUse::state], 5 * (16 + 48) * int64_t(sizeof(float)));
+}
+
+TEST(Cache, AbsurdContextsAreRefusedBeforeAnythingIsTaken) {
+    MemoryLedger ledger;
+    const auto planning = make_reference_backend(ledger, true);
+    const auto needs = mixed_needs();
+    for (const int64_t context : {int64_t{1} << 34, int64_t{1} << 40, int64_t{1} << 55}) {
+        const CacheOptions options{.context_tokens = context};
+        EXPECT_GT(Cache::kv_bytes(*planning, needs, options), 1e11);
+        const auto made = Cache::make(*planning, needs, options);
+        ASSERT_FALSE(made.has_value());
+        EXPECT_NE(made.error().what.find(std::to_string(context)), std::string::npos);
+    }
+    EXPECT_EQ(ledger.total(), 0);
+}
+
+TEST(Cache, EveryRefusedAllocationIsAnErrorOfItsOwn) {
+    const auto needs = mixed_needs();
+    for (int refused = 0; refused < 4; ++refused) {  // two groups, two recurrent quantities
+        ImaginaryBackend backend;
+        backend.refuse_after = refused;
+        const auto made = Cache::make(backend, needs, {.context_tokens = 64});
+        ASSERT_FALSE(made.has_value());
+        EXPECT_EQ(made.error().what, "imaginary memory is full");
+    }
+}
+
+}  // namespace
+}  // namespace hearth
