@@ -119,15 +119,13 @@ void Engine::Impl::cancel(RequestId id) {
     if (!generation) return;
     generation->end(FinishReason::cancelled);
     if (std::ranges::all_of(in_pass_, &Generation::is_over)) abandon_pass_ = true;
+    std::erase_if(waiting_, [](const auto& one) { return one->is_over(); });
     changed_.notify_all();
 }
 
 void Engine::Impl::wait(RequestId id) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] {
-        const Generation* generation = find(id);
-        return !generation || generation->is_over();
-    });
+    changed_.wait(lock, [&] { return !find(id); });
 }
 
 // A place in the cache: one that already holds the beginning of the prompt, a free one, or the one kept longest.
@@ -155,10 +153,8 @@ bool Engine::Impl::seat(Generation& generation) {
 
 void Engine::Impl::admit() {
     while (!waiting_.empty()) {
-        if (!waiting_.front()->is_over()) {
-            if (!seat(*waiting_.front())) return;  // all places are taken: wait for one to finish
-            active_.push_back(std::move(waiting_.front()));
-        }
+        if (!seat(*waiting_.front())) return;  // all places are taken: wait for one to finish
+        active_.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
     }
 }
@@ -244,7 +240,9 @@ void Engine::cancel(RequestId id) {
 void Engine::wait(RequestId id) {
     impl_->wait(id);
 }
-std::vector<OpTime> Engine::take_profile() { return impl_->take_profile(); }
+std::vector<OpTime> Engine::take_profile() {
+    return impl_->take_profile();
+}
 const ModelInfo& Engine::model() const {
     return impl_->loaded().model->info();
 }

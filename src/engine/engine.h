@@ -75,7 +75,9 @@ struct Request {
 };
 
 using RequestId = uint64_t;
-using EventSink = std::function<void(const Event&)>;  // on the engine's thread; must return soon
+// One call at a time, from the engine's thread, the last one perhaps from whoever calls cancel(). Must return soon and
+// must not call the engine.
+using EventSink = std::function<void(const Event&)>;
 
 class Engine {
 public:
@@ -87,7 +89,8 @@ public:
     // refused here; otherwise the sink gets events up to exactly one `finish` or `failed`.
     Result<RequestId> submit(Request request, EventSink sink);
     void cancel(RequestId id);  // its last event follows at once; unknown or finished ids are ignored
-    // Waits for the end of a request; on Ctrl-C style interruption call cancel from elsewhere.
+    // Waits until nothing of a request is used any more: no event and no call of its `logits` follows. (After cancel
+    // the pass that runs may still hand out rows.)
     void wait(RequestId id);
 
     const ModelInfo& model() const;

@@ -54,7 +54,9 @@ Result<std::unique_ptr<Generation>> Generation::make(RequestId id, Request reque
 }
 
 Work Generation::work() const {
-    Work work{.waiting_tokens = int64_t(tokens_.size()) - done_, .to_boundary = 0};
+    Work work{.waiting_tokens = int64_t(tokens_.size()) - done_,
+              .to_boundary = 0,
+              .is_generating = done_ >= usage_.prompt_tokens};
     if (boundary_ < request_.boundaries.size()) work.to_boundary = request_.boundaries[boundary_] - done_;
     return work;
 }
@@ -92,15 +94,23 @@ void Generation::passed(int64_t count, double now) {
 void Generation::choose() {
     if (request_.max_tokens >= 0 && usage_.generated_tokens >= request_.max_tokens)
         return end(FinishReason::max_tokens);
+    // What the guide leaves no choice about needs no pass of its own: it rides along with the next one.
+    if (append_forced()) return;
     auto sampled = sampler_.sample(row_, request_.guide.get());
     if (!sampled) return fail_with(std::move(sampled).error());
     append(sampled->id, &*sampled);
-    // What the guide leaves no choice about needs no pass of its own: it rides along with the next one.
+    append_forced();
+}
+
+bool Generation::append_forced() {
+    bool any = false;
     while (!is_over_ && request_.guide) {
         const auto forced = request_.guide->forced();
         if (forced.empty()) break;
         append(forced.front(), nullptr);
+        any = true;
     }
+    return any;
 }
 
 void Generation::append(int32_t token, const SampledToken* sampled) {
@@ -161,7 +171,9 @@ void Generation::end(FinishReason reason) {
 void Generation::fail_with(Error error) {
     if (is_over_) return;
     is_over_ = true;
-    sink_(Event{.kind = Event::Kind::failed, .usage = usage_, .error = std::move(error)});
+    Event event{.kind = Event::Kind::failed, .usage = usage_, .error = std::move(error)};
+    event.text = stream_.finish();  // what was said is not lost
+    sink_(event);
 }
 
 }  // namespace hearth

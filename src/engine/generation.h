@@ -46,6 +46,7 @@ public:
 private:
     Generation(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer, Sampler sampler);
     void choose();
+    bool append_forced();  // whether there was anything
     void append(int32_t token, const SampledToken* sampled);
     double seconds(double now) const { return now - started_; }
 

@@ -19,7 +19,7 @@ struct EngineOptions {
     int64_t step_tokens = 512;   // prompt tokens per pass
     int64_t snapshots = 0;       // saved states kept beside the sequences
     bool profile = false;        // note the time of every op: Engine::profile()
-    std::function<void(double share)> progress;  // of loading, 0 .. 1
+    std::function<bool(double share)> progress;  // of loading, 0 .. 1; false gives it up
 };
 
 struct MemoryPlan {
