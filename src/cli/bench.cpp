@@ -286,7 +286,7 @@ Result<> bench(const BenchOptions& options) {
     std::unique_ptr<Engine> engine;
     {
         Progress progress("loading " + options.model.model);
-        choice.progress = [&](double share) { progress.update(share); };
+        choice.progress = [&](double share) { return progress.update(share), !was_interrupted(); };
         engine = TRY(Engine::open(std::move(checkpoint), choice));
     }
     MachineRoof roof;

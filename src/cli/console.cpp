@@ -23,14 +23,24 @@ void on_interrupt(int) {
     if (interrupted.exchange(true)) _exit(130);
 }
 
-// One line whatever the message holds: control characters of hostile files must not reach the terminal.
-std::string one_line(std::string_view text) {
-    std::string line = valid_utf8(text);
-    for (char& c : line)
-        if (uint8_t(c) < 0x20 || c == 0x7F) c = ' ';
-    return line;
+// Control characters, those of one byte and the C1 set that UTF-8 writes in two (some terminals obey U+009B as ESC [).
+std::string without_controls(std::string_view text, std::string_view keep) {
+    std::string clean = valid_utf8(text);
+    for (size_t i = 0; i < clean.size(); ++i) {
+        const uint8_t byte = uint8_t(clean[i]);
+        if ((byte < 0x20 || byte == 0x7F) && keep.find(clean[i]) == std::string_view::npos) clean[i] = ' ';
+        if (byte == 0xC2 && uint8_t(clean[i + 1]) < 0xA0) clean[i] = clean[i + 1] = ' ';
+    }
+    return clean;
 }
 }  // namespace
+
+std::string one_line(std::string_view text) {
+    return without_controls(text, "");
+}
+std::string harmless_text(std::string_view text) {
+    return without_controls(text, "\n\t");
+}
 
 int report(const Error& error) {
     fmt::print(stderr, "hearth: {}\n", one_line(error.line()));

@@ -16,6 +16,10 @@ int wrong_usage(std::string_view line);
 // Something the user should know, on stderr.
 void notice(std::string_view line);
 
+// Text of files and models for a terminal: valid UTF-8 without control characters, so that nobody else steers it.
+std::string one_line(std::string_view text);
+std::string harmless_text(std::string_view text);  // keeps line breaks and tabs
+
 // All of stdin; an error when it is not readable.
 Result<std::string> read_stdin();
 Result<std::string> read_file(const std::string& path);

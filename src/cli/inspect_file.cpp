@@ -47,8 +47,9 @@ Result<> inspect_metadata(const FileOptions& options) {
                                    checkpoint.format().alignment, bytes_text(checkpoint.format().total_bytes),
                                    checkpoint.format().parts.size(), checkpoint.format().parts.size() == 1 ? "" : "s");
     for (const auto& [key, value] : checkpoint.metadata().entries())
-        text += fmt::format("{:<{}}  {:<16}  {}\n", valid_utf8(key), std::min<size_t>(widest, 60), value.type_text(),
-                            value.printable());
+        text += one_line(fmt::format("{:<{}}  {:<16}  {}", valid_utf8(key), std::min<size_t>(widest, 60),
+                                     value.type_text(), value.printable())) +
+                "\n";
     return write_out(text);
 }
 
@@ -101,8 +102,10 @@ Result<> inspect_tensors(const FileOptions& options) {
             entry.set("offset", tensor.file_offset);
             list.push(std::move(entry));
         } else {
-            text += fmt::format("{:<44}  {:<8}  {:<24}  {:>10}\n", valid_utf8(tensor.name), name_of(tensor.type),
-                                fmt::format("{}", fmt::join(tensor.shape, " x ")), bytes_text(tensor.data.size()));
+            text += one_line(fmt::format("{:<44}  {:<8}  {:<24}  {:>10}", valid_utf8(tensor.name), name_of(tensor.type),
+                                         fmt::format("{}", fmt::join(tensor.shape, " x ")),
+                                         bytes_text(tensor.data.size()))) +
+                    "\n";
         }
     }
     if (options.json) {

@@ -41,6 +41,7 @@ Result<> inspect_logits(const LogitsOptions& options) {
     if (engine_choice.context_tokens == 0)
         engine_choice.context_tokens = std::max<int64_t>(256, int64_t(request.tokens.size()) + options.greedy + 1);
     engine_choice.step_tokens = options.chunk;
+    std::ofstream file;  // before the engine: a pass that was interrupted may write its rows until the engine is gone
     auto engine = TRY(open_engine(options.model.model, engine_choice, false));
 
     // Generate one token more than asked for: the last one asked for is then fed back and its logits are seen too.
@@ -48,7 +49,6 @@ Result<> inspect_logits(const LogitsOptions& options) {
     request.ignore_end = true;
     request.detect_loops = false;
     request.sampling.temperature = 0;
-    std::ofstream file;
     if (!options.out.empty()) {
         file.open(options.out, std::ios::binary);
         if (!file)
@@ -59,8 +59,9 @@ Result<> inspect_logits(const LogitsOptions& options) {
     }
     std::string ids;
     int64_t generated = 0;
-    const Event last = TRY(run_request(*engine, std::move(request), [&](const Event& event) {
+    const Event last = TRY(run_request(*engine, std::move(request), [&](const Event& event) -> Result<> {
         if (event.kind == Event::Kind::token && generated++ < options.greedy) ids += fmt::format("{}\n", event.token);
+        return {};
     }));
     if (last.reason == FinishReason::cancelled) return fail(ErrorKind::cancelled, "stopped");
     file.close();

@@ -19,8 +19,12 @@ int main(int count, char** words) {
         app.parse(count, words);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == int(CLI::ExitCodes::Success)) return app.exit(error);  // --help, --version
-        const std::string command = count > 1 && words[1][0] != '-' ? std::string(" ") + words[1] : "";
-        return wrong_usage(std::string(error.what()) + "; `hearth" + command + " --help` tells how it is used");
+        const std::string command = count > 1 && words[1][0] != '-' ? words[1] : "";
+        const auto named = app.get_subcommands([&](const CLI::App* one) { return one->get_name() == command; });
+        if (!command.empty() && named.empty())
+            return wrong_usage("there is no command \"" + command + "\"; `hearth --help` lists them");
+        return wrong_usage(std::string(error.what()) + "; `hearth" + (command.empty() ? "" : " " + command) +
+                           " --help` tells how it is used");
     } catch (const std::bad_alloc&) {
         return report({hearth::ErrorKind::out_of_memory, "out of memory", "use a smaller --ctx or a smaller model"});
     }

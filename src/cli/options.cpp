@@ -101,7 +101,8 @@ Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Met
         char* end = nullptr;
         const auto read = std::from_chars(text.data(), text.data() + std::min(equals, text.size()), id);
         const float bias = equals == std::string::npos ? 0 : std::strtof(text.c_str() + equals + 1, &end);
-        if (equals == std::string::npos || read.ec != std::errc() || read.ptr != text.data() + equals || end == text.c_str() + equals + 1 || *end)
+        if (equals == std::string::npos || read.ec != std::errc() || read.ptr != text.data() + equals ||
+            end == text.c_str() + equals + 1 || *end)
             return fail(ErrorKind::bad_request, fmt::format("--logit-bias {} is not ID=BIAS", text),
                         "write for example 42=-inf");
         values.logit_bias.emplace_back(id, bias);
@@ -112,14 +113,19 @@ Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Met
 std::string version_text() {
     const std::string forced = environment("HEARTH_CPU");
     return fmt::format("hearth {}, kernels {}", HEARTH_VERSION,
-                       forced.empty() ? kernel_row() : forced + " (HEARTH_CPU)");
+                       forced.empty()             ? kernel_row()
+                       : check_kernel_row(forced) ? forced + " (HEARTH_CPU)"
+                                                  : "none: HEARTH_CPU=" + forced + " is not one of this machine");
 }
 
 Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptions options, bool announce) {
     Progress progress("loading " + path);
-    options.progress = [&](double share) { progress.update(share); };
+    options.progress = [&](double share) { return progress.update(share), !was_interrupted(); };
     auto engine = TRY(Engine::open(path, options));
     const MemoryPlan& plan = engine->plan();
+    if (plan.context_tokens > engine->model().context_tokens)
+        notice(fmt::format("hearth: this model was made for {} tokens of context; beyond that answers get worse",
+                           engine->model().context_tokens));
     if (announce)
         notice(fmt::format("{}: {}, context {} tokens, memory {} (weights {}, cache {}, working space {})",
                            engine->model().name.empty() ? path : engine->model().name, engine->device(),
@@ -128,7 +134,7 @@ Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptio
     return engine;
 }
 
-Result<Event> run_request(Engine& engine, Request request, const std::function<void(const Event&)>& on_event) {
+Result<Event> run_request(Engine& engine, Request request, const std::function<Result<>(const Event&)>& on_event) {
     std::mutex mutex;
     std::condition_variable arrived;
     std::deque<Event> events;
@@ -156,7 +162,10 @@ Result<Event> run_request(Engine& engine, Request request, const std::function<v
             is_cancelled = true;
             engine.cancel(id);
         }
-        on_event(event);
+        if (auto handled = on_event(event); !handled) {
+            engine.cancel(id);  // no event follows the one that this sends
+            return std::unexpected(std::move(handled).error());
+        }
         if (event.kind == Event::Kind::failed) return std::unexpected(event.error);
         if (event.kind == Event::Kind::finish) return event;
     }

@@ -36,7 +36,8 @@ std::string version_text();
 // Loads with a progress line. Says on stderr what was chosen when `announce`.
 Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptions options, bool announce);
 
-// Runs one request and hands its events to `on_event` on the calling thread. Ctrl-C cancels it.
-Result<Event> run_request(Engine& engine, Request request, const std::function<void(const Event&)>& on_event);
+// Runs one request and hands its events to `on_event` on the calling thread. Ctrl-C cancels it, and so does an error of
+// `on_event`.
+Result<Event> run_request(Engine& engine, Request request, const std::function<Result<>(const Event&)>& on_event);
 
 }  // namespace hearth::cli

@@ -80,15 +80,14 @@ public:
         request.max_tokens = options_.sampling.max_tokens;
 
         std::vector<int32_t> answer;
-        std::optional<Error> broken;
+        const bool is_shown = is_terminal(STDOUT_FILENO);
         bool ends_with_newline = true;
-        const Event last = TRY(run_request(engine_, std::move(request), [&](const Event& event) {
+        const Event last = TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
             if (event.kind == Event::Kind::token) answer.push_back(event.token);
-            if (event.text.empty() || broken) return;
+            if (event.text.empty()) return {};
             ends_with_newline = event.text.back() == '\n';
-            if (auto written = write_out(event.text); !written) broken = written.error();
+            return write_out(is_shown ? harmless_text(event.text) : event.text);
         }));
-        if (broken) return std::unexpected(*broken);
         if (!ends_with_newline || answer.empty()) TRY(write_out("\n"));
         if (const std::string line = ending_line(last, engine_.plan().context_tokens); !line.empty())
             notice("hearth: " + line);
