@@ -54,9 +54,9 @@ protected:
 };
 
 // Builds the model a checkpoint describes. Everything that is missing or of the wrong shape is named in one report.
-// `progress` is told the share of the file that is done.
+// `progress` is told the share of the file that is done; it returns false to give up.
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
-                                          const std::function<void(double)>& progress = {});
+                                          const std::function<bool(double)>& progress = {});
 // Architecture names this build knows, for messages.
 std::string known_architectures();
 

@@ -11,7 +11,7 @@ std::string known_architectures() {
 }
 
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
-                                          const std::function<void(double)>& progress) {
+                                          const std::function<bool(double)>& progress) {
     const auto architecture = checkpoint.metadata().text("general.architecture");
     if (!architecture)
         return fail(ErrorKind::bad_file, "the file has no general.architecture, so it is not a language model",

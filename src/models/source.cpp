@@ -118,7 +118,8 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
     parameters_ += stored.elements();
     if (!backend_.is_planning()) checkpoint_.release(stored);
     loaded_bytes_ += double(stored.data.size());
-    if (progress_) progress_(loaded_bytes_ / double(checkpoint_.format().total_bytes));
+    if (progress_ && !progress_(loaded_bytes_ / double(checkpoint_.format().total_bytes)))
+        failure_ = Error{ErrorKind::cancelled, "stopped", ""};
     return std::move(*loaded);
 }
 

@@ -19,7 +19,7 @@ namespace hearth {
 class Source {
 public:
     Source(const Checkpoint& checkpoint, Backend& backend, std::string architecture,
-           std::function<void(double)> progress = {})
+           std::function<bool(double)> progress = {})
         : checkpoint_(checkpoint),
           backend_(backend),
           architecture_(std::move(architecture)),
@@ -62,7 +62,7 @@ private:
     const Checkpoint& checkpoint_;
     Backend& backend_;
     std::string architecture_;
-    std::function<void(double)> progress_;
+    std::function<bool(double)> progress_;
     double loaded_bytes_ = 0;
     std::vector<std::string> problems_;
     std::optional<Error> failure_;  // of the backend: memory, device
