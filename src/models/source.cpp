@@ -7,14 +7,15 @@
 namespace hearth {
 
 namespace {
-// A shape as people read it, without leading ones.
-std::string shape_text(std::span<const int64_t> shape) {
-    return fmt::format("{}", fmt::join(shape, " x "));
-}
-
 std::vector<int64_t> without_leading_ones(std::span<const int64_t> shape) {
     const auto first = std::ranges::find_if(shape, [](int64_t size) { return size != 1; });
     return {first, shape.end()};
+}
+
+// A shape as people read it, without leading ones.
+std::string shape_text(std::span<const int64_t> shape) {
+    const auto sizes = without_leading_ones(shape);
+    return sizes.empty() ? "1" : fmt::format("{}", fmt::join(sizes, " x "));
 }
 }  // namespace
 

@@ -1,0 +1,203 @@
+// What people learn of a file that does not fit: everything that is wrong with it, in one line, with what was expected.
+#include "models/source.h"
+
+#include <limits>
+
+#include "backends/reference/reference_ops.h"
+#include "engine/plan.h"
+#include "models/edited_file.h"
+#include "models/registry.h"
+
+namespace hearth {
+namespace {
+
+using test::EditedFile;
+
+class SourceTest : public testing::Test {
+protected:
+    void SetUp() override { NEED_SHARED("reference/qwen35/moe.gguf"); }
+    static EditedFile edited(const std::string& name = "dense_r1") {
+        return EditedFile(test::shared_path("reference/qwen35/" + name + ".gguf"));
+    }
+    // The line a user would see; empty when the model loads.
+    static std::string report(const EditedFile& file, bool planning = true) {
+        MemoryLedger ledger;
+        const auto backend = make_reference_backend(ledger, planning);
+        const Checkpoint checkpoint = file.open();
+        const auto model = load_model(checkpoint, *backend);
+        return model ? "" : model.error().line();
+    }
+    static void expect_words(const std::string& line, const std::vector<std::string>& words) {
+        for (const std::string& word : words)
+            EXPECT_NE(line.find(word), std::string::npos) << "no \"" << word << "\" in: " << line;
+        EXPECT_EQ(line.find('\n'), std::string::npos);
+    }
+};
+
+TEST_F(SourceTest, AnUneditedFileLoads) {
+    for (const char* name : {"dense_r1", "dense_r2", "moe", "mtp", "yarn", "q4_k_m", "q8_0"})
+        EXPECT_EQ(report(edited(name)), "") << name;
+}
+
+TEST_F(SourceTest, AllMissingTensorsAreNamedWithTheirShapes) {
+    EditedFile file = edited();
+    file.drop("blk.0.ffn_up.weight").drop("blk.3.attn_k.weight").drop("output_norm.weight").drop("blk.6.ssm_a");
+    expect_words(report(file), {"blk.0.ffn_up.weight is missing (32 x 64)", "blk.3.attn_k.weight is missing (64 x 64)",
+                                "output_norm.weight is missing (64)", "blk.6.ssm_a is missing (2)"});
+}
+
+TEST_F(SourceTest, AllWrongShapesAreNamedWithBothShapes) {
+    EditedFile file = edited();
+    file.reshape("blk.0.ffn_gate.weight", {16, 64}).reshape("blk.7.attn_q_norm.weight", {32});
+    file.reshape("blk.3.attn_v.weight", {64, 2, 32}).drop("blk.5.ssm_dt.bias");
+    expect_words(report(file),
+                 {"blk.0.ffn_gate.weight is 16 x 64, expected 32 x 64", "blk.7.attn_q_norm.weight is 32, expected 64",
+                  "blk.3.attn_v.weight is 64 x 2 x 32", "blk.5.ssm_dt is missing"});
+}
+
+TEST_F(SourceTest, ExpertsAreCheckedToo) {
+    EditedFile file = edited("moe");
+    file.drop("blk.0.ffn_gate_inp.weight").drop("blk.1.ffn_down_exps.weight").drop("blk.1.ffn_up_shexp.weight");
+    expect_words(report(file), {"blk.0.ffn_gate_inp.weight is missing", "blk.1.ffn_down_exps.weight is missing",
+                                "blk.1.ffn_up_shexp.weight is missing"});
+}
+
+TEST_F(SourceTest, ALongListIsCutAndSaysSo) {
+    EditedFile file = edited();
+    int dropped = 0;
+    for (const std::string& name : file.tensor_names())
+        if (name.starts_with("blk.") && dropped < 50) file.drop(name), ++dropped;
+    const std::string line = report(file);
+    expect_words(line, {"blk.0.attn_qkv.weight", "and 30 more"});
+    EXPECT_LT(line.size(), 2000u);
+}
+
+TEST_F(SourceTest, AllWrongKeysAreNamed) {
+    EditedFile file = edited();
+    file.drop_key("qwen35.embedding_length").set_integer("qwen35.attention.head_count", 0);
+    file.set_text("qwen35.ssm.state_size", "many").set_integer("qwen35.ssm.conv_kernel", 65);
+    file.set("qwen35.attention.layer_norm_rms_epsilon", MetadataValue::of(std::numeric_limits<float>::quiet_NaN()));
+    file.set_text("qwen35.rope.scaling.type", "spiral").set_integer("qwen35.rope.dimension_count", 7);
+    expect_words(
+        report(file),
+        {"does not fit qwen35", "qwen35.embedding_length is missing", "qwen35.attention.head_count is 0, expected 1 to",
+         "qwen35.ssm.state_size is missing or no integer", "qwen35.ssm.conv_kernel is 65, expected 1 to 64",
+         "epsilon is not a finite number", "\"spiral\", expected none, linear or yarn", "rope.dimension_count is odd"});
+}
+
+TEST_F(SourceTest, KeysThatContradictEachOtherAreNamed) {
+    EditedFile file = edited();
+    file.set_integer("qwen35.ssm.inner_size", 65).set_integer("qwen35.attention.value_length", 32);
+    file.set_integer("qwen35.nextn_predict_layers", 8).set_integer("qwen35.ssm.group_count", 3);
+    expect_words(report(file), {"ssm.inner_size is not ssm.time_step_rank x ssm.state_size",
+                                "attention.value_length differs from attention.key_length",
+                                "nextn_predict_layers leaves no layer", "no multiple of ssm.group_count"});
+    EditedFile moe = edited("moe");
+    moe.set_integer("qwen35moe.expert_used_count", 1000);
+    expect_words(report(moe), {"qwen35moe.expert_used_count is 1000, expected 1 to"});
+    EditedFile list = edited();
+    list.set("qwen35.attention.recurrent_layers", MetadataValue::of(std::vector<int32_t>{1, 1, 1}));
+    expect_words(report(list), {"attention.recurrent_layers is shorter than the model"});
+}
+
+TEST_F(SourceTest, ATypeThatIsNoWeightIsNamed) {
+    EditedFile file = edited();
+    file.reshape("blk.1.ffn_up.weight", {32, 64}, DType::i32).reshape("blk.2.ffn_up.weight", {32, 64}, DType::i16);
+    expect_words(report(file), {"blk.1.ffn_up.weight has type i32", "blk.2.ffn_up.weight has type i16"});
+}
+
+// Norms and biases may lie in any type that has values.
+TEST_F(SourceTest, ASmallTensorOfAnotherTypeIsDecoded) {
+    EditedFile file = edited();
+    file.reshape("blk.1.attn_norm.weight", {64}, DType::q8_0).reshape("output_norm.weight", {1, 64}, DType::bf16);
+    EXPECT_EQ(report(file, false), "");
+}
+
+TEST_F(SourceTest, AnUnknownArchitectureIsToldWhatIsKnown) {
+    EditedFile file = edited();
+    file.set_text("general.architecture", "elephant\x1b[2J");
+    expect_words(report(file), {"unknown architecture \"elephant", "qwen35", "qwen35moe"});
+    for (const Family& family : kFamilies)
+        EXPECT_NE(known_architectures().find(family.architecture), std::string::npos);
+    EditedFile without = edited();
+    without.drop_key("general.architecture");
+    expect_words(report(without), {"general.architecture"});
+    EditedFile endless = edited();
+    endless.set_text("general.architecture", std::string(100000, 'x'));
+    EXPECT_LT(report(endless).size(), 1000u);
+}
+
+// Whatever a file claims: a report or a model, and a plan or a refusal, never a crash and never a large allocation.
+TEST_F(SourceTest, AbsurdNumbersAreSurvived) {
+    const std::vector<int64_t> values{-1,
+                                      0,
+                                      1,
+                                      2,
+                                      3,
+                                      5,
+                                      1 << 12,
+                                      (1 << 16) - 1,
+                                      1 << 24,
+                                      int64_t{1} << 31,
+                                      int64_t{1} << 40,
+                                      int64_t{1} << 62,
+                                      std::numeric_limits<int64_t>::min()};
+    int loaded = 0, refused = 0;
+    for (const std::string name : {"yarn", "moe"}) {
+        const EditedFile original = edited(name);
+        const auto opened = open_gguf(test::shared_path("reference/qwen35/" + name + ".gguf"));
+        for (const auto& entry : opened->metadata().entries()) {
+            if (!entry.key.starts_with("qwen35") || !entry.value.number()) continue;
+            for (const int64_t value : values) {
+                EditedFile file = original;
+                file.set_integer(std::string(entry.key), value);
+                const Checkpoint checkpoint = file.open();
+                auto planner = Planner::make(checkpoint, {.device = "reference"});
+                if (!planner) {
+                    ++refused;
+                    EXPECT_EQ(planner.error().kind, ErrorKind::bad_file);
+                    EXPECT_LT(planner.error().what.size(), 3000u) << entry.key << " = " << value;
+                    continue;
+                }
+                ++loaded;
+                const auto plan = (*planner)->plan(256);
+                EXPECT_TRUE(plan.has_value()) << entry.key << " = " << value;
+                const auto largest = (*planner)->largest_context(int64_t{1} << 30);
+                ASSERT_TRUE(largest.has_value()) << entry.key << " = " << value;
+                EXPECT_LE(*largest, (*planner)->info().context_tokens);
+            }
+        }
+    }
+    EXPECT_GT(loaded, 30);
+    EXPECT_GT(refused, 100);
+}
+
+TEST_F(SourceTest, AScaleBesideAWeightIsRead) {
+    EditedFile file = edited();
+    file.add_floats("blk.0.ffn_up.scale", {0.25f});
+    const Checkpoint checkpoint = file.open();
+    MemoryLedger ledger;
+    const auto backend = make_reference_backend(ledger, false);
+    Source source(checkpoint, *backend, "qwen35");
+    EXPECT_EQ(source.weight("blk.0.ffn_up.weight", 32, 64).scale, 0.25f);
+    EXPECT_EQ(source.weight("blk.1.ffn_up.weight", 32, 64).scale, 1.0f);
+    EXPECT_TRUE(source.report().has_value());
+}
+
+TEST_F(SourceTest, CountsWhatOneTokenReads) {
+    const Checkpoint checkpoint = edited().open();
+    MemoryLedger ledger;
+    const auto backend = make_reference_backend(ledger, true);
+    Source source(checkpoint, *backend, "qwen35");
+    const Weight table = source.weight("token_embd.weight", 288, 64, WeightUse::look_up);
+    EXPECT_EQ(source.parameters(), 288 * 64);
+    EXPECT_EQ(source.bytes_per_token(), 0);  // one row: nothing to speak of
+    source.weight("blk.0.ffn_up.weight", 32, 64);
+    EXPECT_EQ(source.bytes_per_token(), 32 * 64 * 4);
+    EXPECT_EQ(source.operations_per_token(), 2 * 32 * 64);
+    const Weight second = source.weight("blk.1.ffn_up.weight", 32, 64);
+    EXPECT_NE(table.id, second.id);
+}
+
+}  // namespace
+}  // namespace hearth
