@@ -58,7 +58,7 @@ void add_sampling_options(CLI::App& command, SamplingOptions& options) {
     command.add_option("--logit-bias", options.logit_bias, "ID=BIAS, repeatable; -inf forbids the token")->group(group);
     command.add_option("--seed", options.seed, "Same seed, same answer (default: another one each time)")
         ->group(group)
-        ->check(CLI::Range(int64_t{0}, INT64_MAX));
+        ->check(CLI::Range(int64_t{0}, INT64_MAX - 1));  // larger numbers arrive as INT64_MAX
     command.add_option("--stop", options.stop, "Text that ends the answer, repeatable")->group(group);
     command.add_option("-n,--max-tokens", options.max_tokens, "Most tokens to generate")
         ->group(group)

@@ -1,0 +1,405 @@
+// The program as people meet it: exit codes, one clear line on standard error for whatever went wrong, nothing but data
+// on standard output. Runs the real binary in a folder of its own.
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/json.h"
+#include "base/os.h"
+#include "models/edited_file.h"
+#include "tensor/decode.h"
+
+namespace hearth::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Ran {
+    int exit_code = -1;  // -signal when it was killed
+    std::string out, err;
+    std::vector<std::string> lines() const {  // of standard error
+        std::vector<std::string> found;
+        std::istringstream text(err);
+        for (std::string line; std::getline(text, line);) found.push_back(line);
+        return found;
+    }
+};
+
+std::string quoted(const std::string& word) {
+    std::string out = "'";
+    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+class Command : public testing::Test {
+protected:
+    void SetUp() override {
+        NEED_SHARED("reference/qwen35/dense_r1.gguf");
+        const char* program = std::getenv("HEARTH_BINARY");
+        ASSERT_TRUE(program && fs::exists(program)) << "HEARTH_BINARY names no program";
+        binary = fs::absolute(program);
+        folder = fs::path(temporary_directory()) / "command";
+        fs::create_directories(folder);
+        model = (folder / "model.gguf").string();
+        if (!fs::exists(model)) fs::copy_file(shared_path("reference/qwen35/dense_r1.gguf"), model);
+    }
+
+    // A shell line in which $H is the program and $M the model.
+    Ran shell(const std::string& line, const std::string& in = "") const {
+        std::ofstream(folder / "in.txt", std::ios::binary) << in;
+        const std::string script = "cd " + quoted(folder) + "; unset HEARTH_CPU; H=" + quoted(binary) +
+                                   "; M=" + quoted(model) + "; { " + line + "\n} >out.txt 2>err.txt <in.txt";
+        const int status = std::system(("exec bash -c " + quoted(script)).c_str());
+        Ran ran{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+                .out = read_text(folder / "out.txt"),
+                .err = read_text(folder / "err.txt")};
+        return ran;
+    }
+    Ran hearth(const std::string& words, const std::string& in = "") const { return shell("\"$H\" " + words, in); }
+
+    // Exit code, and exactly one line that names what matters; nothing on standard output.
+    void refused(const std::string& line, int exit_code, const std::vector<std::string>& words,
+                 const std::string& in = "") const {
+        SCOPED_TRACE(line);
+        const Ran ran = shell(line, in);
+        EXPECT_EQ(ran.exit_code, exit_code) << ran.err;
+        EXPECT_EQ(ran.out, "");
+        ASSERT_EQ(ran.lines().size(), 1u) << ran.err;
+        EXPECT_TRUE(ran.err.starts_with("hearth: ")) << ran.err;
+        EXPECT_LT(ran.err.size(), 1200u);
+        for (const std::string& word : words)
+            EXPECT_NE(ran.err.find(word), std::string::npos) << "no \"" << word << "\" in: " << ran.err;
+    }
+    // The model with room for long answers, so that it does not warn of them.
+    std::string wide_model() const {
+        if (!fs::exists(folder / "wide.gguf")) {
+            EditedFile file(model);
+            fs::copy_file(file.set_integer("qwen35.context_length", 200000).write("wide.gguf"), folder / "wide.gguf");
+        }
+        return "wide.gguf";
+    }
+    // An answer that does not end by itself: what may come is chosen at random, and no end token may.
+    std::string endless() const {
+        return "run " + wide_model() +
+               " hi --raw --seed 1 --temp 5 --top-k 0 --top-p 1 --ctx 100000 --logit-bias 276=-inf --logit-bias "
+               "278=-inf";
+    }
+    std::string write(const std::string& name, const std::string& bytes) const {
+        std::ofstream(folder / name, std::ios::binary) << bytes;
+        return name;
+    }
+
+    fs::path binary, folder;
+    std::string model;
+};
+
+TEST_F(Command, HelpAndVersionAreData) {
+    for (const char* words : {"--help", "run --help", "bench --help", "inspect --help", "inspect logits --help"}) {
+        const Ran ran = hearth(words);
+        EXPECT_EQ(ran.exit_code, 0) << words;
+        EXPECT_EQ(ran.err, "") << words;
+        EXPECT_NE(ran.out.find("sage:"), std::string::npos) << words;
+    }
+    EXPECT_TRUE(hearth("--version").out.starts_with("hearth "));
+}
+
+TEST_F(Command, WrongUsageIsTwo) {
+    refused("\"$H\"", 2, {"subcommand", "hearth --help"});
+    refused("\"$H\" fly", 2, {"no command \"fly\""});
+    refused("\"$H\" run", 2, {"MODEL", "hearth run --help"});
+    refused("\"$H\" inspect", 2, {"subcommand"});
+    refused("\"$H\" inspect metadata", 2, {"FILE"});
+    refused("\"$H\" run $M hi --no-such-option", 2, {"--no-such-option"});
+    refused("\"$H\" run $M hi --kv q3", 2, {"q3", "f16"});
+    refused("\"$H\" run $M hi --device toaster", 2, {"toaster"});
+    for (const char* words : {"--ctx 0", "--ctx -5", "--ctx many", "--threads 0", "--threads 1.5", "-n 0", "-n -1",
+                              "--seed -1", "--seed 99999999999999999999", "--temp hot", "--top-k"})
+        refused(std::string("\"$H\" run $M hi ") + words, 2, {});
+    refused("\"$H\" bench $M --runs 0", 2, {"--runs"});
+    refused("\"$H\" bench $M --depth 0,x", 2, {"--depth"});
+    refused("\"$H\" inspect tokens $M --tokenizer-compat none", 2, {"none", "llama.cpp"});
+}
+
+TEST_F(Command, FilesThatAreNoModels) {
+    const std::string whole = read_text(model);
+    write("truncated.gguf", whole.substr(0, whole.size() / 2));
+    write("header.gguf", whole.substr(0, 200));
+    write("empty.gguf", "");
+    write("text.gguf", "once upon a time\n");
+    fs::create_directories(folder / "dir.gguf");
+    write("locked.gguf", whole);
+    for (const std::string command : {"run FILE hi", "bench FILE", "inspect metadata FILE", "inspect tensors FILE",
+                                      "inspect tokens FILE", "inspect logits FILE --tokens -"}) {
+        const auto with = [&](const std::string& file) {
+            std::string line = "\"$H\" " + command;
+            return line.replace(line.find("FILE"), 4, file);
+        };
+        refused(with("./missing.gguf"), 1, {"missing.gguf"}, "1");
+        refused(with("./dir.gguf"), 1, {"dir.gguf", "directory"}, "1");
+        refused(with("./empty.gguf"), 1, {"empty.gguf is empty"}, "1");
+        refused(with("./truncated.gguf"), 1, {"truncated.gguf", "bytes"}, "1");
+        refused(with("./header.gguf"), 1, {"header.gguf"}, "1");
+        refused(with("./text.gguf"), 1, {"text.gguf is not a GGUF file"}, "1");
+    }
+    refused("\"$H\" run '' hi", 1, {});
+    EditedFile unknown(model);
+    fs::copy_file(unknown.set_text("general.architecture", "elephant").write("elephant.gguf"), folder / "elephant.gguf",
+                  fs::copy_options::overwrite_existing);
+    refused("\"$H\" run elephant.gguf hi", 1, {"\"elephant\"", "this build knows: qwen35"});
+    EditedFile holes(model);
+    holes.drop("blk.0.ffn_up.weight").drop("blk.3.attn_k.weight");
+    fs::copy_file(holes.write("holes.gguf"), folder / "holes.gguf", fs::copy_options::overwrite_existing);
+    refused("\"$H\" run holes.gguf hi", 1, {"blk.0.ffn_up.weight is missing", "blk.3.attn_k.weight is missing"});
+}
+
+TEST_F(Command, RequestsThatCannotBeServed) {
+    refused("\"$H\" run $M --ctx 3 hi", 1, {"19 tokens", "holds 3", "--ctx"});
+    refused("\"$H\" run $M --ctx 1000000000000 hi", 1, {"1000000000000", "are free", "--ctx"});
+    refused("\"$H\" run $M --ctx 1099511627776 hi", 1, {"are free"});
+    refused("\"$H\" run $M --raw", 1, {"no prompt"});
+    refused("\"$H\" run $M --raw --system x hi", 1, {"--system", "--raw"});
+    refused("\"$H\" run $M hi --temp nan", 1, {"temperature"});
+    refused("\"$H\" run $M hi --top-p 2", 1, {"top_p"});
+    refused("\"$H\" run $M hi --stop ''", 1, {"stop string"});
+    for (const char* bias : {"7", "x=1", "7=", "7=much", "=1", "99999999999=1", "7 =1"})
+        refused(std::string("\"$H\" run $M hi --logit-bias '") + bias + "'", 1, {bias, "ID=BIAS"});
+    refused("\"$H\" run $M hi --logit-bias 288=1", 1, {"288", "0 to 287"});
+    refused("HEARTH_CPU=toaster \"$H\" run $M hi", 1, {"toaster", "avx2"});
+    refused("\"$H\" bench $M --ctx 5", 1, {"5", "leave --ctx away"});
+    EXPECT_NE(shell("HEARTH_CPU=toaster \"$H\" --version").out.find("toaster is not one of this machine"),
+              std::string::npos);
+}
+
+TEST_F(Command, BenchSuggestsNamesThatAreNear) {
+    refused("\"$H\" bench qwen3.5:3b", 1, {"qwen3.5:3b", "qwen3.5:2b"});
+    refused("\"$H\" bench qwen35-08b-q4km", 1, {"qwen3.5:0.8b"});
+    refused("\"$H\" bench qwen3.5:2b-q9", 1, {"q9"});
+    refused("\"$H\" bench qwen3.5:2b --type q9", 1, {"q9"});
+    refused("\"$H\" inspect synth gema4 out.gguf", 1, {"gemma4"});
+    refused("\"$H\" inspect synth qwen3.5:0.8b --layers 4 /nonexistent/out.gguf", 1, {"/nonexistent"});
+}
+
+TEST_F(Command, TokenIdFiles) {
+    write("ids.txt", "1 2\n3,\n");
+    refused("\"$H\" inspect logits $M --tokens nothing.txt", 1, {"nothing.txt", "No such file"});
+    refused("\"$H\" inspect logits $M --tokens .", 1, {});
+    for (const char* bad : {"1 x 3", "1 2.5", "1,2", "0x10", "99999999999", ","})
+        refused("\"$H\" inspect logits $M --tokens -", 1, {"is no token id"}, bad);
+    refused("\"$H\" inspect logits $M --tokens -", 1, {"288", "0 to 287"}, "1 288");
+    refused("\"$H\" inspect logits $M --tokens -", 1, {"-4", "0 to 287"}, "1 -4");
+    refused("\"$H\" inspect logits $M --tokens -", 1, {"no tokens"}, "");
+    refused("\"$H\" inspect logits $M --tokens - --ctx 4", 1, {"5", "4"}, "1 2 3 4 5");
+    refused("\"$H\" inspect logits $M --tokens ids.txt --out /nonexistent/x.f32", 1, {"/nonexistent/x.f32"});
+    refused("\"$H\" inspect logits $M --tokens ids.txt --out .", 1, {});
+    refused("\"$H\" inspect logits $M --tokens ids.txt --out /dev/full", 1, {"/dev/full"});
+}
+
+TEST_F(Command, LogitsAreTheRecordedOnes) {
+    const std::string reference = shared_path("reference/qwen35/dense_r1");
+    const Ran ran =
+        hearth("inspect logits $M --tokens " + quoted(reference + ".tokens.txt") + " --greedy 12 --out logits.f32");
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    std::string expected;
+    for (const std::string& line : read_lines(reference + ".greedy.txt"))
+        if (!line.empty()) expected += line + "\n";
+    EXPECT_EQ(ran.out, expected);
+    EXPECT_EQ(ran.err, "");
+    EXPECT_EQ(fs::file_size(folder / "logits.f32"),
+              fs::file_size(reference + ".prompt_logits.f32") + fs::file_size(reference + ".greedy_logits.f32"));
+    const std::string whole = read_text(folder / "logits.f32");
+    for (const char* words : {"--chunk 1", "--chunk 7 --threads 1", "--chunk 64 --threads 3"}) {
+        EXPECT_EQ(hearth("inspect logits $M --tokens " + quoted(reference + ".tokens.txt") +
+                         " --greedy 12 --out again.f32 " + words)
+                      .exit_code,
+                  0);
+        EXPECT_TRUE(read_text(folder / "again.f32") == whole) << words;
+    }
+}
+
+TEST_F(Command, TokensThereAndBack) {
+    EXPECT_EQ(hearth("inspect tokens $M", "Hi!").out, "39\n72\n0\n");
+    EXPECT_EQ(hearth("inspect tokens $M --json", "Hi!").out, "{\"ids\":[39,72,0]}\n");
+    EXPECT_EQ(hearth("inspect tokens $M --decode", "39, 72\n0").out, "Hi!");
+    for (const char* bad : {"39 x", "-1", "288", ",", "4.5", "39,,72", "99999999999999999999"})
+        refused("\"$H\" inspect tokens $M --decode", 1, {"no id of this vocabulary"}, bad);
+}
+
+TEST_F(Command, ABadLineOfManyIsItsOwnAnswer) {
+    const std::string in =
+        "{\"text\":\"Hi!\"}\n{broken\n\n[1]\n{\"hex\":\"0\"}\n{\"hex\":\"zz\"}\n{\"text\":7}\n"
+        "{\"text\":\"a\",\"colour\":1}\n{}\n\xff\xfe\n{\"hex\":\"486921\"}";
+    const Ran ran = hearth("inspect tokens $M --jsonl", in);
+    EXPECT_EQ(ran.exit_code, 0);
+    EXPECT_EQ(ran.err, "");
+    std::istringstream lines(ran.out);
+    std::vector<Json> answers;
+    for (std::string line; std::getline(lines, line);) {
+        auto answer = Json::parse(line);
+        ASSERT_TRUE(answer.has_value()) << line;
+        answers.push_back(*answer);
+    }
+    ASSERT_EQ(answers.size(), 11u);
+    EXPECT_EQ(answers.front().dump(), "{\"ids\":[39,72,0]}");
+    EXPECT_EQ(answers.back().dump(), answers.front().dump());
+    for (size_t i = 1; i + 1 < answers.size(); ++i) EXPECT_TRUE(answers[i].find("error")) << answers[i].dump();
+}
+
+TEST_F(Command, DumpedTensorsAreTheDecodedOnes) {
+    for (const std::string name : {"q4_k_m", "q8_0", "dense_r1"}) {
+        const std::string path = shared_path("reference/qwen35/" + name + ".gguf");
+        const auto checkpoint = open_gguf(path);
+        ASSERT_TRUE(checkpoint.has_value());
+        for (const std::string tensor : {"token_embd.weight", "blk.0.ffn_down.weight", "output_norm.weight"}) {
+            const Ran ran = hearth("inspect tensors " + quoted(path) + " --dump " + tensor + " --out values.f32");
+            EXPECT_EQ(ran.exit_code, 0) << ran.err;
+            const StoredTensor* stored = checkpoint->find(tensor);
+            ASSERT_TRUE(stored);
+            std::vector<float> values(size_t(stored->elements()));
+            decode(stored->type, stored->data.data(), stored->elements(), values.data());
+            const auto dumped = read_floats(folder / "values.f32");
+            ASSERT_EQ(dumped.size(), values.size());
+            EXPECT_EQ(std::memcmp(dumped.data(), values.data(), values.size() * sizeof(float)), 0) << name << tensor;
+        }
+    }
+    refused("\"$H\" inspect tensors $M --dump nothing --out x.f32", 1, {"nothing", "inspect tensors"});
+    refused("\"$H\" inspect tensors $M --dump output_norm.weight", 1, {"--out"});
+    refused("\"$H\" inspect tensors $M --dump output_norm.weight --out /nonexistent/x", 1, {"/nonexistent/x"});
+    refused("\"$H\" inspect tensors $M --dump output_norm.weight --out /dev/full", 1, {"/dev/full"});
+}
+
+TEST_F(Command, InspectSpeaksJson) {
+    const auto metadata = Json::parse(hearth("inspect metadata $M --json").out);
+    ASSERT_TRUE(metadata.has_value());
+    const Json* keys = metadata->find("metadata");
+    ASSERT_TRUE(keys && keys->find("qwen35.block_count"));
+    EXPECT_EQ(keys->find("qwen35.block_count")->as_int(), 8);
+    EXPECT_EQ(keys->find("tokenizer.ggml.tokens")->items().size(), 288u);
+    EXPECT_EQ(metadata->find("format")->find("bytes")->as_int(), int64_t(fs::file_size(model)));
+    const auto tensors = Json::parse(hearth("inspect tensors $M --json").out);
+    ASSERT_TRUE(tensors.has_value());
+    EXPECT_EQ(tensors->find("tensors")->items().size(), 108u);
+    EXPECT_EQ(tensors->find("tensors")->items()[0].find("name")->as_string(), "token_embd.weight");
+}
+
+// Colours, cursor movements, window titles: whatever a file says, it does not steer the terminal.
+TEST_F(Command, ControlCharactersOfFilesStayInside) {
+    const std::string evil =
+        "\x1b]0;gotcha\x07\x1b[2J\r\b\x7f\xC2\x9B"
+        "1m\xff";
+    EditedFile file(model);
+    file.set_text("general.name", evil).set_text("evil." + evil, "value " + evil);
+    file.set("evil.list", MetadataValue::texts_of({evil, evil}));
+    file.rename("blk.0.ffn_up.weight", "blk." + evil);
+    fs::copy_file(file.write("evil.gguf"), folder / "evil.gguf", fs::copy_options::overwrite_existing);
+    EditedFile named(model);
+    named.set_text("general.name", evil).set_text("tokenizer.chat_template", evil);
+    fs::copy_file(named.write("named.gguf"), folder / "named.gguf", fs::copy_options::overwrite_existing);
+    EditedFile unknown(model);
+    unknown.set_text("general.architecture", evil);
+    fs::copy_file(unknown.write("unknown.gguf"), folder / "unknown.gguf", fs::copy_options::overwrite_existing);
+    for (const std::string line :
+         {"inspect metadata evil.gguf", "inspect tensors evil.gguf", "inspect metadata evil.gguf --json",
+          "inspect tensors evil.gguf --json", "run evil.gguf hi", "run named.gguf hi -v -n 1 --temp 0",
+          "run unknown.gguf hi", "bench $'\\e[2J' ", "run $M hi --kv $'\\e[2J'", "run $'\\e[2J\\xc2\\x9b' hi"}) {
+        const Ran ran = hearth(line);
+        EXPECT_FALSE(ran.out.empty() && ran.err.empty()) << line;
+        const bool is_json = line.ends_with("--json");
+        for (const std::string& text : {ran.out, ran.err})
+            for (size_t i = 0; i < text.size(); ++i) {
+                const uint8_t byte = uint8_t(text[i]);
+                EXPECT_FALSE((byte < 0x20 && byte != '\n') || (byte == 0x7F && !is_json)) << line << " byte " << i;
+                const bool is_c1 = byte == 0xC2 && uint8_t(text[i + 1]) < 0xA0;
+                EXPECT_FALSE(is_c1 && !is_json) << line << " byte " << i;
+            }
+    }
+}
+
+TEST_F(Command, RunAnswersPipedText) {
+    const std::string options = " --seed 5 -n 24 --ctx 256";
+    const Ran words = hearth("run $M 'What is it?'" + options);
+    EXPECT_EQ(words.exit_code, 0) << words.err;
+    EXPECT_FALSE(words.out.empty());
+    EXPECT_EQ(words.out.back(), '\n');
+    EXPECT_EQ(words.err, "");
+    EXPECT_EQ(hearth("run $M" + options, "What is it?").out, words.out);
+    EXPECT_EQ(hearth("run $M 'What is it?'" + options, "nobody\n").out,
+              hearth("run $M" + options, "What is it?\n\nnobody\n").out);
+    EXPECT_EQ(hearth("run $M What is 'it?'" + options + " -v").out, words.out);
+    EXPECT_NE(hearth("run $M --raw" + options, "What is it?").out, words.out);
+}
+
+TEST_F(Command, TheSameSeedGivesTheSameText) {
+    const std::string line = "run $M --raw 'Once upon a time' --temp 1.5 -n 60 --top-k 0 --top-p 1 --seed ";
+    const std::string first = hearth(line + "3").out;
+    EXPECT_GT(first.size(), 20u);
+    for (const char* words : {"3", "3 --threads 1", "3 --threads 2", "3 --ctx 300"})
+        EXPECT_EQ(hearth(line + words).out, first) << words;
+    EXPECT_NE(hearth(line + "4").out, first);
+}
+
+TEST_F(Command, AFullDiskIsAnError) {
+    for (const char* words : {"run $M hi --raw -n 5 --seed 1", "inspect metadata $M", "inspect tensors $M --json",
+                              "inspect tokens $M <<< hi", "inspect logits $M --tokens - --greedy 2 <<< '1 2'"})
+        refused("\"$H\" " + std::string(words) + " >/dev/full", 1, {"cannot write", "No space left"});
+}
+
+// A reader that leaves early: quietly gone with the signal, or an error where somebody switched the signal off.
+TEST_F(Command, AReaderThatLeavesIsNoCrash) {
+    const double before = monotonic_seconds();
+    const Ran plain = shell("{ \"$H\" " + endless() + "; echo $? >status.txt; } | head -c 1");
+    EXPECT_EQ(read_text(folder / "status.txt"), "141\n") << plain.err;
+    const Ran ignored = shell("trap '' PIPE; { \"$H\" " + endless() + "; echo $? >status.txt; } | head -c 1");
+    EXPECT_EQ(read_text(folder / "status.txt"), "1\n");
+    ASSERT_EQ(ignored.lines().size(), 1u) << ignored.err;
+    EXPECT_NE(ignored.err.find("Broken pipe"), std::string::npos);
+    EXPECT_LT(monotonic_seconds() - before, 10);  // it does not go on writing for nobody
+}
+
+TEST_F(Command, InterruptedItSaysSoAndEndsWithinASecond) {
+    for (const std::string signal : {"INT", "TERM"}) {
+        const Ran ran = shell("\"$H\" " + endless() +
+                              " & pid=$!; until [ -s out.txt ]; do sleep 0.02; done; sleep 0.2; "
+                              "date +%s%N >before.txt; kill -" +
+                              signal + " $pid; wait $pid; status=$?; date +%s%N >after.txt; exit $status");
+        EXPECT_EQ(ran.exit_code, 1);
+        EXPECT_EQ(ran.err, "hearth: stopped\n");
+        EXPECT_EQ(ran.out.back(), '\n');
+        const int64_t before = std::stoll(read_text(folder / "before.txt"));
+        EXPECT_LT(std::stoll(read_text(folder / "after.txt")) - before, 1'000'000'000);
+    }
+}
+
+TEST_F(Command, InterruptedLogitsLeaveInGoodOrder) {
+    std::string ids;
+    for (int i = 0; i < 30000; ++i) ids += std::to_string(i % 256) + "\n";
+    write("many.txt", ids);
+    const Ran ran = shell("\"$H\" inspect logits " + wide_model() +
+                          " --device reference --tokens many.txt --out many.f32 & pid=$!; "
+                          "until [ -s many.f32 ]; do sleep 0.02; done; kill -INT $pid; wait $pid");
+    EXPECT_EQ(ran.exit_code, 1) << ran.err;
+    EXPECT_EQ(ran.err, "hearth: stopped\n");
+}
+
+TEST_F(Command, BenchReportsWhatWasMeasured) {
+    const Ran ran = hearth("bench $M --prompt 20 --generate 6 --depth 0,30 --batch 2 --runs 2 --json");
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    EXPECT_EQ(ran.err, "");
+    const auto report = Json::parse(ran.out);
+    ASSERT_TRUE(report.has_value());
+    EXPECT_FALSE(report->find("model")->find("random_weights")->as_bool());
+    const auto& results = report->find("results")->items();
+    ASSERT_EQ(results.size(), 4u);
+    for (const Json& result : results) {
+        const bool is_prefill = result.find("test")->as_string() == "prefill";
+        EXPECT_EQ(result.find("tokens")->as_int(), is_prefill ? 20 : 6);
+        EXPECT_EQ(result.find("batch")->as_int(), 2);
+        EXPECT_EQ(result.find("runs")->items().size(), 2u);
+        EXPECT_GT(result.find("tokens_per_second")->as_double(), 0);
+    }
+}
+
+}  // namespace
+}  // namespace hearth::test
