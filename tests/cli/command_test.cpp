@@ -331,6 +331,32 @@ TEST_F(Command, RunAnswersPipedText) {
     EXPECT_NE(hearth("run $M --raw" + options, "What is it?").out, words.out);
 }
 
+// What a model says goes to a file as it is, and to a terminal without what could steer it.
+TEST_F(Command, ControlCharactersOfAnswersStayOffTheTerminal) {
+    const std::string escape = hearth("inspect tokens $M", "\x1b").out;
+    ASSERT_EQ(escape.find('\n'), escape.size() - 1) << "not one token";
+    const std::string words = " hi --raw -n 5 --logit-bias " + escape.substr(0, escape.size() - 1) + "=1000";
+    EXPECT_EQ(hearth("run $M" + words).out, "\x1b\x1b\x1b\x1b\x1b\n");
+    const Ran shown = shell("script -qec \"'$H' run '$M' " + words + "\" /dev/null");
+    EXPECT_EQ(shown.exit_code, 0) << shown.err;
+    EXPECT_EQ(shown.out.find('\x1b'), std::string::npos) << shown.out;
+    EXPECT_NE(shown.out.find("     \r\n"), std::string::npos) << shown.out;
+}
+
+TEST_F(Command, ADialogueGoesOnUntilGoodbye) {
+    const Ran ran =
+        shell("script -qec \"'$H' run '$M' -n 5 --seed 1\" /dev/null", "hi\n/clear\n   \nhi\nand more\n/bye\n");
+    EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+    std::vector<std::string> read;  // "19 tokens read at ..., 5 written ..."
+    std::istringstream lines(ran.out);
+    for (std::string line; std::getline(lines, line);)
+        if (line.find(" tokens read at ") != std::string::npos) read.push_back(line);
+    ASSERT_EQ(read.size(), 3u) << ran.out;
+    EXPECT_TRUE(read[0].starts_with("19 tokens read"));
+    EXPECT_TRUE(read[1].starts_with("19 tokens read"));  // after /clear the same question is new again
+    EXPECT_NE(read[2].find(" remembered"), std::string::npos) << read[2];
+}
+
 TEST_F(Command, TheSameSeedGivesTheSameText) {
     const std::string line = "run $M --raw 'Once upon a time' --temp 1.5 -n 60 --top-k 0 --top-p 1 --seed ";
     const std::string first = hearth(line + "3").out;
