@@ -81,6 +81,9 @@ function(hearth_test name)
     add_executable(${name} ${TEST_SOURCES})
     target_link_libraries(${name} PRIVATE ${TEST_LINK} hearth_test_support)
     target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # compile time matters more here than run time
+    if("fast" IN_LIST TEST_LABELS)
+        add_dependencies(fast_tests ${name})
+    endif()
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT ${TEST_TIMEOUT}
         ENVIRONMENT "HEARTH_SHARED=${HEARTH_SHARED};HEARTH_BINARY=${CMAKE_BINARY_DIR}/src/cli/hearth")

@@ -34,14 +34,14 @@ std::string read_text(const std::string& path) {
 std::vector<std::byte> read_bytes(const std::string& path) {
     const std::string text = read_text(path);
     std::vector<std::byte> bytes(text.size());
-    std::memcpy(bytes.data(), text.data(), text.size());
+    if (!text.empty()) std::memcpy(bytes.data(), text.data(), text.size());
     return bytes;
 }
 
 std::vector<float> read_floats(const std::string& path) {
     const std::string text = read_text(path);
     std::vector<float> values(text.size() / sizeof(float));
-    std::memcpy(values.data(), text.data(), values.size() * sizeof(float));
+    if (!values.empty()) std::memcpy(values.data(), text.data(), values.size() * sizeof(float));
     return values;
 }
 
