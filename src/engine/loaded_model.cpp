@@ -45,6 +45,18 @@ Result<> check_options(const EngineOptions& options) {
     return {};
 }
 
+// Everything outside the device that grows with the vocabulary: the tokenizer's tables, the metadata they were read
+// from, and the rows of logits on their way through the sampler.
+int64_t bytes_for_vocabulary(const LoadedModel& loaded, int64_t vocabulary) {
+    constexpr int64_t kSamplerBytes = 50;     // of work space per token of the vocabulary, once
+    constexpr int64_t kPieceCache = 1 << 20;  // of the thread that tokenises
+    int64_t header = int64_t(loaded.checkpoint.format().total_bytes);
+    for (const StoredTensor& tensor : loaded.checkpoint.tensors()) header -= int64_t(tensor.data.size());
+    const int64_t rows = 2 * loaded.options.sequences;  // read from the device, and waiting to be sampled
+    return int64_t(loaded.tokenizer->memory_bytes()) + kPieceCache + header +
+           vocabulary * (kSamplerBytes + rows * int64_t(sizeof(float)));
+}
+
 }  // namespace
 
 Result<Checkpoint> open_checkpoint(const std::string& path) {
@@ -65,8 +77,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
                     fmt::format("the tokenizer has {} tokens, the embedding table only {} rows",
                                 loaded->tokenizer->size(), planner->info().vocabulary),
                     "download or convert the model again");
-    planner->set_tokenizer_bytes(int64_t(loaded->tokenizer->memory_bytes()));
-    loaded->ledger.take(MemoryUse::tokenizer, int64_t(loaded->tokenizer->memory_bytes()));
+    const int64_t vocabulary_bytes = bytes_for_vocabulary(*loaded, planner->info().vocabulary);
+    planner->set_tokenizer_bytes(vocabulary_bytes);
+    loaded->ledger.take(MemoryUse::tokenizer, vocabulary_bytes);
 
     const int64_t free_bytes = int64_t(memory_available_bytes());
     int64_t context = options.context_tokens;

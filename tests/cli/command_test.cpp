@@ -2,6 +2,7 @@
 // on standard output. Runs the real binary in a folder of its own.
 #include <sys/wait.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -407,6 +408,22 @@ TEST_F(Command, InterruptedLogitsLeaveInGoodOrder) {
                           "until [ -s many.f32 ]; do sleep 0.02; done; kill -INT $pid; wait $pid");
     EXPECT_EQ(ran.exit_code, 1) << ran.err;
     EXPECT_EQ(ran.err, "hearth: stopped\n");
+}
+
+// A real shape, so that what is planned outweighs the program itself: what the process took at most is what was
+// announced.
+TEST_F(Command, TheMemoryTakenIsTheMemoryPlanned) {
+    ASSERT_EQ(hearth("inspect synth qwen3.5:0.8b synth.gguf --type q4_0 --layers 8").exit_code, 0);
+    const Ran ran = hearth("bench synth.gguf --prompt 300 --generate 4 --runs 1 --json");
+    fs::remove(folder / "synth.gguf");
+    ASSERT_EQ(ran.exit_code, 0) << ran.err;
+    const auto report = Json::parse(ran.out);
+    ASSERT_TRUE(report);
+    const double planned = report->find("model")->find("memory_bytes")->as_double();
+    const double taken = report->find("model")->find("peak_anonymous_bytes")->as_double();
+    EXPECT_GT(planned, 200e6);
+    EXPECT_LE(std::abs(taken - planned), std::max(0.02 * planned, 20e6))
+        << taken << " taken, " << planned << " planned";
 }
 
 TEST_F(Command, BenchReportsWhatWasMeasured) {
