@@ -108,12 +108,6 @@ uint64_t resident_anonymous_bytes() {
     return kib > 0 ? uint64_t(kib) * 1024 : 0;
 }
 
-uint64_t resident_anonymous_peak_bytes() {
-    // The kernel keeps a peak of the whole resident set only; file pages that are mapped right now are taken off it.
-    const int64_t peak = proc_kib("/proc/self/status", "VmHWM:"), file = proc_kib("/proc/self/status", "RssFile:");
-    return peak > 0 ? uint64_t(peak - std::max<int64_t>(file, 0)) * 1024 : 0;
-}
-
 double monotonic_seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }

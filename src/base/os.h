@@ -32,7 +32,6 @@ private:
 int physical_cores_allowed();         // cores this process may use: affinity, cgroup quota and SMT siblings considered
 uint64_t memory_available_bytes();    // what the system and the cgroup leave for us
 uint64_t resident_anonymous_bytes();  // our own pages, without file mappings
-uint64_t resident_anonymous_peak_bytes();
 double monotonic_seconds();
 bool is_terminal(int fd);
 std::string environment(const char* name);  // empty when unset

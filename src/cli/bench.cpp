@@ -203,7 +203,7 @@ Json results_json(const Engine& engine, const BenchOptions& options, const std::
     model.set("parameters", engine.model().parameters);
     model.set("random_weights", is_random);
     model.set("memory_bytes", engine.plan().total());
-    model.set("peak_anonymous_bytes", resident_anonymous_peak_bytes());
+    model.set("anonymous_bytes", resident_anonymous_bytes());  // really held, after all measurements
     model.set("bytes_per_token", engine.bytes_per_token(0));
     Json results = Json::array();
     for (const Measurement& one : measurements) {

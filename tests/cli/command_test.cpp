@@ -420,7 +420,7 @@ TEST_F(Command, TheMemoryTakenIsTheMemoryPlanned) {
     const auto report = Json::parse(ran.out);
     ASSERT_TRUE(report);
     const double planned = report->find("model")->find("memory_bytes")->as_double();
-    const double taken = report->find("model")->find("peak_anonymous_bytes")->as_double();
+    const double taken = report->find("model")->find("anonymous_bytes")->as_double();
     EXPECT_GT(planned, 200e6);
     EXPECT_LE(std::abs(taken - planned), std::max(0.02 * planned, 20e6))
         << taken << " taken, " << planned << " planned";
