@@ -35,7 +35,7 @@ system=$folder/system
 mkdir -p "$system"
 
 clean_up() {
-    umount "$system/proc" "$system/dev/shm" 2>/dev/null || true
+    umount "$system/proc" "$system/dev/shm" "$system/dev/pts" 2>/dev/null || true
     # Never delete through a mount that is still there.
     if ! $keep && ! grep -q " $system/" /proc/mounts; then rm -rf "$system"; fi
 }
@@ -58,6 +58,9 @@ if [[ $mirror == https:* ]]; then
 fi
 mount -t proc proc "$system/proc"
 mkdir -p "$system/dev/shm"
+mkdir -p "$system/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$system/dev/pts" # terminals for the tests that need one
+ln -sfn pts/ptmx "$system/dev/ptmx"
 mount -t tmpfs shm "$system/dev/shm"
 
 # A path with a space, as people have them.

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -11,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "library/catalogue.h"
 
 namespace hearth::cli {
 
@@ -144,6 +146,10 @@ Result<int> run(const RunOptions& options) {
     if (!is_dialogue && prompt.empty())
         return fail(ErrorKind::bad_request, "there is no prompt", "write it behind the model or pipe it in");
 
+    std::error_code ignored;
+    if (!std::filesystem::exists(options.model.model, ignored) && find_in_catalogue(options.model.model))
+        return fail(ErrorKind::not_found, "there is no file " + options.model.model,
+                    "give the path of a GGUF file; a name alone works for `hearth bench` only");
     auto engine = TRY(open_engine(options.model.model, TRY(engine_options(options.model)),
                                   options.verbose || is_terminal(STDERR_FILENO)));
     Session session(*engine, options, TRY(sampler_options(options.sampling, engine->checkpoint().metadata())));

@@ -1,6 +1,8 @@
 // The program as people meet it: exit codes, one clear line on standard error for whatever went wrong, nothing but data
 // on standard output. Runs the real binary in a folder of its own.
+#include <fcntl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -332,8 +334,16 @@ TEST_F(Command, RunAnswersPipedText) {
     EXPECT_NE(hearth("run $M --raw" + options, "What is it?").out, words.out);
 }
 
+// Some containers offer no pseudo-terminals, and `script` needs one.
+bool has_terminals() {
+    const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    if (terminal >= 0) close(terminal);
+    return terminal >= 0;
+}
+
 // What a model says goes to a file as it is, and to a terminal without what could steer it.
 TEST_F(Command, ControlCharactersOfAnswersStayOffTheTerminal) {
+    if (!has_terminals()) GTEST_SKIP() << "this system has no pseudo-terminals";
     const std::string escape = hearth("inspect tokens $M", "\x1b").out;
     ASSERT_EQ(escape.find('\n'), escape.size() - 1) << "not one token";
     const std::string words = " hi --raw -n 5 --logit-bias " + escape.substr(0, escape.size() - 1) + "=1000";
@@ -345,6 +355,7 @@ TEST_F(Command, ControlCharactersOfAnswersStayOffTheTerminal) {
 }
 
 TEST_F(Command, ADialogueGoesOnUntilGoodbye) {
+    if (!has_terminals()) GTEST_SKIP() << "this system has no pseudo-terminals";
     const Ran ran =
         shell("script -qec \"'$H' run '$M' -n 5 --seed 1\" /dev/null", "hi\n/clear\n   \nhi\nand more\n/bye\n");
     EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
