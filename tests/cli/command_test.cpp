@@ -337,8 +337,11 @@ TEST_F(Command, RunAnswersPipedText) {
 // Some containers offer no pseudo-terminals, and `script` needs one.
 bool has_terminals() {
     const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-    if (terminal >= 0) close(terminal);
-    return terminal >= 0;
+    if (terminal < 0) return false;
+    const char* other_end = grantpt(terminal) == 0 && unlockpt(terminal) == 0 ? ptsname(terminal) : nullptr;
+    const bool is_there = other_end && access(other_end, R_OK | W_OK) == 0;
+    close(terminal);
+    return is_there;
 }
 
 // What a model says goes to a file as it is, and to a terminal without what could steer it.
