@@ -4,8 +4,9 @@
 // Recipe, the same in every row of the kernel table (equal bits), blocks ascending, integers exact:
 //   part = 0
 //   sub-blocks j ascending:  part = fma(float(S_j), w_j, part)
-//   types with mins:         part = fma(float(M), -m, part)        M = sum over j of min_j * (sum of a over sub-block
-//   j) sum = fma(part, d, sum)
+//   types with mins:         part = fma(float(M), -m, part)
+//   then:                    sum = fma(part, d, sum)
+// M = sum over j of min_j * (sum of a over sub-block j).
 // S_j = sum of c * a over the sub-block (types with mins), sum of (c - 128) * a (the others). c: unsigned 8-bit code,
 // a: activation code, d: activation scale, w_j = (block scale) * (sub-block scale) rounded once, m: block scale of the
 // mins.
