@@ -360,7 +360,7 @@ TEST_P(EveryTypeAndIsa, StaysWithinTheBoundsOfTheRecordedProducts) {
     const auto [type, isa] = GetParam();
     std::string name(info(type).name);
     for (char& letter : name) letter = char(std::toupper(letter));
-    if (!test::has_shared("reference/quants/" + name + ".blocks.bin")) GTEST_SKIP() << "no recorded rows of " << name;
+    NEED_SHARED("reference/quants/" + name + ".blocks.bin");
     const auto stored = test::read_bytes(test::shared_path("reference/quants/" + name + ".blocks.bin"));
     const auto acts = test::read_floats(test::shared_path("reference/quants/acts.f32"));
     const auto bytes = test::read_bytes(test::shared_path("reference/quants/" + name + ".matmul.f64"));
