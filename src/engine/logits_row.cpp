@@ -73,7 +73,7 @@ bool by_rank(const Candidate& a, const Candidate& b) {
 }
 
 struct TypicalCandidate : Candidate {
-    double distance = 0;  // of its surprise from the entropy
+    double distance = 0;  // of its logit from the typical one
 };
 
 bool by_distance(const TypicalCandidate& a, const TypicalCandidate& b) {
@@ -329,6 +329,10 @@ void LogitsRow::narrow_to_all() {
 double LogitsRow::weigh(float inverse_temperature) {
     float best = kForbidden;
     for (const Candidate& candidate : candidates_) best = std::max(best, candidate.logit);
+    return weigh(inverse_temperature, best);
+}
+
+double LogitsRow::weigh(float inverse_temperature, float best) {
     const Weighing weighing(best, inverse_temperature);
     double total = 0;
     for (size_t i = 0; i < candidates_.size(); i += kLanes) {
@@ -349,24 +353,78 @@ void LogitsRow::keep_best(size_t count) {
 }
 
 void LogitsRow::keep_typical(double mass, size_t min_keep) {
-    narrow_to_all();
-    const double total = weigh(1), log_total = std::log(total);
+    if (is_narrowed_) {
+        keep_nearest(typical_of_candidates(), mass, min_keep);
+        return;
+    }
+    const Typical typical = typical_of_row();
+    // On most rows the mass is reached near the typical logit; what lies above the reach of a try is gathered as well
+    // and does no harm, since the nearest come first.
+    is_narrowed_ = true;
+    for (const double reach : {2.0, 5.0}) {
+        candidates_.clear();
+        gather(within_floats(typical.logit - reach));
+        if (candidates_.size() > size_ / 16) break;  // to gather all at once costs less
+        weigh(1, best_);
+        double sum = 0;
+        size_t count = 0;
+        for (const Candidate& candidate : candidates_)
+            if (double{candidate.logit} <= typical.logit + reach) {
+                sum += candidate.weight;
+                ++count;
+            }
+        if (count < min_keep || sum < mass * typical.total) continue;
+        keep_nearest(typical, mass, min_keep);
+        return;
+    }
+    candidates_.clear();
+    gather(kLowest);
+    keep_nearest(typical_of_candidates(), mass, min_keep);
+}
+
+// The logit whose surprise is the entropy: surprise(x) = log total - (x - best), so it lies at best + log total -
+// entropy, and with entropy = log total - E[x - best] that is best + E[x - best]: the mean of the logits.
+LogitsRow::Typical LogitsRow::typical_of_row() {
+    const Weighing weigh(best_, 1);
+    Doubles totals = {}, moments = {};
+    for (size_t block = 0; block < blocks(); ++block) {
+        if (weigh.is_nothing(block_best_[block])) continue;
+        for (size_t i = block * kBlock; i < block_end(block); i += kLanes) {
+            Floats x = all(kForbidden);
+            if (i + kLanes <= size_)
+                x = load(values_ + i);
+            else
+                std::copy(values_ + i, values_ + size_, reinterpret_cast<float*>(&x));
+            const Floats weights = weigh(x), depth = x - best_;
+            const Floats deepest = all(-200);  // forbidden ones would bring in 0 times infinity
+            totals += __builtin_convertvector(weights, Doubles);
+            moments += __builtin_convertvector(weights * (depth > deepest ? depth : deepest), Doubles);
+        }
+    }
+    const double total = (totals[0] + totals[1]) + (totals[2] + totals[3]);
+    return {best_ + ((moments[0] + moments[1]) + (moments[2] + moments[3])) / total, total};
+}
+
+LogitsRow::Typical LogitsRow::typical_of_candidates() {
+    const double total = weigh(1);
     float best = kForbidden;
     for (const Candidate& candidate : candidates_) best = std::max(best, candidate.logit);
-    double entropy = log_total;
+    double moment = 0;
     for (const Candidate& candidate : candidates_)
-        if (candidate.weight > 0) entropy -= candidate.weight / total * (double{candidate.logit} - best);
-    std::vector<TypicalCandidate> typical;
-    typical.reserve(candidates_.size());
-    for (const Candidate& candidate : candidates_) {
-        const double surprise = log_total - (double{candidate.logit} - best);
-        typical.push_back({candidate, std::abs(surprise - entropy)});
-    }
-    const size_t keep = prefix_reaching(typical, by_distance, [&](double sum) { return sum >= mass * total; });
-    if (keep < min_keep && min_keep < typical.size())
-        std::nth_element(typical.begin(), typical.begin() + ptrdiff_t(min_keep), typical.end(), by_distance);
-    typical.resize(std::min(typical.size(), std::max(keep, min_keep)));
-    candidates_.assign(typical.begin(), typical.end());
+        if (candidate.weight > 0) moment += candidate.weight * (double{candidate.logit} - best);
+    return {best + moment / total, total};
+}
+
+void LogitsRow::keep_nearest(const Typical& typical, double mass, size_t min_keep) {
+    std::vector<TypicalCandidate> nearest;
+    nearest.reserve(candidates_.size());
+    for (const Candidate& candidate : candidates_)
+        nearest.push_back({candidate, std::abs(candidate.logit - typical.logit)});
+    const size_t keep = prefix_reaching(nearest, by_distance, [&](double sum) { return sum >= mass * typical.total; });
+    if (keep < min_keep && min_keep < nearest.size())
+        std::nth_element(nearest.begin(), nearest.begin() + ptrdiff_t(min_keep), nearest.end(), by_distance);
+    nearest.resize(std::min(nearest.size(), std::max(keep, min_keep)));
+    candidates_.assign(nearest.begin(), nearest.end());
 }
 
 void LogitsRow::keep_mass(double mass, size_t min_keep) {

@@ -66,7 +66,15 @@ private:
     template <class Reached>
     size_t gather_mass(float inverse_temperature, Reached reached);
     void narrow_to_all();
+    // The logit of a token that surprises as much as the average one does, and the weight of all.
+    struct Typical {
+        double logit = 0, total = 0;
+    };
+    Typical typical_of_row();
+    Typical typical_of_candidates();
+    void keep_nearest(const Typical& typical, double mass, size_t min_keep);
     double weigh(float inverse_temperature);
+    double weigh(float inverse_temperature, float best);
     void truncate(size_t keep, size_t min_keep);
 
     const float* values_ = nullptr;  // the caller's, or changed_ as soon as one value has to differ
