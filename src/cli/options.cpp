@@ -53,6 +53,11 @@ void add_sampling_options(CLI::App& command, SamplingOptions& options) {
     add("--dry-base", s.dry_base, "Growth per repeated token");
     add("--dry-allowed-length", s.dry_allowed_length, "Passages up to this length are free");
     add("--dry-last-n", s.dry_last_n, "Tokens searched for passages; -1: all");
+    command
+        .add_option("--dry-breaker", options.dry_breakers,
+                    "Text that no repeated passage reaches across, repeatable; \\n is a new line, none: no such text "
+                    "(default: \\n : \" *)")
+        ->group(group);
     add("--xtc-probability", s.xtc_probability, "Chance of dropping the likeliest tokens; 0: off");
     add("--xtc-threshold", s.xtc_threshold, "Tokens above this probability may be dropped");
     command.add_option("--logit-bias", options.logit_bias, "ID=BIAS, repeatable; -inf forbids the token")->group(group);
@@ -95,6 +100,12 @@ Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Met
     if (const auto suppressed = file.integers("tokenizer.ggml.suppress_tokens"))
         for (const int64_t id : *suppressed) values.suppressed.push_back(int32_t(id));
     if (options.seed >= 0) values.seed = uint64_t(options.seed);
+    if (!options.dry_breakers.empty()) values.dry_breakers.clear();
+    for (std::string text : options.dry_breakers) {
+        if (text == "none") continue;
+        for (size_t at = 0; (at = text.find("\\n", at)) != std::string::npos; ++at) text.replace(at, 2, "\n");
+        values.dry_breakers.push_back(std::move(text));
+    }
     for (const std::string& text : options.logit_bias) {
         const size_t equals = text.find('=');
         int32_t id = 0;

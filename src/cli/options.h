@@ -21,7 +21,7 @@ struct SamplingOptions {
     CLI::App* command = nullptr;  // tells which flags were really given
     SamplerOptions values;
     int64_t seed = -1;
-    std::vector<std::string> stop, logit_bias;
+    std::vector<std::string> stop, logit_bias, dry_breakers;
     int64_t max_tokens = -1;
 };
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/os.h"
+#include "engine/dry_breakers.h"
 #include "engine/forward.h"
 #include "engine/generation.h"
 #include "engine/kept.h"
@@ -39,6 +40,7 @@ class Engine::Impl {
 public:
     explicit Impl(std::unique_ptr<LoadedModel> loaded)
         : loaded_(std::move(loaded)),
+          dry_breakers_(*loaded_->tokenizer, loaded_->model->info().vocabulary),
           timed_(loaded_->backend->ops()),
           forward_(*loaded_->model, *loaded_->cache, *loaded_->backend, loaded_->options.profile ? &timed_ : nullptr) {
         thread_ = std::thread([this] { run(); });
@@ -67,6 +69,7 @@ private:
     Generation* find(RequestId id);
 
     std::unique_ptr<LoadedModel> loaded_;
+    DryBreakerTable dry_breakers_;
     TimedOps timed_;
     Forward forward_;
 
@@ -97,6 +100,7 @@ Engine::Impl::~Impl() {
 }
 
 Result<RequestId> Engine::Impl::submit(Request request, EventSink sink) {
+    TRY(dry_breakers_.resolve(request.sampling));
     std::lock_guard lock(mutex_);
     auto generation = TRY(Generation::make(next_id_, std::move(request), std::move(sink), *loaded_->tokenizer,
                                            loaded_->model->info().vocabulary, loaded_->options.context_tokens));

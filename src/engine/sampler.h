@@ -55,8 +55,10 @@ struct SamplerOptions {
     float dry_base = 1.75f;
     int32_t dry_allowed_length = 2;
     int32_t dry_last_n = -1;  // how far back passages are looked for; 0: off, -1: the whole text
-    // No passage reaches across a breaker. Texts are resolved by whoever has the tokenizer: a token that contains the
-    // text is a breaker token (and never penalised), a text spread over several tokens gives sequences.
+    // No passage reaches across a breaker. The engine, which has the tokenizer, finds the texts among the tokens
+    // (dry_breakers.h): a token that contains a text is a breaker token (and never penalised), a text spread over
+    // several tokens gives sequences. The sampler itself looks at ids only.
+    std::vector<std::string> dry_breakers = {"\n", ":", "\"", "*"};
     std::vector<int32_t> dry_breaker_tokens;
     std::vector<std::vector<int32_t>> dry_breaker_sequences;
 
