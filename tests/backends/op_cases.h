@@ -333,7 +333,11 @@ inline std::vector<DeltaCase> delta_cases() {
     return {{2, 2, 16, 16}, {2, 6, 32, 32}, {1, 4, 128, 128, {20, 1, 67}}, {3, 3, 24, 40}};
 }
 inline std::vector<MambaCase> mamba_cases() {
-    return {{4, 8, 2, 16}, {6, 20, 1, 32}, {8, 64, 4, 128, {20, 1, 67}}};
+    return {{4, 8, 2, 16},
+            {6, 20, 1, 32},
+            {8, 64, 4, 128, {20, 1, 67}},
+            {4, 80, 2, 128, {20, 1, 67}},  // whole vectors, but blocks of unequal size
+            {2, 37, 1, 5}};
 }
 inline std::vector<RopeCase> rope_cases() {
     return {{3, 64, 32},

@@ -49,6 +49,7 @@ public:
                      const Step& step) override;
     Tensor causal_conv(Tensor x, Tensor taps, Tensor bias, const StateBuffer& state, const Step& step) override;
     Tensor gated_delta_rule(const DeltaInput& in, const StateBuffer& memory, const Step& step) override;
+    Tensor mamba(const MambaInput& in, const StateBuffer& state, const Step& step) override;
 
     Tensor expert_linear(Tensor x, const Weight& stack, const Routing& routing) override;
     Tensor expert_add(Tensor x, Tensor rows_by_expert, const Routing& routing) override;

@@ -229,6 +229,14 @@ TEST_P(EveryIsa, SavedStatesRestore) {
             return ops.gated_delta_rule(
                 {.q = rows(q), .k = rows(k), .v = rows(v), .log_keep = rows(keep), .write = rows(write)}, state, step);
         });
+    const Tensor dt = load_tensor(*machine, random_floats(tokens * heads, 7, 0.1f, 0.5f), tokens),
+                 a = load_tensor(*machine, {-1, -0.3f}, 1), d = load_tensor(*machine, {1, 0.5f}, 1);
+    expect_saves_restore(
+        *machine, heads * width * width, tokens, heads * width,
+        [&](const StateBuffer& state, const Step& step, int64_t from) {
+            auto rows = [&](Tensor x) { return x.row_range(from, tokens - from); };
+            return ops.mamba({.u = rows(v), .b = rows(q), .c = rows(k), .dt = rows(dt), .a = a, .d = d}, state, step);
+        });
     const Tensor x = v.joined(), taps = load_tensor(*machine, random_floats(x.width * 4, 6), x.width);
     expect_saves_restore(*machine, 3 * x.width, tokens, x.width,
                          [&](const StateBuffer& state, const Step& step, int64_t from) {

@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "backends/cpu/cpu_ops.h"
-#include "backends/recurrent.h"
+#include "backends/cpu/ops/columns.h"
 #include "backends/tensor_access.h"
 
 namespace hearth::cpu {
@@ -74,11 +74,6 @@ const KernelTable<const DeltaKernels*> kDeltaTable {
 
 constexpr double kCellsPerMicrosecond = 10e3;
 
-// Copies a block of columns between a state and a dense local block; padding columns of the block stay as they are.
-void copy_columns(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t keys, int64_t values) {
-    for (int64_t key = 0; key < keys; ++key) std::copy_n(from + key * from_stride, values, to + key * to_stride);
-}
-
 }  // namespace
 
 Tensor CpuOps::gated_delta_rule(const DeltaInput& in, const StateBuffer& memory, const Step& step) {
@@ -127,7 +122,7 @@ Tensor CpuOps::gated_delta_rule(const DeltaInput& in, const StateBuffer& memory,
             const SequenceStep& sequence = *part.sequence;
             const int64_t head = (item - part.first_item) / part.blocks, key_head = head % key_heads;
             const int64_t column = (item - part.first_item) % part.blocks * part.width;
-            const int64_t count = std::min(part.width, values - column), offset = head * keys * values + column;
+            const int64_t count = std::min(part.width, values - column);
 
             tokens.resize(size_t(sequence.tokens));
             for (int64_t t = 0; t < sequence.tokens; ++t) {
@@ -141,34 +136,11 @@ Tensor CpuOps::gated_delta_rule(const DeltaInput& in, const StateBuffer& memory,
                                      k_dot_q[token * key_heads + key_head]};
             }
 
-            float* kept = slot_at(memory, sequence.slot_write) + offset;
-            const bool in_place =
-                sequence.tokens == 1 && count == part.width && sequence.slot_read == sequence.slot_write;
-            float* at = in_place ? kept : local;
-            const int64_t stride = in_place ? values : part.width;
-            if (!in_place) {
-                if (sequence.slot_read < 0 || count < part.width) std::fill_n(local, keys * part.width, 0.0f);
-                if (sequence.slot_read >= 0)
-                    copy_columns(slot_at(memory, sequence.slot_read) + offset, values, local, part.width, keys, count);
-            }
-            // Stops where a save is wanted: `done` tokens are in the block.
-            int64_t done = 0;
-            const auto save = [&] {
-                for (const SlotSave& save : sequence.saves)
-                    if (save.after_tokens == done && save.slot != sequence.slot_write)
-                        copy_columns(at, stride, slot_at(memory, save.slot) + offset, values, keys, count);
-            };
-            save();
-            while (done < sequence.tokens) {
-                int64_t next = sequence.tokens;
-                for (const SlotSave& save : sequence.saves)
-                    if (save.after_tokens > done) next = std::min(next, save.after_tokens);
-                const DeltaColumns job{at, stride, keys, count, tokens.data() + done, next - done};
+            const StateBlock block{head * keys * values + column, keys, values, count, part.width};
+            advance_block(memory, sequence, block, local, [&](float* at, int64_t stride, int64_t from, int64_t to) {
+                const DeltaColumns job{at, stride, keys, count, tokens.data() + from, to - from};
                 part.width == kernels.wide_width ? kernels.wide(job) : kernels.columns(job);
-                done = next;
-                save();
-            }
-            if (!in_place) copy_columns(local, part.width, kept, values, keys, count);
+            });
         }
     };
     run(items, 1, double(cells) / kCellsPerMicrosecond, work);
