@@ -10,6 +10,8 @@ namespace hearth {
 
 using LoadFamily = std::unique_ptr<Model> (*)(Source& source);
 
+std::unique_ptr<Model> load_lfm2(Source& source);
+std::unique_ptr<Model> load_nemotron_h(Source& source);
 std::unique_ptr<Model> load_qwen35(Source& source);
 
 struct Family {
@@ -18,6 +20,10 @@ struct Family {
 };
 
 inline constexpr Family kFamilies[] = {
+    {"lfm2", load_lfm2},
+    {"lfm2moe", load_lfm2},
+    {"nemotron_h", load_nemotron_h},
+    {"nemotron_h_moe", load_nemotron_h},
     {"qwen35", load_qwen35},
     {"qwen35moe", load_qwen35},
 };
