@@ -36,9 +36,12 @@ inline int64_t largest_entry(Source& file, std::string_view key, int64_t low, in
 
 // A list with one entry per layer, each from 0 to `high`; always `layers` long, so that it can be read on.
 inline std::vector<int64_t> entries(Source& file, std::string_view key, int64_t layers, int64_t high) {
-    auto values = file.integers(key).value_or(std::vector<int64_t>());
-    if (int64_t(values.size()) < layers)
-        file.problem(fmt::format("{} lists {} values for {} layers", key, values.size(), layers));
+    const auto listed = file.integers(key);
+    auto values = listed.value_or(std::vector<int64_t>());
+    if (!listed)
+        file.problem(fmt::format("{} is missing or no list", key));
+    else if (int64_t(values.size()) < layers)
+        file.problem(fmt::format("{} has {} entries for {} layers", key, values.size(), layers));
     values.resize(size_t(layers));
     for (size_t layer = 0; layer < values.size(); ++layer)
         if (values[layer] < 0 || values[layer] > high) {

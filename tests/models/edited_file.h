@@ -68,6 +68,40 @@ public:
         return *this;
     }
 
+    EditedFile& fill(const std::string& name, const std::vector<float>& values) {
+        EXPECT_EQ(find(name).bytes.size(), values.size() * sizeof(float)) << name;
+        std::memcpy(find(name).bytes.data(), values.data(), values.size() * sizeof(float));
+        return *this;
+    }
+    // One matrix with the rows of several, which go.
+    EditedFile& join_rows(const std::vector<std::string>& names, const std::string& to) {
+        Held joined = find(names.at(0));
+        joined.name = to;
+        for (size_t i = 1; i < names.size(); ++i) {
+            const Held& next = find(names[i]);
+            joined.shape[0] += next.shape[0];
+            joined.bytes.insert(joined.bytes.end(), next.bytes.begin(), next.bytes.end());
+        }
+        for (const std::string& name : names) drop(name);
+        tensors_.push_back(std::move(joined));
+        return *this;
+    }
+    // A stack of `copies` of a matrix in its place.
+    EditedFile& repeat(const std::string& name, int64_t copies, const std::string& to) {
+        Held& held = find(name);
+        const std::vector<std::byte> once = held.bytes;
+        for (int64_t copy = 1; copy < copies; ++copy) held.bytes.insert(held.bytes.end(), once.begin(), once.end());
+        held.shape.insert(held.shape.begin(), copies);
+        held.name = to;
+        return *this;
+    }
+    // The architecture and the prefix of its keys.
+    EditedFile& rename_architecture(const std::string& from, const std::string& to) {
+        for (Key& key : keys_)
+            if (key.first.starts_with(from + ".")) key.first = to + key.first.substr(from.size());
+        return set_text("general.architecture", to);
+    }
+
     std::vector<std::string> tensor_names() const {
         std::vector<std::string> names;
         for (const Held& held : tensors_) names.push_back(held.name);

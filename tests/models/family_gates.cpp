@@ -195,7 +195,7 @@ void expect_equal_bits_after_a_snapshot(const FamilyGates& family, const std::st
         ModelRun run(family.file(name, ".gguf"), {.device = device, .sequences = 3, .snapshots = 1});
         ASSERT_TRUE(run.is_ready());
         const auto whole = run.logits(ids, {512});
-        const size_t cut = 41;  // in the middle of a page
+        const size_t cut = std::min<size_t>(41, ids.size() / 2 + 1);  // in the middle of a page
         const int32_t first = *run.cache().open();
         const auto head = run.logits(std::span(ids).first(cut), {512}, first);
         const int32_t snapshot = *run.cache().save(first);

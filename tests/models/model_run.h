@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -92,11 +94,10 @@ private:
     std::unique_ptr<Forward> forward_;
 };
 
+// Ids between any white space.
 inline std::vector<int32_t> read_ids(const std::string& path) {
-    std::vector<int32_t> ids;
-    for (const std::string& line : read_lines(path))
-        if (!line.empty()) ids.push_back(std::stoi(line));
-    return ids;
+    std::istringstream text(read_text(path));
+    return {std::istream_iterator<int32_t>(text), {}};
 }
 
 // |a - b| / |b| in the root mean square.
