@@ -11,21 +11,27 @@ namespace hearth {
 using LoadFamily = std::unique_ptr<Model> (*)(Source& source);
 
 std::unique_ptr<Model> load_lfm2(Source& source);
+std::unique_ptr<Model> load_llama(Source& source);
+std::unique_ptr<Model> load_mistral3(Source& source);
 std::unique_ptr<Model> load_nemotron_h(Source& source);
+std::unique_ptr<Model> load_qwen2(Source& source);
+std::unique_ptr<Model> load_qwen3(Source& source);
 std::unique_ptr<Model> load_qwen35(Source& source);
+std::unique_ptr<Model> load_smollm3(Source& source);
 
 struct Family {
     std::string_view architecture;
     LoadFamily load;
 };
 
+// clang-format off: one line each
 inline constexpr Family kFamilies[] = {
-    {"lfm2", load_lfm2},
-    {"lfm2moe", load_lfm2},
-    {"nemotron_h", load_nemotron_h},
-    {"nemotron_h_moe", load_nemotron_h},
-    {"qwen35", load_qwen35},
-    {"qwen35moe", load_qwen35},
+    {"lfm2", load_lfm2},         {"lfm2moe", load_lfm2},          {"llama", load_llama},
+    {"mistral3", load_mistral3}, {"nemotron_h", load_nemotron_h}, {"nemotron_h_moe", load_nemotron_h},
+    {"qwen2", load_qwen2},       {"qwen3", load_qwen3},           {"qwen35", load_qwen35},
+    {"qwen35moe", load_qwen35},  {"qwen3moe", load_qwen3},        {"qwen3vl", load_qwen3},
+    {"qwen3vlmoe", load_qwen3},  {"smollm3", load_smollm3},
 };
+// clang-format on
 
 }  // namespace hearth

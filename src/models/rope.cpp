@@ -34,8 +34,11 @@ uint8_t section_axis(const std::array<int64_t, 4>& sections, int64_t pair) {
 Rope make_rope(const RopeConfig& config) {
     const bool yarn = config.scaling == "yarn";
     Rope rope{.magnitude = float(config.attention_factor), .adjacent = config.adjacent};
-    if (yarn && config.factor > 1)
-        rope.magnitude = float((1 + 0.1 * std::log(config.factor)) * config.attention_factor);
+    if (yarn && config.factor > 1) {
+        const double stretch = std::log(config.factor);
+        rope.magnitude =
+            float((1 + 0.1 * stretch) / (1 + 0.1 * config.log_multiplier * stretch) * config.attention_factor);
+    }
     const bool many_axes = std::ranges::any_of(config.sections, [](int64_t size) { return size > 0; });
     for (int64_t pair = 0; pair < config.dims / 2; ++pair) {
         double frequency = std::pow(config.base, -2 * double(pair) / double(config.dims));
@@ -70,6 +73,15 @@ RopeConfig read_rope(Source& source, int64_t dims, int64_t context_tokens) {
         source.problem(fmt::format("rope.scaling.type is \"{}\", expected none, linear or yarn", config.scaling));
     if (config.original_context <= 0) source.problem("rope.scaling.original_context_length is not positive");
     return config;
+}
+
+void read_yarn(Source& source, RopeConfig& config) {
+    config.beta_fast = source.number_or("rope.scaling.yarn_beta_fast", config.beta_fast);
+    config.beta_slow = source.number_or("rope.scaling.yarn_beta_slow", config.beta_slow);
+    config.log_multiplier = source.number_or("rope.scaling.yarn_log_multiplier", 0);
+    if (config.beta_fast <= 0 || config.beta_slow <= 0)
+        source.problem("rope.scaling.yarn_beta_fast and yarn_beta_slow must be above zero");
+    if (config.log_multiplier < 0) source.problem("rope.scaling.yarn_log_multiplier is below zero");
 }
 
 }  // namespace hearth

@@ -17,7 +17,7 @@ struct RopeConfig {
     bool adjacent = false;
     std::string scaling = "none";  // none, linear, yarn
     double factor = 1, original_context = 0, attention_factor = 1;
-    double beta_fast = 32, beta_slow = 1;
+    double beta_fast = 32, beta_slow = 1, log_multiplier = 0;
     std::span<const float> divisors;    // one per pair, optional; >= 1e29: the pair does not turn
     std::array<int64_t, 4> sections{};  // interleaved multi-axis form; all zero: one axis
 };
@@ -25,5 +25,8 @@ struct RopeConfig {
 Rope make_rope(const RopeConfig& config);
 // The scaling keys that all families share: rope.scaling.{type, factor, original_context_length, attn_factor}.
 RopeConfig read_rope(Source& source, int64_t dims, int64_t context_tokens);
+// The keys of YaRN that few families let a file say: rope.scaling.{yarn_beta_fast, yarn_beta_slow}, and the
+// yarn_log_multiplier, which takes back some or all (1) of the magnitude.
+void read_yarn(Source& source, RopeConfig& config);
 
 }  // namespace hearth

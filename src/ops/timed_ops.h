@@ -17,7 +17,7 @@ struct OpTime {
     double seconds = 0;
 };
 
-class TimedOps final : public Ops {
+class TimedOps : public Ops {
     template <class F>
     auto timed(std::string_view name, F call) {
         const double start = monotonic_seconds();

@@ -62,8 +62,8 @@ public:
         held.type = type;
         return *this;
     }
-    EditedFile& add_floats(const std::string& name, const std::vector<float>& values) {
-        reshape(name, {int64_t(values.size())});
+    EditedFile& add_floats(const std::string& name, const std::vector<float>& values, std::vector<int64_t> shape = {}) {
+        reshape(name, shape.empty() ? std::vector<int64_t>{int64_t(values.size())} : shape);
         std::memcpy(find(name).bytes.data(), values.data(), values.size() * sizeof(float));
         return *this;
     }

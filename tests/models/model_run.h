@@ -4,17 +4,21 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "backends/tensor_access.h"
 #include "cache/cache.h"
 #include "engine/forward.h"
 #include "engine/plan.h"
 #include "files/gguf.h"
+#include "ops/timed_ops.h"
 #include "support/shared_data.h"
 
 namespace hearth::test {
@@ -26,12 +30,35 @@ struct RunOptions {
     int64_t context = 512, sequences = 1, snapshots = 0;
 };
 
+// Notes which experts every token chose, layer by layer, in ascending order.
+class RoutingTrace final : public TimedOps {
+public:
+    using TimedOps::TimedOps;
+    Routing route(Tensor logits, const RouteRule& rule) override {
+        const Routing routing = TimedOps::route(logits, rule);
+        for (int64_t row = 0; row < routing.ids.rows; ++row) {
+            const size_t token = size_t(first_token + row);
+            if (chosen.size() <= token) chosen.resize(token + 1);
+            std::vector<int32_t> ids;
+            for (int64_t rank = 0; rank < routing.ids.width; ++rank) ids.push_back(id_at(routing.ids, row, rank));
+            std::ranges::sort(ids);
+            chosen[token].insert(chosen[token].end(), ids.begin(), ids.end());
+        }
+        return routing;
+    }
+
+    int64_t first_token = 0;                   // of the pass that runs
+    std::vector<std::vector<int32_t>> chosen;  // per token; empty without experts
+};
+
 class ModelRun {
 public:
     ModelRun(const std::string& path, const RunOptions& options) {
         const auto made = make(path, options);
         EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().line());
-        if (made) forward_ = std::make_unique<Forward>(*model_, *cache_, *backend_);
+        if (!made) return;
+        trace_.emplace(backend_->ops());
+        forward_ = std::make_unique<Forward>(*model_, *cache_, *backend_, &*trace_);
     }
 
     bool is_ready() const { return forward_ != nullptr; }
@@ -40,6 +67,8 @@ public:
     const MemoryPlan& plan() const { return plan_; }
     const MemoryLedger& ledger() const { return ledger_; }
     const Backend& backend() const { return *backend_; }
+    // By the tokens of the last call of logits().
+    const std::vector<std::vector<int32_t>>& chosen_experts() const { return trace_->chosen; }
     int64_t vocabulary() const { return model_->info().vocabulary; }
 
     // Logits of all tokens, [tokens][vocabulary], fed in passes of these sizes (the last one repeats).
@@ -49,9 +78,11 @@ public:
         if (own) sequence = *cache_->open();
         std::vector<float> all;
         size_t chunk = 0;
+        trace_->chosen.clear();
         for (int64_t done = 0; done < int64_t(tokens.size()); ++chunk) {
             const int64_t size = chunks[std::min(chunk, chunks.size() - 1)];
             const int64_t count = std::min<int64_t>(size, int64_t(tokens.size()) - done);
+            trace_->first_token = done;
             const ForwardPart part{sequence, tokens.subspan(size_t(done), size_t(count)), count};
             auto ran = forward_->run(std::span(&part, 1), [&](int64_t, int64_t, std::span<const float> row) {
                 all.insert(all.end(), row.begin(), row.end());
@@ -91,6 +122,7 @@ private:
     std::unique_ptr<Backend> backend_;
     std::unique_ptr<Model> model_;
     std::unique_ptr<Cache> cache_;
+    std::optional<RoutingTrace> trace_;
     std::unique_ptr<Forward> forward_;
 };
 

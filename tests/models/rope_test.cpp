@@ -96,6 +96,16 @@ TEST(Rope, YarnThatDoesNotStretchKeepsItsMagnitude) {
     for (size_t pair = 0; pair < 8; ++pair) expect_frequency(rope, pair, unscaled.frequency[pair]);
 }
 
+// Ministral 3's files take the whole magnitude back; others may take a part.
+TEST(Rope, YarnMayTakeItsMagnitudeBack) {
+    RopeConfig config{.dims = 64, .base = 1e6, .scaling = "yarn", .factor = 16, .original_context = 16384};
+    config.log_multiplier = 1;
+    EXPECT_EQ(make_rope(config).magnitude, 1);
+    config.log_multiplier = 0.5;
+    const double stretch = std::log(16.0);
+    EXPECT_FLOAT_EQ(make_rope(config).magnitude, float((1 + 0.1 * stretch) / (1 + 0.05 * stretch)));
+}
+
 // Interleaved multi-axis form: [t, h, w] pairs take turns until an axis has its share; what is left follows the fourth
 // position. With [24, 20, 20, 0] that happens to pairs 61 and 62.
 TEST(Rope, AxesOfTheRealModels) {
@@ -119,12 +129,13 @@ protected:
         NEED_SHARED("reference/qwen35/dense_r1.gguf");
         file.emplace(test::shared_path("reference/qwen35/dense_r1.gguf"));
     }
-    RopeConfig read(std::string* problems = nullptr) {
+    RopeConfig read(std::string* problems = nullptr, void (*read_more)(Source&, RopeConfig&) = nullptr) {
         MemoryLedger ledger;
         const auto backend = make_reference_backend(ledger, true);
         const Checkpoint checkpoint = file->open();
         Source source(checkpoint, *backend, "qwen35");
-        const RopeConfig config = read_rope(source, 16, 4096);
+        RopeConfig config = read_rope(source, 16, 4096);
+        if (read_more) read_more(source, config);
         const auto report = source.report();
         EXPECT_EQ(report.has_value(), problems == nullptr) << (report ? "" : report.error().line());
         if (problems && !report) *problems = report.error().line();
@@ -178,6 +189,23 @@ TEST_F(RopeKeys, YarnReadsItsFourKeysAndNoOthers) {
     EXPECT_EQ(all.beta_fast, 32);
     EXPECT_EQ(all.beta_slow, 1);
     EXPECT_FLOAT_EQ(make_rope(all).magnitude, float(0.5 * (1 + 0.1 * std::log(4.0))));
+}
+
+TEST_F(RopeKeys, SomeFamiliesReadAllOfYarn) {
+    set("scaling.type", "yarn");
+    set("scaling.yarn_beta_fast", 4);
+    set("scaling.yarn_beta_slow", 2);
+    set("scaling.yarn_log_multiplier", 1);
+    const RopeConfig config = read(nullptr, read_yarn);
+    EXPECT_EQ(config.beta_fast, 4);
+    EXPECT_EQ(config.beta_slow, 2);
+    EXPECT_EQ(config.log_multiplier, 1);
+    set("scaling.yarn_beta_slow", 0);
+    set("scaling.yarn_log_multiplier", -1);
+    std::string problems;
+    read(&problems, read_yarn);
+    for (const char* word : {"yarn_beta_slow must be above zero", "yarn_log_multiplier is below zero"})
+        EXPECT_NE(problems.find(word), std::string::npos) << problems;
 }
 
 TEST_F(RopeKeys, SenselessValuesAreAllReported) {
