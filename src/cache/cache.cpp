@@ -23,6 +23,7 @@ int64_t first_reachable_page(const KvGeometry& geometry, int64_t length) {
 
 // A snapshot shares the pages of its sequence for as long as that one holds them, and owns at most its last one.
 int64_t pages_of_group(const KvGeometry& geometry, const CacheOptions& options) {
+    if (options.one_step) return pages_for(options.step_tokens) + options.sequences;
     return pages_per_sequence(geometry, options) * options.sequences + options.snapshots;
 }
 
@@ -40,10 +41,13 @@ Result<std::unique_ptr<Cache>> Cache::make(Backend& backend, std::span<const Lay
 
 double Cache::kv_bytes(const Backend& backend, std::span<const LayerNeeds> needs, const CacheOptions& options) {
     double bytes = 0;
-    for (const LayerNeeds& layer : needs)
-        if (layer.kv)
-            bytes +=
-                double(pages_of_group(*layer.kv, options)) * double(backend.kv_page_bytes(*layer.kv, options.kv_type));
+    std::vector<KvGeometry> counted;
+    for (const LayerNeeds& layer : needs) {
+        if (!layer.kv) continue;
+        if (options.one_step && std::ranges::find(counted, *layer.kv) != counted.end()) continue;
+        counted.push_back(*layer.kv);
+        bytes += double(pages_of_group(*layer.kv, options)) * double(backend.kv_page_bytes(*layer.kv, options.kv_type));
+    }
     return bytes;
 }
 
@@ -63,7 +67,7 @@ Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
     for (size_t g = 0; g < groups_.size(); ++g) {
         Group& group = groups_[g];
         const int64_t layer_bytes = backend_.kv_page_bytes(group.geometry, options_.kv_type);
-        const int64_t page_bytes = layer_bytes * int64_t(group.layers.size());
+        const int64_t page_bytes = options_.one_step ? layer_bytes : layer_bytes * int64_t(group.layers.size());
         const int64_t pages = pages_of_group(group.geometry, options_);
         if (pages > kMostPages)
             return fail(ErrorKind::out_of_memory,
@@ -73,7 +77,8 @@ Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
         group.pool = PagePool(int32_t(pages));
         group.memory = TRY(backend_.allocate(pages * page_bytes, MemoryUse::kv));
         for (size_t i = 0; i < group.layers.size(); ++i) {
-            std::byte* base = group.memory->address ? group.memory->address + int64_t(i) * layer_bytes : nullptr;
+            std::byte* base = group.memory->address;
+            if (base && !options_.one_step) base += int64_t(i) * layer_bytes;
             kv_layers_.push_back({group.geometry, options_.kv_type, int(g), base, page_bytes});
             layers_[size_t(group.layers[i])].kv = &kv_layers_.back();
         }

@@ -20,6 +20,9 @@ struct CacheOptions {
     int64_t step_tokens = 512;      // most tokens one step adds to a sequence
     int64_t sequences = 1;          // most at once
     int64_t snapshots = 0;          // saved states beside them
+    // Every sequence is read in one step and closed: there are pages for one step only, and since no layer looks at
+    // them after its turn, all layers of a group share them.
+    bool one_step = false;
 };
 
 using SequenceId = int32_t;

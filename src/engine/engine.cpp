@@ -1,4 +1,5 @@
-// The engine's thread and its queue. Everything about one request is in generation.cpp, about one pass in forward.cpp.
+// The engine's thread and its queue. Everything about one request is in generation.cpp or embedding.cpp, about one
+// pass in forward.cpp.
 #include "engine/engine.h"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "base/os.h"
 #include "engine/dry_breakers.h"
+#include "engine/embedding.h"
 #include "engine/forward.h"
 #include "engine/generation.h"
 #include "engine/kept.h"
@@ -47,7 +49,17 @@ public:
     }
     ~Impl();
 
-    Result<RequestId> submit(Request request, EventSink sink);
+    Result<RequestId> submit(Request request, EventSink sink) {
+        TRY(dry_breakers_.resolve(request.sampling));
+        std::lock_guard lock(mutex_);
+        return enqueue(Generation::make(next_id_, std::move(request), std::move(sink), *loaded_->tokenizer,
+                                        loaded_->model->info(), loaded_->options.context_tokens));
+    }
+    Result<RequestId> submit(EmbedRequest request, EventSink sink) {
+        std::lock_guard lock(mutex_);
+        return enqueue(Embedding::make(next_id_, std::move(request), std::move(sink), loaded_->model->info(),
+                                       loaded_->options.context_tokens));
+    }
     void cancel(RequestId id);
     void wait(RequestId id);
     const LoadedModel& loaded() const { return *loaded_; }
@@ -59,27 +71,26 @@ public:
     }
 
 private:
-    using Generations = std::vector<std::unique_ptr<Generation>>;
-
+    Result<RequestId> enqueue(Result<std::unique_ptr<Job>> job);
     void run();
-    bool seat(Generation& generation);
+    bool seat(Job& job);
     void admit();
     void retire();
     void pass(std::unique_lock<std::mutex>& lock);
-    Generation* find(RequestId id);
+    Job* find(RequestId id);
 
     std::unique_ptr<LoadedModel> loaded_;
     DryBreakerTable dry_breakers_;
     TimedOps timed_;
     Forward forward_;
 
-    // Guards everything below, and every call into a Generation but next_tokens and take_logits, which the running pass
+    // Guards everything below, and every call into a Job but next_tokens and take_row, which the running pass
     // makes.
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::unique_ptr<Generation>> waiting_;
-    Generations active_;  // oldest first
-    std::vector<Generation*> in_pass_;
+    std::deque<std::unique_ptr<Job>> waiting_;
+    std::vector<std::unique_ptr<Job>> active_;  // oldest first
+    std::vector<Job*> in_pass_;
     KeptSequences kept_;
     std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
     RequestId next_id_ = 1;
@@ -91,38 +102,34 @@ Engine::Impl::~Impl() {
     {
         std::lock_guard lock(mutex_);
         is_quitting_ = true;
-        for (auto& generation : waiting_) generation->end(FinishReason::cancelled);
-        for (auto& generation : active_) generation->end(FinishReason::cancelled);
+        for (auto& job : waiting_) job->end(FinishReason::cancelled);
+        for (auto& job : active_) job->end(FinishReason::cancelled);
         abandon_pass_ = true;
     }
     changed_.notify_all();
     thread_.join();
 }
 
-Result<RequestId> Engine::Impl::submit(Request request, EventSink sink) {
-    TRY(dry_breakers_.resolve(request.sampling));
-    std::lock_guard lock(mutex_);
-    auto generation = TRY(Generation::make(next_id_, std::move(request), std::move(sink), *loaded_->tokenizer,
-                                           loaded_->model->info().vocabulary, loaded_->options.context_tokens));
-    waiting_.push_back(std::move(generation));
+Result<RequestId> Engine::Impl::enqueue(Result<std::unique_ptr<Job>> job) {
+    waiting_.push_back(TRY(std::move(job)));
     changed_.notify_all();
     return next_id_++;
 }
 
-Generation* Engine::Impl::find(RequestId id) {
-    for (auto& generation : waiting_)
-        if (generation->id() == id) return generation.get();
-    for (auto& generation : active_)
-        if (generation->id() == id) return generation.get();
+Job* Engine::Impl::find(RequestId id) {
+    for (auto& job : waiting_)
+        if (job->id() == id) return job.get();
+    for (auto& job : active_)
+        if (job->id() == id) return job.get();
     return nullptr;
 }
 
 void Engine::Impl::cancel(RequestId id) {
     std::lock_guard lock(mutex_);
-    Generation* generation = find(id);
-    if (!generation) return;
-    generation->end(FinishReason::cancelled);
-    if (std::ranges::all_of(in_pass_, &Generation::is_over)) abandon_pass_ = true;
+    Job* job = find(id);
+    if (!job) return;
+    job->end(FinishReason::cancelled);
+    if (std::ranges::all_of(in_pass_, &Job::is_over)) abandon_pass_ = true;
     std::erase_if(waiting_, [](const auto& one) { return one->is_over(); });
     changed_.notify_all();
 }
@@ -133,15 +140,15 @@ void Engine::Impl::wait(RequestId id) {
 }
 
 // A place in the cache: one that already holds the beginning of the prompt, a free one, or the one kept longest.
-bool Engine::Impl::seat(Generation& generation) {
+bool Engine::Impl::seat(Job& job) {
     int64_t cached = 0;
-    if (generation.may_reuse()) {
-        if (const auto found = kept_.take(generation.prompt())) {
-            generation.sequence = found->sequence;
+    if (job.may_reuse()) {
+        if (const auto found = kept_.take(job.prompt())) {
+            job.sequence = found->sequence;
             cached = found->tokens;
         }
     }
-    if (!generation.sequence) {
+    if (!job.sequence) {
         auto opened = loaded_->cache->open();
         if (!opened) {
             const auto oldest = kept_.give_up_oldest();
@@ -149,9 +156,9 @@ bool Engine::Impl::seat(Generation& generation) {
             loaded_->cache->close(*oldest);
             opened = loaded_->cache->open();
         }
-        generation.sequence = *opened;
+        job.sequence = *opened;
     }
-    generation.begin(monotonic_seconds(), cached);
+    job.begin(monotonic_seconds(), cached);
     return true;
 }
 
@@ -164,14 +171,14 @@ void Engine::Impl::admit() {
 }
 
 void Engine::Impl::retire() {
-    for (auto& generation : active_) {
-        if (!generation->is_over()) continue;
-        if (generation->is_state_whole())
-            kept_.keep(*generation->sequence, generation->cached_tokens());
+    for (auto& job : active_) {
+        if (!job->is_over()) continue;
+        if (job->may_be_kept())
+            kept_.keep(*job->sequence, job->cached_tokens());
         else
-            loaded_->cache->close(*generation->sequence);
+            loaded_->cache->close(*job->sequence);
     }
-    std::erase_if(active_, [](const auto& generation) { return generation->is_over(); });
+    std::erase_if(active_, [](const auto& job) { return job->is_over(); });
 }
 
 void Engine::Impl::run() {
@@ -190,24 +197,22 @@ void Engine::Impl::run() {
 
 void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     std::vector<Work> work;
-    for (const auto& generation : active_) work.push_back(generation->work());
+    for (const auto& job : active_) work.push_back(job->work());
     const std::vector<Share> shares = share_out(work, loaded_->options.step_tokens);
 
     std::vector<ForwardPart> parts;
     in_pass_.clear();
     for (const Share& share : shares) {
-        Generation& generation = *active_[size_t(share.work)];
-        in_pass_.push_back(&generation);
-        parts.push_back({*generation.sequence, generation.next_tokens(share.tokens), generation.wanted(share.tokens)});
+        Job& job = *active_[size_t(share.work)];
+        in_pass_.push_back(&job);
+        parts.push_back({*job.sequence, job.next_tokens(share.tokens), job.wanted(share.tokens), job.row_kind()});
     }
     abandon_pass_ = false;
 
     lock.unlock();
     auto passed = forward_.run(
         parts,
-        [&](int64_t part, int64_t token, std::span<const float> logits) {
-            in_pass_[size_t(part)]->take_logits(token, logits);
-        },
+        [&](int64_t part, int64_t token, std::span<const float> row) { in_pass_[size_t(part)]->take_row(token, row); },
         &abandon_pass_);
     const double now = monotonic_seconds();
     lock.lock();
@@ -236,6 +241,9 @@ Result<std::unique_ptr<Engine>> Engine::open(Checkpoint checkpoint, const Engine
 }
 
 Result<RequestId> Engine::submit(Request request, EventSink sink) {
+    return impl_->submit(std::move(request), std::move(sink));
+}
+Result<RequestId> Engine::submit(EmbedRequest request, EventSink sink) {
     return impl_->submit(std::move(request), std::move(sink));
 }
 void Engine::cancel(RequestId id) {

@@ -1,5 +1,6 @@
-// The engine: takes requests of tokens, answers with a stream of events. One thread of its own runs all sequences
-// together. It knows tokens and a Guide; channels, templates and schemas live above it, tensors below.
+// The engine: takes requests of tokens, answers with a stream of events: tokens that follow, or one row that sums a
+// text up. One thread of its own runs all sequences together. It knows tokens and a Guide; channels, templates and
+// schemas live above it, tensors below.
 #pragma once
 
 #include <cstdint>
@@ -54,8 +55,9 @@ struct Event {
     std::vector<TokenLogprob> top;
     GuideEvents guide;
     FinishReason reason = FinishReason::end;
-    std::string stop_string;   // which one, with reason stop_string
-    std::optional<Loop> loop;  // what repeats, with reason loop
+    std::string stop_string;       // which one, with reason stop_string
+    std::optional<Loop> loop;      // what repeats, with reason loop
+    std::vector<float> embedding;  // the pooled row, with `finish` of an EmbedRequest
     Usage usage;
     Error error;
 };
@@ -74,6 +76,15 @@ struct Request {
     std::function<void(int64_t position, std::span<const float> logits)> logits;
 };
 
+// A text that is read for what the model makes of it instead of for its continuation; nothing is sampled.
+struct EmbedRequest {
+    std::vector<int32_t> tokens;  // at least one
+    RowKind rows = RowKind::hidden;
+    Pooling pooling = Pooling::mean;  // over the tokens of the text; Event::embedding of the last event is the result
+    // The rows of all tokens before they are pooled, in order; on the engine's thread.
+    std::function<void(int64_t position, std::span<const float> row)> each_row;
+};
+
 using RequestId = uint64_t;
 // One call at a time, from the engine's thread, the last one perhaps from whoever calls cancel(). Must return soon and
 // must not call the engine.
@@ -88,9 +99,10 @@ public:
     // Thread-safe. A request that cannot run at all (empty, too long, token ids out of range, senseless options) is
     // refused here; otherwise the sink gets events up to exactly one `finish` or `failed`.
     Result<RequestId> submit(Request request, EventSink sink);
+    Result<RequestId> submit(EmbedRequest request, EventSink sink);
     void cancel(RequestId id);  // its last event follows at once; unknown or finished ids are ignored
-    // Waits until nothing of a request is used any more: no event and no call of its `logits` follows. (After cancel
-    // the pass that runs may still hand out rows.)
+    // Waits until nothing of a request is used any more: no event and no call of its `logits` or `each_row` follows.
+    // (After cancel the pass that runs may still hand out rows.)
     void wait(RequestId id);
 
     const ModelInfo& model() const;

@@ -6,7 +6,7 @@ namespace hearth {
 
 // Rows per call of the output matrix: bounds the scratch memory for logits, and is enough to share one pass over the
 // weights.
-constexpr int64_t kHeadRows = 32;
+constexpr size_t kHeadRows = 32;
 
 Result<Step> Forward::make_step(std::span<const ForwardPart> parts) {
     Step step;
@@ -39,26 +39,41 @@ Result<bool> Forward::run(std::span<const ForwardPart> parts, const RowSink& sin
         if (stop && stop->load(std::memory_order_relaxed)) return false;
         model_.layer(layer, ops_, x, cache_.layer(layer), step);
     }
-    hand_out_rows(x, step, sink);
+    TRY(hand_out_rows(x, step, parts, sink));
     for (const ForwardPart& part : parts) cache_.commit(part.sequence, int64_t(part.tokens.size()));
     return true;
 }
 
-void Forward::hand_out_rows(Tensor hidden, const Step& step, const RowSink& sink) {
+Result<Tensor> Forward::rows(Tensor x, RowKind kind) {
+    const Tensor rows = kind == RowKind::logits   ? model_.head(ops_, x)
+                        : kind == RowKind::hidden ? model_.hidden(ops_, x)
+                                                  : model_.classify(ops_, x);
+    if (rows) return rows;
+    constexpr const char* kNames[] = {"logits", "embeddings", "scores"};
+    return fail(ErrorKind::unsupported, fmt::format("models of the family {} give no {} in this build",
+                                                    model_.info().architecture, kNames[size_t(kind)]));
+}
+
+Result<> Forward::hand_out_rows(Tensor x, const Step& step, std::span<const ForwardPart> parts, const RowSink& sink) {
     const std::span<const int32_t> wanted = step.wanted_rows;
-    for (size_t begin = 0; begin < wanted.size(); begin += kHeadRows) {
+    const auto kind_of = [&](int32_t row) { return parts[size_t(step.sequence[size_t(row)])].kind; };
+    for (size_t begin = 0, end; begin < wanted.size(); begin = end) {
+        const RowKind kind = kind_of(wanted[begin]);
+        for (end = begin + 1; end < std::min(begin + kHeadRows, wanted.size()) && kind_of(wanted[end]) == kind;) ++end;
         Scratch scratch = ops_.scratch();
-        const auto rows = wanted.subspan(begin, std::min<size_t>(kHeadRows, wanted.size() - begin));
-        const Tensor logits = model_.head(ops_, ops_.select_rows(hidden, rows));
+        const auto chosen = wanted.subspan(begin, end - begin);
+        const Tensor values = TRY(rows(ops_.select_rows(x, chosen), kind));
         if (backend_.is_planning()) continue;
-        logits_.resize(size_t(logits.count()));
-        backend_.read(logits, logits_.data());
-        for (size_t i = 0; i < rows.size(); ++i) {
-            const int64_t part = step.sequence[size_t(rows[i])];
-            const int64_t token = rows[i] - step.sequences[size_t(part)].first_token;
-            sink(part, token, std::span(logits_).subspan(i * size_t(logits.columns()), size_t(logits.columns())));
+        const size_t width = size_t(values.columns());
+        row_values_.resize(size_t(values.count()));
+        backend_.read(values, row_values_.data());
+        for (size_t i = 0; i < chosen.size(); ++i) {
+            const int64_t part = step.sequence[size_t(chosen[i])];
+            const int64_t token = chosen[i] - step.sequences[size_t(part)].first_token;
+            sink(part, token, std::span(row_values_).subspan(i * width, width));
         }
     }
+    return {};
 }
 
 }  // namespace hearth

@@ -1,4 +1,4 @@
-// One pass of a ragged batch through the model: fills the Step, walks the layers, hands out the logits that were asked
+// One pass of a ragged batch through the model: fills the Step, walks the layers, hands out the rows that were asked
 // for.
 #pragma once
 
@@ -18,13 +18,14 @@ namespace hearth {
 struct ForwardPart {
     SequenceId sequence = 0;
     std::span<const int32_t> tokens;
-    int64_t wanted = 0;  // logits of the last `wanted` of them
+    int64_t wanted = 0;  // rows of the last `wanted` of them ...
+    RowKind kind = RowKind::logits;
 };
 
 class Forward {
 public:
     // Called once per wanted token, in the order of parts and tokens. The row is only valid during the call.
-    using RowSink = std::function<void(int64_t part, int64_t token, std::span<const float> logits)>;
+    using RowSink = std::function<void(int64_t part, int64_t token, std::span<const float> row)>;
 
     // `ops`: the backend's own, or something wrapped around them.
     Forward(const Model& model, Cache& cache, Backend& backend, Ops* ops = nullptr)
@@ -36,13 +37,14 @@ public:
 
 private:
     Result<Step> make_step(std::span<const ForwardPart> parts);
-    void hand_out_rows(Tensor hidden, const Step& step, const RowSink& sink);
+    Result<> hand_out_rows(Tensor x, const Step& step, std::span<const ForwardPart> parts, const RowSink& sink);
+    Result<Tensor> rows(Tensor x, RowKind kind);
 
     const Model& model_;
     Cache& cache_;
     Backend& backend_;
     Ops& ops_;
-    std::vector<float> logits_;
+    std::vector<float> row_values_;
     uint64_t serial_ = 0;
 };
 

@@ -8,18 +8,12 @@ namespace hearth {
 
 namespace {
 
-Result<> check(const Request& request, int64_t vocabulary, int64_t context_tokens) {
-    if (request.tokens.empty()) return fail(ErrorKind::bad_request, "the prompt has no tokens", "give some text");
-    const int64_t count = int64_t(request.tokens.size());
-    if (count > context_tokens)
-        return fail(ErrorKind::bad_request,
-                    fmt::format("the prompt has {} tokens, the context holds {}", count, context_tokens),
-                    fmt::format("use --ctx {} or a shorter prompt", count + 1));
-    for (size_t i = 0; i < request.tokens.size(); ++i)
-        if (request.tokens[i] < 0 || request.tokens[i] >= vocabulary)
-            return fail(ErrorKind::bad_request,
-                        fmt::format("token {} of the prompt is {}, the vocabulary has the ids 0 to {}", i,
-                                    request.tokens[i], vocabulary - 1));
+Result<> check(const Request& request, const ModelInfo& info, int64_t context_tokens) {
+    if (!info.generates)
+        return fail(ErrorKind::unsupported,
+                    fmt::format("models of the family {} read texts and write none", info.architecture),
+                    "use `hearth embed` or `hearth rerank`");
+    TRY(check_tokens("prompt", request.tokens, info.vocabulary, context_tokens));
     if (request.max_tokens < -1 || request.max_tokens == 0)
         return fail(ErrorKind::bad_request, fmt::format("{} tokens to generate make no sense", request.max_tokens),
                     "ask for at least 1, or -1 for as many as fit");
@@ -30,26 +24,38 @@ Result<> check(const Request& request, int64_t vocabulary, int64_t context_token
 
 }  // namespace
 
+Result<> check_tokens(std::string_view what, std::span<const int32_t> tokens, int64_t vocabulary,
+                      int64_t context_tokens) {
+    if (tokens.empty())
+        return fail(ErrorKind::bad_request, fmt::format("the {} has no tokens", what), "give some text");
+    const int64_t count = int64_t(tokens.size());
+    if (count > context_tokens)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("the {} has {} tokens, the context holds {}", what, count, context_tokens),
+                    fmt::format("use --ctx {} or a shorter {}", count + 1, what));
+    for (size_t i = 0; i < tokens.size(); ++i)
+        if (tokens[i] < 0 || tokens[i] >= vocabulary)
+            return fail(ErrorKind::bad_request,
+                        fmt::format("token {} of the {} is {}, the vocabulary has the ids 0 to {}", i, what, tokens[i],
+                                    vocabulary - 1));
+    return {};
+}
+
 Generation::Generation(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer, Sampler sampler)
-    : id_(id),
+    : Job(id, std::move(request.tokens), std::move(sink)),
       request_(std::move(request)),
-      sink_(std::move(sink)),
       tokenizer_(tokenizer),
       sampler_(std::move(sampler)),
-      stream_(tokenizer, request_.stop),
-      tokens_(request_.tokens),
-      submitted_(monotonic_seconds()) {}
+      stream_(tokenizer, request_.stop) {}
 
-Result<std::unique_ptr<Generation>> Generation::make(RequestId id, Request request, EventSink sink,
-                                                     const Tokenizer& tokenizer, int64_t vocabulary,
-                                                     int64_t context_tokens) {
-    TRY(check(request, vocabulary, context_tokens));
-    Sampler sampler = TRY(Sampler::make(request.sampling, vocabulary));
+Result<std::unique_ptr<Job>> Generation::make(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer,
+                                              const ModelInfo& info, int64_t context_tokens) {
+    TRY(check(request, info, context_tokens));
+    Sampler sampler = TRY(Sampler::make(request.sampling, info.vocabulary));
     sampler.accept_prompt(request.tokens);
     std::unique_ptr<Generation> generation(
         new Generation(id, std::move(request), std::move(sink), tokenizer, std::move(sampler)));
     generation->context_tokens_ = context_tokens;
-    generation->usage_.prompt_tokens = int64_t(generation->tokens_.size());
     return generation;
 }
 
@@ -67,14 +73,11 @@ int64_t Generation::wanted(int64_t count) const {
 }
 
 void Generation::begin(double now, int64_t cached_tokens) {
-    started_ = now;
-    done_ = cached_tokens;
-    usage_.cached_tokens = cached_tokens;
-    usage_.queue_seconds = now - submitted_;
+    Job::begin(now, cached_tokens);
     while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
 }
 
-void Generation::take_logits(int64_t token, std::span<const float> logits) {
+void Generation::take_row(int64_t token, std::span<const float> logits) {
     if (request_.logits) request_.logits(done_ + token, logits);
     if (done_ + token + 1 == int64_t(tokens_.size())) row_.assign(logits.begin(), logits.end());
 }

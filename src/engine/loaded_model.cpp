@@ -84,8 +84,19 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     const int64_t free_bytes = int64_t(memory_available_bytes());
     int64_t context = options.context_tokens;
     if (context == 0) context = std::max(kSmallestContext, TRY(choose_context(*planner, free_bytes)));
+    if (!planner->info().is_causal) {
+        // Such models know no more positions than they were trained on.
+        const int64_t most = planner->info().context_tokens;
+        if (options.context_tokens > most)
+            return fail(ErrorKind::bad_request,
+                        fmt::format("a context of {} tokens is more than the {} this model can read",
+                                    options.context_tokens, most),
+                        fmt::format("use --ctx {} or less", most));
+        context = std::min(context, most);
+    }
+    const CacheOptions cache_options = planner->cache_options(context);
     loaded->options.context_tokens = context;
-    loaded->options.step_tokens = std::min(options.step_tokens, context);
+    loaded->options.step_tokens = cache_options.step_tokens;
     if (const double least = planner->least_bytes(context); least > double(free_bytes))
         return not_enough_memory(*planner, context, least, free_bytes);
     loaded->plan = TRY(planner->plan(context));
@@ -96,11 +107,6 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     loaded->backend = TRY(make_backend(loaded->options, loaded->ledger, false));
     loaded->model = TRY(load_model(loaded->checkpoint, *loaded->backend, options.progress));
     TRY(loaded->backend->reserve_scratch(loaded->plan.scratch));
-    const CacheOptions cache_options{.kv_type = options.kv_type,
-                                     .context_tokens = context,
-                                     .step_tokens = loaded->options.step_tokens,
-                                     .sequences = options.sequences,
-                                     .snapshots = options.snapshots};
     loaded->cache = TRY(Cache::make(*loaded->backend, loaded->model->needs(), cache_options));
     return loaded;
 }

@@ -28,16 +28,22 @@ Result<std::unique_ptr<Planner>> Planner::make(const Checkpoint& checkpoint, con
 }
 
 Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_t> tokens_per_sequence) {
+    TRY(dry_run(backend, cache, tokens_per_sequence, info().generates ? RowKind::logits : RowKind::hidden));
+    if (info().scores > 0) TRY(dry_run(backend, cache, tokens_per_sequence, RowKind::scores));
+    return {};
+}
+
+Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_t> tokens_per_sequence, RowKind kind) {
     std::vector<ForwardPart> parts;
     std::vector<std::vector<int32_t>> tokens;
     tokens.reserve(tokens_per_sequence.size());
     for (const int64_t count : tokens_per_sequence) {
         const SequenceId id = TRY(cache.open());
         // As deep in the context as this many tokens can start.
-        const int64_t past = cache.options().context_tokens - count;
+        const int64_t past = info().is_causal ? cache.options().context_tokens - count : 0;
         TRY(cache.skip(id, past));
         tokens.emplace_back(size_t(count), 0);
-        parts.push_back({id, tokens.back(), count});
+        parts.push_back({id, tokens.back(), count, kind});
     }
     Forward forward(*model_, cache, backend);
     TRY(forward.run(parts, [](int64_t, int64_t, std::span<const float>) {}));
@@ -48,9 +54,11 @@ Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_
 CacheOptions Planner::cache_options(int64_t context_tokens) const {
     return {.kv_type = options_.kv_type,
             .context_tokens = context_tokens,
-            .step_tokens = options_.step_tokens,
+            // A text that is read both ways must fit into one pass.
+            .step_tokens = info().is_causal ? std::min(options_.step_tokens, context_tokens) : context_tokens,
             .sequences = options_.sequences,
-            .snapshots = options_.snapshots};
+            .snapshots = options_.snapshots,
+            .one_step = !info().is_causal};
 }
 
 double Planner::least_bytes(int64_t context_tokens) const {
@@ -66,7 +74,7 @@ Result<MemoryPlan> Planner::plan(int64_t context_tokens) {
     auto cache = TRY(Cache::make(*backend, model_->needs(), cache_options(context_tokens)));
     // Scratch depends on how many tokens a pass holds and how deep they are: every shape of pass the scheduler may
     // build is bounded by one of these.
-    const int64_t most = std::min(options_.step_tokens, context_tokens);
+    const int64_t most = cache->options().step_tokens;
     for (int64_t tokens = 1;; tokens = std::min(tokens * 2, most)) {
         const int64_t one[] = {tokens};
         TRY(dry_run(*backend, *cache, one));

@@ -21,6 +21,8 @@ public:
     const ModelInfo& info() const { return model_->info(); }
     void set_tokenizer_bytes(int64_t bytes) { tokenizer_bytes_ = bytes; }
     Result<MemoryPlan> plan(int64_t context_tokens);
+    // The cache of a context of this many tokens.
+    CacheOptions cache_options(int64_t context_tokens) const;
     // A lower bound of plan(context_tokens).total() that costs nothing, for contexts nobody has checked yet.
     double least_bytes(int64_t context_tokens) const;
     // The largest context, up to the model's own, whose plan stays below `bytes`; 0: not even the smallest does.
@@ -28,8 +30,8 @@ public:
 
 private:
     explicit Planner(const EngineOptions& options) : options_(options) {}
-    CacheOptions cache_options(int64_t context_tokens) const;
     Result<> dry_run(Backend& backend, Cache& cache, std::span<const int64_t> tokens_per_sequence);
+    Result<> dry_run(Backend& backend, Cache& cache, std::span<const int64_t> tokens_per_sequence, RowKind kind);
 
     EngineOptions options_;
     int64_t tokenizer_bytes_ = 0;

@@ -19,6 +19,7 @@ std::vector<Share> share_out(std::span<const Work> oldest_first, int64_t step_to
         const Work& work = oldest_first[i];
         if (work.is_generating) continue;
         int64_t tokens = std::min(work.waiting_tokens, left);
+        if (work.is_whole && tokens < work.waiting_tokens) continue;
         if (work.to_boundary > 0) tokens = std::min(tokens, work.to_boundary);
         shares.push_back({int64_t(i), tokens});
         left -= tokens;

@@ -26,6 +26,10 @@ struct ModelInfo {
     int64_t parameters = 0;           // elements of the tensors that were loaded
     double bytes_per_token = 0;       // of stored weights that one decoded token reads
     double operations_per_token = 0;  // multiplications and additions of the layers' matrix products
+    bool is_causal = true;            // false: every token sees the whole text, which is then read in one pass
+    bool generates = true;            // false: no output matrix, the model gives embeddings or scores only
+    int64_t scores = 0;               // values of the classification head; 0: it has none
+    bool has_softmax_scores = false;  // the scores are meant as shares of one
 };
 
 // What a layer keeps of a sequence between steps: keys and values, or recurrent state, or nothing.
@@ -39,6 +43,13 @@ struct LayerState {
     std::span<const StateBuffer> recurrent;
 };
 
+// What can be read of a token after the last layer.
+enum class RowKind : uint8_t {
+    logits,
+    hidden,  // the final norm's output: what embeddings are pooled from
+    scores,  // the classification head's, of a token that stands for its text
+};
+
 class Model {
 public:
     virtual ~Model() = default;
@@ -47,7 +58,10 @@ public:
 
     virtual Tensor embed(Ops& ops, const Step& step) const = 0;
     virtual void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const = 0;
-    virtual Tensor head(Ops& ops, Tensor x) const = 0;  // final hidden rows -> logits
+    virtual Tensor head(Ops& ops, Tensor x) const = 0;  // rows of the last layer -> logits
+    // Likewise -> hidden rows and scores. Empty tensors: the family has none.
+    virtual Tensor hidden(Ops&, Tensor) const { return {}; }
+    virtual Tensor classify(Ops&, Tensor) const { return {}; }
 
 protected:
     ModelInfo info_;

@@ -21,6 +21,12 @@ Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend&
         Source source(checkpoint, backend, std::string(*architecture), progress);
         std::unique_ptr<Model> model = family.load(source);
         TRY(source.report());
+        const auto causal = checkpoint.metadata().boolean(std::string(*architecture) + ".attention.causal");
+        if (causal && *causal != model->info().is_causal)
+            return fail(ErrorKind::unsupported,
+                        fmt::format("this file wants attention {}, which this build cannot give to the family {}",
+                                    *causal ? "to what stands before only" : "to the whole text", *architecture),
+                        "use a model whose attention is the usual one of its family");
         return model;
     }
     return fail(ErrorKind::unsupported,

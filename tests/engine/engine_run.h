@@ -74,7 +74,8 @@ public:
     }
 
 private:
-    friend std::shared_ptr<Pending> collect(Engine& engine, Request request);
+    template <class AnyRequest>
+    friend std::shared_ptr<Pending> collect(Engine& engine, AnyRequest request);
 
     RequestId id_ = 0;
     std::mutex mutex_;
@@ -86,7 +87,8 @@ private:
 };
 
 // The sink shares it: a test that fails early may leave before its request does.
-inline std::shared_ptr<Pending> collect(Engine& engine, Request request) {
+template <class AnyRequest>
+std::shared_ptr<Pending> collect(Engine& engine, AnyRequest request) {
     auto pending = std::make_shared<Pending>();
     auto id = engine.submit(std::move(request), [pending](const Event& event) { pending->take(event); });
     EXPECT_TRUE(id.has_value()) << (id ? "" : id.error().line());
@@ -94,7 +96,8 @@ inline std::shared_ptr<Pending> collect(Engine& engine, Request request) {
     return pending;
 }
 
-inline Answer ask(Engine& engine, Request request) {
+template <class AnyRequest>
+Answer ask(Engine& engine, AnyRequest request) {
     auto pending = collect(engine, std::move(request));
     const Answer answer = pending->answer();
     engine.wait(pending->id());

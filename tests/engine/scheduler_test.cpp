@@ -60,6 +60,15 @@ TEST(Scheduler, MoreGeneratingSequencesThanTheBudgetAllTakePart) {
     EXPECT_EQ(tokens_of({generating(), generating(), generating(9), prompt(4)}, 2), (Tokens{1, 1, 1, 0}));
 }
 
+TEST(Scheduler, WholeTextsAreNeverCut) {
+    const auto whole = [](int64_t tokens) { return Work{.waiting_tokens = tokens, .is_whole = true}; };
+    EXPECT_EQ(tokens_of({whole(40), whole(40), whole(20)}, 100), (Tokens{40, 40, 20}));
+    // What does not fit waits as a whole, and what is younger and fits takes the room; the oldest always goes.
+    EXPECT_EQ(tokens_of({whole(60), whole(50), whole(40)}, 100), (Tokens{60, 0, 40}));
+    EXPECT_EQ(tokens_of({whole(100), whole(1)}, 100), (Tokens{100, 0}));
+    EXPECT_EQ(tokens_of({whole(50), prompt(80)}, 100), (Tokens{50, 50}));
+}
+
 TEST(Scheduler, RandomQueuesKeepTheRules) {
     Rng rng(1);
     for (int round = 0; round < 5000; ++round) {
