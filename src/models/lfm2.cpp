@@ -73,8 +73,9 @@ public:
     Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, embedding_); }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
     Tensor head(Ops& ops, Tensor x) const override {
-        return ops.linear(ops.rms_norm(x, output_norm_, c.eps), output_ ? output_ : embedding_);
+        return ops.linear(hidden(ops, x), output_ ? output_ : embedding_);
     }
+    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, output_norm_, c.eps); }
 
 private:
     Tensor mix(Ops& ops, const ShortConv& w, Tensor x, const LayerState& state, const Step& step) const;
