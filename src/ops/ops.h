@@ -96,8 +96,11 @@ public:
     virtual ~Ops() = default;
     [[nodiscard]] Scratch scratch() { return Scratch(*this, mark()); }
 
-    // Rows of a table by token id (or of step.embeddings).
+    // Rows of a table by token id, times its scale (or rows of step.embeddings as they are).
     virtual Tensor embed(const Step& step, const Weight& table) = 0;
+    // Columns [begin, begin + width) of such rows of a further table; tokens that are rows of step.embeddings read row
+    // 0.
+    virtual Tensor embed_part(const Step& step, const Weight& table, int64_t begin, int64_t width) = 0;
     // y = x W^T. Several weights of one input are one call: the input is prepared once.
     virtual void linear(Tensor x, std::span<const Weight* const> weights, std::span<Tensor> results) = 0;
     virtual Tensor head_linear(Tensor x,
@@ -114,6 +117,7 @@ public:
     virtual Tensor clamp(Tensor x, float low, float high) = 0;
     virtual Tensor softcap(Tensor x, float cap) = 0;  // cap * tanh(x / cap)
     virtual void add_to(Tensor sum, Tensor x) = 0;
+    virtual void scale_in_place(Tensor x, float factor) = 0;
     virtual Tensor concat(Tensor a, Tensor b) = 0;  // along the width, heads joined
     virtual Tensor select_rows(Tensor x, std::span<const int32_t> rows) = 0;
     virtual Tensor pool(Tensor x, Pooling how, const Step& step) = 0;  // one row per sequence
@@ -137,6 +141,7 @@ public:
 
     virtual Routing route(Tensor logits, const RouteRule& rule) = 0;
     // x: [tokens, in] (shared by a token's experts) or [tokens * used, in] -> [tokens * used, out], rows (token, rank).
+    // Each row times its expert's factor where the stack has scales.
     virtual Tensor expert_linear(Tensor x, const Weight& stack, const Routing& routing) = 0;
     virtual Tensor expert_add(Tensor x, Tensor rows_by_expert, const Routing& routing) = 0;  // biases [experts, out]
     virtual Tensor expert_scale(Tensor x, const Routing& routing) = 0;  // every (token, rank) row of x times its weight

@@ -71,6 +71,7 @@ struct Weight {
     DType type = DType::f32;
     int64_t out = 0, in = 0, experts = 1;
     float scale = 1;  // multiplies every product with it (files with NVFP4 weights bring one)
+    Tensor scales;    // [1, experts]: likewise, a factor for each matrix of a stack; empty: none
     std::shared_ptr<const WeightStorage> storage;
 
     explicit operator bool() const { return out > 0; }

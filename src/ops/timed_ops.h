@@ -42,6 +42,9 @@ public:
     Tensor embed(const Step& step, const Weight& table) override {
         return timed("embed", [&] { return inner_.embed(step, table); });
     }
+    Tensor embed_part(const Step& step, const Weight& table, int64_t begin, int64_t width) override {
+        return timed("embed_part", [&] { return inner_.embed_part(step, table, begin, width); });
+    }
     void linear(Tensor x, std::span<const Weight* const> weights, std::span<Tensor> results) override {
         timed(x.rows > 1 ? "linear, many rows" : "linear, one row",
               [&] { return inner_.linear(x, weights, results), 0; });
@@ -78,6 +81,9 @@ public:
     }
     void add_to(Tensor sum, Tensor x) override {
         timed("add_to", [&] { return inner_.add_to(sum, x), 0; });
+    }
+    void scale_in_place(Tensor x, float factor) override {
+        timed("scale_in_place", [&] { return inner_.scale_in_place(x, factor), 0; });
     }
     Tensor concat(Tensor a, Tensor b) override {
         return timed("concat", [&] { return inner_.concat(a, b); });

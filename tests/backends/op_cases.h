@@ -209,7 +209,8 @@ struct RouteCase {
     }
 };
 
-// Two layers of experts with biases and the weighted sum; the second layer's input has a row per (token, rank).
+// Two layers of experts with biases, factors and the weighted sum; the second layer's input has a row per (token,
+// rank).
 struct ExpertCase {
     DType type;
     int64_t experts, used, hidden, width, tokens;
@@ -217,10 +218,12 @@ struct ExpertCase {
     std::vector<float> input() const { return random_floats(tokens * hidden, 71); }
     std::vector<float> logits() const { return random_floats(tokens * experts, 72); }
     std::vector<float> up_bias() const { return random_floats(experts * width, 75); }
+    std::vector<float> down_scales() const { return random_floats(experts, 76, 0.2f, 1); }
     std::vector<float> run(Backend& backend) const {
         Ops& ops = backend.ops();
         const Weight up = load_random(backend, type, {experts, width, hidden}, 73);
-        const Weight down = load_random(backend, type, {experts, hidden, width}, 74);
+        Weight down = load_random(backend, type, {experts, hidden, width}, 74);
+        down.scales = load_tensor(backend, down_scales(), 1);
         const Routing routing = ops.route(load_tensor(backend, logits(), tokens), {.used = used});
         Tensor y = ops.expert_linear(load_tensor(backend, input(), tokens), up, routing);
         y = ops.expert_add(y, load_tensor(backend, up_bias(), experts), routing);
@@ -276,6 +279,12 @@ inline std::vector<PlainCase> plain_cases() {
             Tensor sum = ops.scale(x, 2);
             ops.add_to(sum, z);
             return sum;
+        });
+        add("scale_in_place", [](Ops& ops, Tensor x, Tensor z, Tensor) {
+            Tensor y = ops.add(x, z);
+            ops.scale_in_place(y, 0.3f);
+            ops.scale_in_place(y.slice(y.width / 2, y.width - y.width / 2), 3);
+            return y;
         });
         add("concat",
             [](Ops& ops, Tensor x, Tensor z, Tensor) { return ops.concat(x, z.slice(0, (z.width + 1) / 2)); });

@@ -28,6 +28,7 @@ public:
     using Ops::linear;
 
     Tensor embed(const Step& step, const Weight& table) override;
+    Tensor embed_part(const Step& step, const Weight& table, int64_t begin, int64_t width) override;
     void linear(Tensor x, std::span<const Weight* const> weights, std::span<Tensor> results) override;
     Tensor head_linear(Tensor x, const Weight& per_head) override;
 
@@ -42,6 +43,7 @@ public:
     Tensor clamp(Tensor x, float low, float high) override;
     Tensor softcap(Tensor x, float cap) override;
     void add_to(Tensor sum, Tensor x) override;
+    void scale_in_place(Tensor x, float factor) override;
     Tensor concat(Tensor a, Tensor b) override;
 
     Tensor rope(Tensor heads, const Rope& rope, const Step& step) override;

@@ -90,6 +90,12 @@ void ReferenceOps::add_to(Tensor sum, Tensor x) {
         for (int64_t column = 0; column < x.columns(); ++column) value_at(sum, row, column) += value_at(x, row, column);
 }
 
+void ReferenceOps::scale_in_place(Tensor x, float factor) {
+    if (planning()) return;
+    for (int64_t row = 0; row < x.rows; ++row)
+        for (int64_t column = 0; column < x.columns(); ++column) value_at(x, row, column) *= factor;
+}
+
 // Head by head where both have the same heads, else row by row.
 Tensor ReferenceOps::concat(Tensor a, Tensor b) {
     assert(a.rows == b.rows);

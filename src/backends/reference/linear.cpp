@@ -20,11 +20,27 @@ Tensor ReferenceOps::embed(const Step& step, const Weight& table) {
         if (source >= 0) {
             assert(source < table.out);
             weight_row(table, 0, source, to);
+            if (table.scale != 1)
+                for (int64_t i = 0; i < table.in; ++i) to[i] *= table.scale;
         } else {
             assert(-1 - source < step.embeddings.rows && step.embeddings.columns() == table.in);
             std::vector<float> room;
             std::copy_n(whole_row(step.embeddings, -1 - source, room), table.in, to);
         }
+    }
+    return y;
+}
+
+Tensor ReferenceOps::embed_part(const Step& step, const Weight& table, int64_t begin, int64_t width) {
+    assert(begin >= 0 && width > 0 && begin + width <= table.in);
+    Tensor y = make(step.tokens(), 1, width);
+    if (planning()) return y;
+    std::vector<float> row(size_t(table.in));
+    for (int64_t token = 0; token < y.rows; ++token) {
+        const int32_t id = std::max(0, step.source[size_t(token)]);
+        assert(id < table.out);
+        weight_row(table, 0, id, row.data());
+        for (int64_t i = 0; i < width; ++i) head_at(y, token, 0)[i] = row[size_t(begin + i)] * table.scale;
     }
     return y;
 }

@@ -109,11 +109,12 @@ Tensor ReferenceOps::expert_linear(Tensor x, const Weight& stack, const Routing&
         for (int64_t row = 0; row < rows; ++row)
             if (id_at(routing.ids, row / used, row % used) == expert) own.push_back(row);
         if (own.empty()) continue;
+        const float scale = stack.scales ? value_at(stack.scales, 0, expert) : 1;
         for (int64_t out = 0; out < stack.out; ++out) {
             weight_row(stack, expert, out, weights.data());
             for (const int64_t row : own)
                 head_at(y, row, 0)[out] =
-                    float(dot(weights.data(), whole_row(x, x.rows == rows ? row : row / used, room), stack.in));
+                    float(dot(weights.data(), whole_row(x, x.rows == rows ? row : row / used, room), stack.in)) * scale;
         }
     }
     return y;

@@ -162,6 +162,21 @@ TEST_P(EveryIsa, SeveralWeightsAndTables) {
                 {.name = "t", .type = type.type, .out = out, .in = in, .data = std::span<const std::byte>(bytes)}, use);
             ASSERT_TRUE(table) << table.error().line();
             EXPECT_TRUE(same_bits(read(*machine, ops.embed(step, *table)), expected)) << type.name;
+
+            // Scaled, whole and in part; parts need not begin or end with a block.
+            Weight scaled = *table;
+            scaled.scale = 1.7f;
+            const auto whole = read(*machine, ops.embed(step, scaled));
+            const int64_t cuts[][2] = {{in / 2, in / 2}, {0, in}, {3, 41}};
+            for (const auto [begin, width] : cuts) {
+                const auto part = read(*machine, ops.embed_part(step, scaled, begin, width));
+                for (int64_t row = 0; row < out; ++row)
+                    for (int64_t i = 0; i < width; ++i) {
+                        const float value = expected[size_t(row * in + begin + i)] * 1.7f;
+                        ASSERT_EQ(part[size_t(row * width + i)], value) << type.name << " " << begin;
+                        ASSERT_EQ(whole[size_t(row * in + begin + i)], value) << type.name;
+                    }
+            }
         }
     }
 }

@@ -56,6 +56,8 @@ const std::map<std::string, Formula> kFormulas = {
     {"clamp", [](const At& at) { return std::clamp(x_of(at), -1.0, 0.5); }},
     {"softcap", [](const At& at) { return 3 * std::tanh(x_of(at) / 3); }},
     {"add_to", [](const At& at) { return 2 * x_of(at) + z_of(at); }},
+    {"scale_in_place",
+     [](const At& at) { return (x_of(at) + z_of(at)) * double(0.3f) * (at.i >= at.width / 2 ? 3 : 1); }},
     {"swiglu", [](const At& at) { return x_of(at) * sigmoid(x_of(at)) * z_of(at); }},
     {"geglu", [](const At& at) { return gelu_tanh(x_of(at)) * z_of(at); }},
     {"gate", [](const At& at) { return x_of(at) * sigmoid(z_of(at)); }},

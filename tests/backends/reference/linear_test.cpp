@@ -78,12 +78,23 @@ TEST(Linear, EmbeddingsComeFromTheTableOrFromTheStep) {
     Step step;
     step.source = {9, -2, 0, -1};
     step.embeddings = load_tensor(*reference, media, 2);
+    Weight scaled = table;
+    scaled.scale = 3;
+    const auto z = read(*reference, (*reference).ops().embed(step, scaled));
+    const auto part = read(*reference, (*reference).ops().embed_part(step, scaled, 5, 40));
     const auto y = read(*reference, (*reference).ops().embed(step, table));
     for (size_t i = 0; i < 64; ++i) {
         EXPECT_EQ(y[i], rows[9 * 64 + i]);
         EXPECT_EQ(y[64 + i], media[64 + i]);
         EXPECT_EQ(y[128 + i], rows[i]);
         EXPECT_EQ(y[192 + i], media[i]);
+        EXPECT_EQ(z[i], 3 * rows[9 * 64 + i]);
+        EXPECT_EQ(z[64 + i], media[64 + i]);  // rows from elsewhere stay as they are
+    }
+    // Of a further table: media rows, which have no token, read row 0.
+    for (size_t i = 0; i < 40; ++i) {
+        EXPECT_EQ(part[i], 3 * rows[9 * 64 + 5 + i]);
+        for (const size_t token : {1, 2, 3}) EXPECT_EQ(part[token * 40 + i], 3 * rows[5 + i]);
     }
 }
 

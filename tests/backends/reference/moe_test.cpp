@@ -86,7 +86,7 @@ TEST(Route, TinySumsAreNotBlownUp) {
 TEST(Experts, TwoLayersAgainstPlainLoops) {
     const ExpertCase op{DType::f32, 6, 3, 20, 12, 5};
     Reference reference;
-    const auto x = op.input(), logits = op.logits(), bias = op.up_bias();
+    const auto x = op.input(), logits = op.logits(), bias = op.up_bias(), scales = op.down_scales();
     auto floats = [](int64_t count, uint64_t seed) {
         std::vector<float> values(static_cast<size_t>(count));
         decode(DType::f32, random_weight_bytes(DType::f32, count, seed).data(), count, values.data());
@@ -110,12 +110,13 @@ TEST(Experts, TwoLayersAgainstPlainLoops) {
             }
             for (size_t i = 0; i < 20; ++i)
                 for (size_t j = 0; j < 12; ++j)
-                    y[i] += std::exp(-order[rank].first) / total * double(down[(e * 20 + i) * 12 + j]) * h[j];
+                    y[i] += std::exp(-order[rank].first) / total * double(scales[e]) *
+                            double(down[(e * 20 + i) * 12 + j]) * h[j];
         }
         expected.insert(expected.end(), y.begin(), y.end());
     }
-    // Roundings in a row: product, bias, weight (about six), product, weighting, three sums.
-    EXPECT_LE(relative_rms(op.run(*reference), expected), 12 * kEpsilon);
+    // Roundings in a row: product, bias, weight (about six), product, factor, weighting, three sums.
+    EXPECT_LE(relative_rms(op.run(*reference), expected), 13 * kEpsilon);
 }
 
 TEST(Experts, WeightsOnTheInput) {

@@ -155,6 +155,14 @@ void CpuOps::add_to(Tensor sum, Tensor x) {
     });
 }
 
+void CpuOps::scale_in_place(Tensor x, float factor) {
+    if (planning()) return;
+    const auto [rows, heads, width] = runs_of(x);
+    each_run(rows, heads, width, kFloatsPerMicrosecond, [&](int64_t row, int64_t head, int64_t count) {
+        kernels_.multiply_value(head_at(x, row, head), factor, head_at(x, row, head), count);
+    });
+}
+
 Tensor CpuOps::concat(Tensor a, Tensor b) {
     assert(a.rows == b.rows);
     if (a.heads_count != b.heads_count) {

@@ -56,12 +56,44 @@ Tensor CpuOps::embed(const Step& step, const Weight& table) {
             if (source >= 0) {
                 assert(source < table.out);
                 weight_row(table, 0, source, to);
+                if (table.scale != 1) kernels_.multiply_value(to, table.scale, to, table.in);
             } else {
                 const Tensor& rows = step.embeddings;
                 assert(-1 - source < rows.rows && rows.columns() == table.in);
                 for (int64_t head = 0; head < rows.heads_count; ++head)
                     std::copy_n(head_at(rows, -1 - source, head), rows.width, to + head * rows.width);
             }
+        }
+    });
+    return y;
+}
+
+// A table that is only looked up lies as stored, and a part that begins and ends with its blocks is decoded alone.
+Tensor CpuOps::embed_part(const Step& step, const Weight& table, int64_t begin, int64_t width) {
+    assert(begin >= 0 && width > 0 && begin + width <= table.in);
+    Tensor y = make(step.tokens(), 1, width);
+    const Scratch temporary = scratch();
+    const int64_t block = info(table.type).block_elements;
+    const bool is_alone = !storage_of(table).kernel && begin % block == 0 && width % block == 0;
+    const int64_t decoded = is_alone ? width : table.in;
+    float* rows = is_alone ? nullptr : arena().take(aligned(table.in * 4) / 4 * threads_);
+    if (planning()) return y;
+    run(y.rows, 8, double(y.rows * decoded) / 1e3, [&](int64_t first, int64_t last, int thread) {
+        for (int64_t token = first; token < last; ++token) {
+            const int32_t id = std::max(0, step.source[size_t(token)]);
+            assert(id < table.out);
+            float* to = head_at(y, token, 0);
+            if (is_alone) {
+                decode(
+                    table.type,
+                    storage_of(table).matrix(0) + id * row_bytes(table.type, table.in) + row_bytes(table.type, begin),
+                    width, to);
+            } else {
+                float* row = rows + thread * (aligned(table.in * 4) / 4);
+                weight_row(table, 0, id, row);
+                std::copy_n(row + begin, width, to);
+            }
+            if (table.scale != 1) kernels_.multiply_value(to, table.scale, to, width);
         }
     });
     return y;
@@ -286,10 +318,12 @@ Tensor CpuOps::expert_linear(Tensor x, const Weight& stack, const Routing& routi
                           .panel = share.panel,
                           .tokens = share.tokens,
                           .scratch = scratch_memory + thread * scratch_bytes};
+            const float scale = stack.scales ? value_at(stack.scales, 0, share.expert) : 1;
             if (share.tokens == 1) {
                 job.out = head_at(y, order[share.first], 0) + row;
                 job.out_stride = y.row_stride;
                 cpu::multiply(kernel, job);
+                if (scale != 1) kernels_.multiply_value(job.out, scale, job.out, job.rows);
                 continue;
             }
             const int64_t tiles = panel_tiles(share.tokens, int(tile_tokens));
@@ -303,8 +337,8 @@ Tensor CpuOps::expert_linear(Tensor x, const Weight& stack, const Routing& routi
                 job.out_stride = chunk_rows;
                 cpu::multiply(kernel, job);
                 for (int64_t token = first_token; token < last.first_token + last.tokens; ++token)
-                    std::copy_n(block + (token - first_token) * chunk_rows, job.rows,
-                                head_at(y, order[share.first + token], 0) + row);
+                    kernels_.multiply_value(block + (token - first_token) * chunk_rows, scale,
+                                            head_at(y, order[share.first + token], 0) + row, job.rows);
             }
         }
     });
