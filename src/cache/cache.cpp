@@ -1,6 +1,7 @@
 #include "cache/cache.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace hearth {
 
@@ -91,6 +92,10 @@ Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
             state_memory_.push_back(std::move(memory));
         }
         layers_[layer].recurrent = state_buffers_[layer];
+        if (const int64_t owner = needs[layer].shares_kv_of; owner >= 0) {
+            assert(!needs[layer].kv && owner < int64_t(layer) && needs[size_t(owner)].kv);
+            layers_[layer].kv = layers_[size_t(owner)].kv;
+        }
     }
     sequences_.resize(size_t(entries));
     for (int64_t slot = entries - 1; slot >= 0; --slot) free_slots_.push_back(int32_t(slot));

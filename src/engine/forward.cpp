@@ -35,9 +35,12 @@ Result<bool> Forward::run(std::span<const ForwardPart> parts, const RowSink& sin
     const Step step = TRY(make_step(parts));
     Scratch scratch = ops_.scratch();
     Tensor x = model_.embed(ops_, step);
+    const Tensor side_input = model_.side_input(ops_, x, step);
     for (int64_t layer = 0; layer < model_.info().layers; ++layer) {
         if (stop && stop->load(std::memory_order_relaxed)) return false;
-        model_.layer(layer, ops_, x, cache_.layer(layer), step);
+        LayerState state = cache_.layer(layer);
+        state.side_input = side_input;
+        model_.layer(layer, ops_, x, state, step);
     }
     TRY(hand_out_rows(x, step, parts, sink));
     for (const ForwardPart& part : parts) cache_.commit(part.sequence, int64_t(part.tokens.size()));

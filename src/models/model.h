@@ -36,11 +36,14 @@ struct ModelInfo {
 struct LayerNeeds {
     std::optional<KvGeometry> kv;
     std::vector<int64_t> state_floats;  // one entry per recurrent quantity
+    int64_t shares_kv_of = -1;          // an earlier layer with a `kv`, whose keys and values this one reads instead
 };
 
+// What a layer gets beside x.
 struct LayerState {
     const KvLayer* kv = nullptr;
     std::span<const StateBuffer> recurrent;
+    Tensor side_input;
 };
 
 // What can be read of a token after the last layer.
@@ -57,6 +60,9 @@ public:
     virtual std::vector<LayerNeeds> needs() const = 0;
 
     virtual Tensor embed(Ops& ops, const Step& step) const = 0;
+    // What all layers read beside x, made once per step of the embeddings before they change; empty: nothing. It goes
+    // where x goes.
+    virtual Tensor side_input(Ops&, Tensor /*embeddings*/, const Step&) const { return {}; }
     virtual void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const = 0;
     virtual Tensor head(Ops& ops, Tensor x) const = 0;  // rows of the last layer -> logits
     // Likewise -> hidden rows and scores. Empty tensors: the family has none.

@@ -71,14 +71,18 @@ const StoredTensor* Source::find(const std::string& name, std::initializer_list<
     return stored;
 }
 
-Weight Source::weight(const std::string& name, int64_t out, int64_t in, WeightUse use) {
+Weight Source::bare_weight(const std::string& name, int64_t out, int64_t in, WeightUse use) {
     const StoredTensor* stored = find(name, {out, in});
     if (!stored) return {};
     if (use != WeightUse::look_up) bytes_per_token_ += double(stored->data.size());
     if (use == WeightUse::multiply && !name.starts_with("output"))
         operations_per_token_ += 2.0 * double(out) * double(in);
-    Weight weight = load(*stored, 1, out, in, use);
-    weight.scale = side_scale(name);
+    return load(*stored, 1, out, in, use);
+}
+
+Weight Source::weight(const std::string& name, int64_t out, int64_t in, WeightUse use) {
+    Weight weight = bare_weight(name, out, in, use);
+    if (const auto scales = side_scales(name, 1); !scales.empty()) weight.scale = scales[0];
     return weight;
 }
 
@@ -87,20 +91,26 @@ Weight Source::experts(const std::string& name, int64_t count, int64_t out, int6
     if (!stored) return {};
     bytes_per_token_ += double(stored->data.size()) * double(used_per_token) / double(count);
     operations_per_token_ += 2.0 * double(out) * double(in) * double(used_per_token);
-    if (side_scale(name) != 1)
-        problem(fmt::format("{} has scales beside it, which this build cannot apply to experts", name));
-    return load(*stored, count, out, in, WeightUse::multiply);
+    Weight stack = load(*stored, count, out, in, WeightUse::multiply);
+    if (const auto scales = side_scales(name, count); !scales.empty()) stack.scales = load_floats(scales, 1, count);
+    return stack;
 }
 
-// `blk.0.attn_q.scale` beside `blk.0.attn_q.weight`.
-float Source::side_scale(const std::string& name) const {
-    if (!name.ends_with(".weight")) return 1;
+// `blk.0.attn_q.scale` beside `blk.0.attn_q.weight`: one factor, or one for each of a stack's matrices.
+std::vector<float> Source::side_scales(const std::string& name, int64_t count) {
+    if (!name.ends_with(".weight")) return {};
     const StoredTensor* stored = checkpoint_.find(name.substr(0, name.size() - 6) + "scale");
-    if (!stored) return 1;
-    float scale = 1;
-    if (stored->elements() == 1 && info(stored->type).block_elements == 1)
-        decode(stored->type, stored->data.data(), 1, &scale);
-    return stored->elements() == 1 ? scale : 0;  // several: never 1, so that stacks of experts are refused
+    if (!stored) return {};
+    const int64_t values = stored->elements();
+    if (values != 1 && values != count) {
+        problem(fmt::format("{} is {}, expected {}", stored->name, shape_text(stored->shape),
+                            count == 1 ? "1" : fmt::format("1 or {}", count)));
+        return {};
+    }
+    std::vector<float> scales(size_t(values), 1.0f);
+    if (!stored->data.empty()) decode(stored->type, stored->data.data(), values, scales.data());
+    scales.resize(size_t(count), scales[0]);
+    return scales;
 }
 
 Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, int64_t in, WeightUse use) {
@@ -136,13 +146,16 @@ Tensor Source::floats(const std::string& name, int64_t rows, int64_t width) {
     if (!stored || has_problems() || failure_) return {};
     std::vector<float> values(size_t(rows * width));
     decode(stored->type, stored->data.data(), rows * width, values.data());
-    auto tensor = backend_.load_floats(values, rows, width);
-    if (!tensor) {
-        failure_ = std::move(tensor).error();
-        return {};
-    }
     parameters_ += stored->elements();
-    return *tensor;
+    return load_floats(values, rows, width);
+}
+
+Tensor Source::load_floats(std::span<const float> values, int64_t rows, int64_t width) {
+    if (has_problems() || failure_) return {};
+    auto tensor = backend_.load_floats(values, rows, width);
+    if (tensor) return *tensor;
+    failure_ = std::move(tensor).error();
+    return {};
 }
 
 Result<> Source::report() const {

@@ -43,6 +43,8 @@ public:
     // Tensors by full name; shapes outermost first. What is missing or misshapen becomes a problem and an empty handle.
     bool has(std::string_view name) const { return checkpoint_.find(name) != nullptr; }
     Weight weight(const std::string& name, int64_t out, int64_t in, WeightUse use = WeightUse::multiply);
+    // The same for families in whose files `.scale` beside this weight means something else.
+    Weight bare_weight(const std::string& name, int64_t out, int64_t in, WeightUse use = WeightUse::multiply);
     Weight experts(const std::string& name, int64_t count, int64_t out, int64_t in, int64_t used_per_token);
     Tensor floats(const std::string& name, int64_t rows, int64_t width);
     Tensor floats(const std::string& name, int64_t width) { return floats(name, 1, width); }
@@ -55,7 +57,8 @@ public:
 
 private:
     const StoredTensor* find(const std::string& name, std::initializer_list<int64_t> shape);
-    float side_scale(const std::string& name) const;
+    std::vector<float> side_scales(const std::string& name, int64_t count);
+    Tensor load_floats(std::span<const float> values, int64_t rows, int64_t width);
     Weight load(const StoredTensor& stored, int64_t experts, int64_t out, int64_t in, WeightUse use);
     std::string key(std::string_view name) const { return architecture_ + "." + std::string(name); }
 

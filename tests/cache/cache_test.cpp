@@ -298,6 +298,23 @@ TEST(Cache, AWindowFreesWhatItLeavesBehind) {
     EXPECT_EQ(cache->pages(0) - cache->free_pages(0), 100);
 }
 
+// A layer that reads another one's keys costs nothing and finds them where their owner put them.
+TEST(Cache, ALayerMayReadTheKeysOfAnother) {
+    ImaginaryBackend backend, alone_backend;
+    auto needs = mixed_needs();
+    const CacheOptions options{.context_tokens = 1000, .step_tokens = 64, .sequences = 2};
+    const auto alone = *Cache::make(alone_backend, needs, options);
+    needs.push_back({.kv = {}, .state_floats = {}, .shares_kv_of = 3});
+    needs.push_back({.kv = {}, .state_floats = {}, .shares_kv_of = 0});
+    const auto cache = *Cache::make(backend, needs, options);
+    EXPECT_EQ(cache->layer(6).kv, cache->layer(3).kv);
+    EXPECT_EQ(cache->layer(7).kv, cache->layer(0).kv);
+    EXPECT_EQ(cache->layer(6).kv->geometry, kWindow);
+    EXPECT_EQ(cache->layer(5).kv, nullptr);
+    EXPECT_EQ(backend.taken, alone_backend.taken);
+    EXPECT_EQ(Cache::kv_bytes(backend, needs, options), double(backend.taken[MemoryUse::kv]));
+}
+
 TEST(Cache, SkippingGoesAsDeepAsTheContextWithAWindowToo) {
     ImaginaryBackend backend;
     const auto needs = mixed_needs();

@@ -134,6 +134,35 @@ TEST_F(SourceTest, AScaleBesideAWeightIsRead) {
     EXPECT_TRUE(source.report().has_value());
 }
 
+// One factor for a whole stack of experts, or one for each; nothing else.
+TEST_F(SourceTest, ScalesBesideExpertsAreRead) {
+    EditedFile file = edited("moe");
+    const Checkpoint plain = file.open();
+    const auto shape = plain.find("blk.0.ffn_down_exps.weight")->shape;
+    std::vector<float> factors(size_t(shape[0]), 0.5f);
+    factors.back() = 3;
+    file.add_floats("blk.0.ffn_down_exps.scale", factors).add_floats("blk.0.ffn_up_exps.scale", {0.25f});
+    const Checkpoint checkpoint = file.open();
+    MemoryLedger ledger;
+    const auto backend = make_reference_backend(ledger, false);
+    Source source(checkpoint, *backend, "qwen35moe");
+    const auto scales_of = [&](const std::string& name) {
+        const auto& stored = checkpoint.find(name)->shape;
+        const Weight stack = source.experts(name, stored[0], stored[1], stored[2], 1);
+        std::vector<float> scales(size_t(stack.scales.count()));
+        if (stack.scales) backend->read(stack.scales, scales.data());
+        return scales;
+    };
+    EXPECT_EQ(scales_of("blk.0.ffn_down_exps.weight"), factors);
+    EXPECT_EQ(scales_of("blk.0.ffn_up_exps.weight"), std::vector<float>(factors.size(), 0.25f));
+    EXPECT_TRUE(scales_of("blk.0.ffn_gate_exps.weight").empty());
+    EXPECT_TRUE(source.report().has_value());
+
+    file.add_floats("blk.0.ffn_gate_exps.scale", {1, 2}).add_floats("blk.0.ffn_up_shexp.scale", {1, 2});
+    expect_words(report(file),
+                 {"blk.0.ffn_gate_exps.scale is 2, expected 1 or", "blk.0.ffn_up_shexp.scale is 2, expected 1"});
+}
+
 TEST_F(SourceTest, CountsWhatOneTokenReads) {
     const Checkpoint checkpoint = edited().open();
     MemoryLedger ledger;
