@@ -25,6 +25,28 @@ inline Tensor mlp(Ops& ops, const Mlp& w, Tensor x) {
     return ops.linear(ops.swiglu(gate, up), w.down);
 }
 
+// The same with GELU: down(gelu(gate x) * up x).
+inline Tensor gelu_mlp(Ops& ops, const Mlp& w, Tensor x) {
+    auto [gate, up] = ops.linears(x, w.gate, w.up);
+    return ops.linear(ops.geglu(gate, up), w.down);
+}
+
+// A number for every layer, which files write once or as a list.
+inline std::vector<int64_t> per_layer(Source& file, std::string_view key, int64_t layers, int64_t low, int64_t high) {
+    const auto listed = file.integers(key);
+    if (!listed) return std::vector<int64_t>(size_t(layers), file.integer(key, low, high));
+    std::vector<int64_t> values = *listed;
+    if (int64_t(values.size()) != layers)
+        file.problem(fmt::format("{} has {} entries, expected {}", key, values.size(), layers));
+    values.resize(size_t(layers), low);
+    for (int64_t& value : values) {
+        if (value < low || value > high)
+            file.problem(fmt::format("{} has the entry {}, expected {} to {}", key, value, low, high));
+        value = std::clamp(value, low, high);
+    }
+    return values;
+}
+
 // A number that some files write once and others per layer, with 0 where it does not apply.
 inline int64_t largest_entry(Source& file, std::string_view key, int64_t low, int64_t high) {
     const auto values = file.integers(key);

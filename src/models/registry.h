@@ -11,6 +11,8 @@ namespace hearth {
 using LoadFamily = std::unique_ptr<Model> (*)(Source& source);
 
 std::unique_ptr<Model> load_bert(Source& source);
+std::unique_ptr<Model> load_gemma3(Source& source);
+std::unique_ptr<Model> load_gemma4(Source& source);
 std::unique_ptr<Model> load_lfm2(Source& source);
 std::unique_ptr<Model> load_llama(Source& source);
 std::unique_ptr<Model> load_mistral3(Source& source);
@@ -27,12 +29,26 @@ struct Family {
 
 // clang-format off: one line each
 inline constexpr Family kFamilies[] = {
-    {"bert", load_bert},         {"nomic-bert", load_bert},       {"nomic-bert-moe", load_bert},
-    {"lfm2", load_lfm2},         {"lfm2moe", load_lfm2},          {"llama", load_llama},
-    {"mistral3", load_mistral3}, {"nemotron_h", load_nemotron_h}, {"nemotron_h_moe", load_nemotron_h},
-    {"qwen2", load_qwen2},       {"qwen3", load_qwen3},           {"qwen35", load_qwen35},
-    {"qwen35moe", load_qwen35},  {"qwen3moe", load_qwen3},        {"qwen3vl", load_qwen3},
-    {"qwen3vlmoe", load_qwen3},  {"smollm3", load_smollm3},
+    {"bert", load_bert},
+    {"nomic-bert", load_bert},
+    {"nomic-bert-moe", load_bert},
+    {"gemma-embedding", load_gemma3},
+    {"gemma3", load_gemma3},
+    {"gemma4", load_gemma4},
+    {"lfm2", load_lfm2},
+    {"lfm2moe", load_lfm2},
+    {"llama", load_llama},
+    {"mistral3", load_mistral3},
+    {"nemotron_h", load_nemotron_h},
+    {"nemotron_h_moe", load_nemotron_h},
+    {"qwen2", load_qwen2},
+    {"qwen3", load_qwen3},
+    {"qwen35", load_qwen35},
+    {"qwen35moe", load_qwen35},
+    {"qwen3moe", load_qwen3},
+    {"qwen3vl", load_qwen3},
+    {"qwen3vlmoe", load_qwen3},
+    {"smollm3", load_smollm3},
 };
 // clang-format on
 
