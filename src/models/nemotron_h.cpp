@@ -122,6 +122,7 @@ public:
     std::vector<LayerNeeds> needs() const override;
     Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, embedding_); }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
+    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, output_norm_, c.eps); }
     Tensor head(Ops& ops, Tensor x) const override {
         return ops.linear(hidden(ops, x), output_ ? output_ : embedding_);
     }

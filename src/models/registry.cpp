@@ -1,5 +1,7 @@
 #include "models/registry.h"
 
+#include <algorithm>
+
 #include "base/text_format.h"
 
 namespace hearth {
@@ -33,6 +35,24 @@ Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend&
                 fmt::format("unknown architecture \"{}\"; this build knows: {}",
                             valid_utf8(architecture->substr(0, 60)), known_architectures()),
                 "use a model of one of these families");
+}
+
+bool has_drafter(const Checkpoint& checkpoint) {
+    return std::ranges::any_of(checkpoint.tensors(), [](const StoredTensor& tensor) {
+        return tensor.name == "mtp.fc.weight" || tensor.name.ends_with(".nextn.eh_proj.weight");
+    });
+}
+
+Result<std::unique_ptr<Drafter>> load_drafter(const Checkpoint& checkpoint, Backend& backend, const Model& trunk) {
+    const std::string_view architecture = checkpoint.metadata().text("general.architecture").value_or("");
+    const auto family = std::ranges::find(kDraftingFamilies, architecture, &DraftingFamily::architecture);
+    if (family == std::end(kDraftingFamilies) || !has_drafter(checkpoint))
+        return fail(ErrorKind::unsupported, "the file has no layer that drafts",
+                    "use a file that was converted with its MTP layer, or do without drafts");
+    Source source(checkpoint, backend, std::string(architecture));
+    std::unique_ptr<Drafter> drafter = family->load(source, trunk);
+    TRY(source.report());
+    return drafter;
 }
 
 }  // namespace hearth

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "models/drafter.h"
 #include "models/model.h"
 #include "models/source.h"
 
@@ -21,6 +22,8 @@ std::unique_ptr<Model> load_qwen2(Source& source);
 std::unique_ptr<Model> load_qwen3(Source& source);
 std::unique_ptr<Model> load_qwen35(Source& source);
 std::unique_ptr<Model> load_smollm3(Source& source);
+
+std::unique_ptr<Drafter> load_qwen35_drafter(Source& source, const Model& trunk);
 
 struct Family {
     std::string_view architecture;
@@ -51,5 +54,17 @@ inline constexpr Family kFamilies[] = {
     {"smollm3", load_smollm3},
 };
 // clang-format on
+
+using LoadDrafter = std::unique_ptr<Drafter> (*)(Source& source, const Model& trunk);
+
+struct DraftingFamily {
+    std::string_view architecture;
+    LoadDrafter load;
+};
+
+inline constexpr DraftingFamily kDraftingFamilies[] = {
+    {"qwen35", load_qwen35_drafter},
+    {"qwen35moe", load_qwen35_drafter},
+};
 
 }  // namespace hearth

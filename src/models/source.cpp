@@ -146,6 +146,8 @@ Tensor Source::floats(const std::string& name, int64_t rows, int64_t width) {
     if (!stored || has_problems() || failure_) return {};
     std::vector<float> values(size_t(rows * width));
     decode(stored->type, stored->data.data(), rows * width, values.data());
+    if (float_offset_ != 0)
+        for (float& value : values) value += float_offset_;
     parameters_ += stored->elements();
     return load_floats(values, rows, width);
 }

@@ -48,6 +48,7 @@ public:
     Weight experts(const std::string& name, int64_t count, int64_t out, int64_t in, int64_t used_per_token);
     Tensor floats(const std::string& name, int64_t rows, int64_t width);
     Tensor floats(const std::string& name, int64_t width) { return floats(name, 1, width); }
+    void add_to_floats(float offset) { float_offset_ = offset; }  // for files that store norms centred on zero
     std::vector<float> host_floats(const std::string& name, int64_t count);
 
     int64_t parameters() const { return parameters_; }
@@ -69,6 +70,7 @@ private:
     double loaded_bytes_ = 0;
     std::vector<std::string> problems_;
     std::optional<Error> failure_;  // of the backend: memory, device
+    float float_offset_ = 0;
     int64_t parameters_ = 0, next_id_ = 0;
     double bytes_per_token_ = 0, operations_per_token_ = 0;
 };

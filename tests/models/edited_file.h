@@ -68,6 +68,13 @@ public:
         return *this;
     }
 
+    std::vector<float> floats(const std::string& name) {
+        const Held& held = find(name);
+        std::vector<float> values(held.bytes.size() / sizeof(float));
+        EXPECT_EQ(held.type, DType::f32) << name;
+        std::memcpy(values.data(), held.bytes.data(), values.size() * sizeof(float));
+        return values;
+    }
     EditedFile& fill(const std::string& name, const std::vector<float>& values) {
         EXPECT_EQ(find(name).bytes.size(), values.size() * sizeof(float)) << name;
         std::memcpy(find(name).bytes.data(), values.data(), values.size() * sizeof(float));
