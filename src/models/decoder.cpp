@@ -23,13 +23,13 @@ void count_weights(const Source& file, ModelInfo& info) {
     info.operations_per_token = file.operations_per_token();
 }
 
-Ends load_ends(Source& file, const ModelInfo& info) {
+Ends load_ends(Source& file, const ModelInfo& info, const std::string& norm) {
     Ends ends;
     const bool tied = !file.has("output.weight");
     ends.embedding =
         file.weight("token_embd.weight", info.vocabulary, info.hidden, tied ? WeightUse::both : WeightUse::look_up);
     if (!tied) ends.output = file.weight("output.weight", info.vocabulary, info.hidden);
-    ends.norm = file.floats("output_norm.weight", info.hidden);
+    ends.norm = file.floats(norm, info.hidden);
     return ends;
 }
 
@@ -50,12 +50,7 @@ int64_t uniform_entry_or(Source& file, std::string_view key, int64_t otherwise, 
                                       : file.integer_or(key, otherwise, low, high);
 }
 
-Heads read_heads(Source& file, int64_t hidden) {
-    Heads heads;
-    heads.count = uniform_entry(file, "attention.head_count", 1, 1 << 16);
-    heads.kv_count = uniform_entry_or(file, "attention.head_count_kv", heads.count, 1, 1 << 16);
-    if (heads.count % heads.kv_count != 0)
-        file.problem("attention.head_count is no multiple of attention.head_count_kv");
+static void read_head_width(Source& file, int64_t hidden, Heads& heads) {
     heads.width = file.integer_or("attention.key_length", 0, 0, 1 << 16);
     if (heads.width == 0) {
         heads.width = std::max<int64_t>(1, hidden / heads.count);
@@ -64,7 +59,33 @@ Heads read_heads(Source& file, int64_t hidden) {
     }
     if (file.integer_or("attention.value_length", heads.width, 1, 1 << 16) != heads.width)
         file.problem("attention.value_length differs from attention.key_length");
+}
+
+Heads read_heads(Source& file, int64_t hidden) {
+    Heads heads;
+    heads.count = uniform_entry(file, "attention.head_count", 1, 1 << 16);
+    heads.kv_count = uniform_entry_or(file, "attention.head_count_kv", heads.count, 1, 1 << 16);
+    if (heads.count % heads.kv_count != 0)
+        file.problem("attention.head_count is no multiple of attention.head_count_kv");
+    read_head_width(file, hidden, heads);
     return heads;
+}
+
+Heads read_hybrid_heads(Source& file, int64_t hidden) {
+    Heads heads{.count = largest_entry(file, "attention.head_count", 1, 1 << 16)};
+    read_head_width(file, hidden, heads);
+    return heads;
+}
+
+std::vector<int64_t> read_kv_heads(Source& file, int64_t layers, int64_t heads) {
+    auto counts = entries(file, "attention.head_count_kv", layers, heads);
+    for (const int64_t count : counts)
+        if (count > 0 && heads % count != 0) {
+            file.problem(fmt::format("attention.head_count is {}, no multiple of the {} of attention.head_count_kv",
+                                     heads, count));
+            break;
+        }
+    return counts;
 }
 
 Tensor optional_bias(Source& file, const std::string& name, int64_t width) {

@@ -22,7 +22,7 @@ struct Ends {
     Weight embedding, output;
     Tensor norm;
 };
-Ends load_ends(Source& file, const ModelInfo& info);
+Ends load_ends(Source& file, const ModelInfo& info, const std::string& norm = "output_norm.weight");
 inline Tensor logits(Ops& ops, const Ends& w, Tensor x, float eps) {
     return ops.linear(ops.rms_norm(x, w.norm, eps), w.output ? w.output : w.embedding);
 }
@@ -37,6 +37,11 @@ struct Heads {
 };
 // attention.{head_count, head_count_kv, key_length}; without the last, embedding_length is divided among the heads.
 Heads read_heads(Source& file, int64_t hidden);
+
+// Hybrids list attention.head_count_kv, with 0 for layers that do not attend: the heads of the others but for their
+// kv_count, and that list.
+Heads read_hybrid_heads(Source& file, int64_t hidden);
+std::vector<int64_t> read_kv_heads(Source& file, int64_t layers, int64_t heads);
 
 // A number that some files write once and others once per layer; all entries must agree.
 int64_t uniform_entry(Source& file, std::string_view key, int64_t low, int64_t high);

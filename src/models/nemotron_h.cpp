@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/blocks.h"
+#include "models/decoder.h"
 #include "models/registry.h"
 
 namespace hearth {
@@ -15,7 +16,6 @@ namespace {
 
 struct Config {
     int64_t hidden_size;
-    int64_t num_heads, head_dim;
     int64_t mamba_heads, inner_size, num_groups, state_size, conv_kernel;  // of the Mamba blocks
     int64_t num_experts, num_experts_used, shared_expert_size;
     int64_t latent_size;  // what the routed experts read and write: the hidden size, or less behind two projections
@@ -37,9 +37,9 @@ struct Mamba {
     Tensor conv_taps, conv_bias, dt_bias, decay, skip, norm;
 };
 struct Attention {
-    int64_t num_kv_heads;
-    Linear query, key, value, output;
-    Linear query_key_value;  // one matrix instead of three, in that order
+    Heads heads;
+    Qkv qkv;
+    Linear output;
 };
 struct FeedForward {
     Linear up, down;
@@ -55,8 +55,7 @@ struct Block {
 };
 
 Linear load_linear(Source& file, const std::string& stem, int64_t out, int64_t in) {
-    return {.weight = file.weight(stem + ".weight", out, in),
-            .bias = file.has(stem + ".bias") ? file.floats(stem + ".bias", out) : Tensor()};
+    return {.weight = file.weight(stem + ".weight", out, in), .bias = optional_bias(file, stem + ".bias", out)};
 }
 
 // Rows of a small tensor seen as the heads of one row: one part for each head or group.
@@ -76,18 +75,10 @@ Mamba load_mamba(Source& file, const std::string& blk, const Config& c) {
             .norm = load_parts(file, blk + "ssm_norm.weight", c.num_groups, c.inner_size / c.num_groups)};
 }
 
-Attention load_attention(Source& file, const std::string& blk, const Config& c, int64_t num_kv_heads) {
-    const int64_t query_width = c.num_heads * c.head_dim, kv_width = num_kv_heads * c.head_dim;
-    Attention w{.num_kv_heads = num_kv_heads};
-    if (file.has(blk + "attn_qkv.weight")) {
-        w.query_key_value = load_linear(file, blk + "attn_qkv", query_width + 2 * kv_width, c.hidden_size);
-    } else {
-        w.query = load_linear(file, blk + "attn_q", query_width, c.hidden_size);
-        w.key = load_linear(file, blk + "attn_k", kv_width, c.hidden_size);
-        w.value = load_linear(file, blk + "attn_v", kv_width, c.hidden_size);
-    }
-    w.output = load_linear(file, blk + "attn_output", c.hidden_size, query_width);
-    return w;
+Attention load_attention(Source& file, const std::string& blk, const Config& c, const Heads& heads) {
+    return {.heads = heads,
+            .qkv = load_qkv(file, blk, heads, c.hidden_size),
+            .output = load_linear(file, blk + "attn_output", c.hidden_size, heads.query_width())};
 }
 
 FeedForward load_feed_forward(Source& file, const std::string& blk, const std::string& suffix, const Config& c,
@@ -112,21 +103,17 @@ Experts load_experts(Source& file, const std::string& blk, const Config& c, int6
 }
 
 Tensor linear(Ops& ops, const Linear& w, Tensor x) {
-    const Tensor y = ops.linear(x, w.weight);
-    return w.bias ? ops.add(y, w.bias) : y;
+    return with_bias(ops, ops.linear(x, w.weight), w.bias);
 }
 
 class NemotronH final : public Model {
 public:
     explicit NemotronH(Source& file);
     std::vector<LayerNeeds> needs() const override;
-    Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, embedding_); }
+    Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, ends_.embedding); }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
-    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, output_norm_, c.eps); }
-    Tensor head(Ops& ops, Tensor x) const override {
-        return ops.linear(hidden(ops, x), output_ ? output_ : embedding_);
-    }
-    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, output_norm_, c.eps); }
+    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, ends_.norm, c.eps); }
+    Tensor head(Ops& ops, Tensor x) const override { return logits(ops, ends_, x, c.eps); }
 
 private:
     Tensor mix(Ops& ops, const Mamba& w, Tensor x, const LayerState& state, const Step& step) const;
@@ -138,8 +125,7 @@ private:
 
     Config c;
     std::vector<Block> blocks_;
-    Weight embedding_, output_;
-    Tensor output_norm_;
+    Ends ends_;
 };
 
 Tensor NemotronH::mix(Ops& ops, const Mamba& w, Tensor x, const LayerState& state, const Step& step) const {
@@ -158,17 +144,9 @@ Tensor NemotronH::mix(Ops& ops, const Mamba& w, Tensor x, const LayerState& stat
 }
 
 Tensor NemotronH::mix(Ops& ops, const Attention& w, Tensor x, const LayerState& state, const Step& step) const {
-    const int64_t query_width = c.num_heads * c.head_dim, kv_width = w.num_kv_heads * c.head_dim;
-    Tensor q, k, v;
-    if (w.query_key_value.weight) {
-        auto [first, second, third] = linear(ops, w.query_key_value, x).split<3>({query_width, kv_width, kv_width});
-        q = first, k = second, v = third;
-    } else {
-        q = linear(ops, w.query, x), k = linear(ops, w.key, x), v = linear(ops, w.value, x);
-    }
-    const AttentionRule rule{.scale = 1 / std::sqrt(float(c.head_dim))};
-    Tensor y =
-        ops.attention(q.heads(c.num_heads), k.heads(w.num_kv_heads), v.heads(w.num_kv_heads), rule, *state.kv, step);
+    const auto [q, k, v] = project(ops, w.qkv, x, w.heads);
+    const AttentionRule rule{.scale = 1 / std::sqrt(float(w.heads.width))};
+    Tensor y = ops.attention(q, k, v, rule, *state.kv, step);
     return linear(ops, w.output, y.joined());
 }
 
@@ -199,7 +177,7 @@ std::vector<LayerNeeds> NemotronH::needs() const {
     std::vector<LayerNeeds> needs;
     for (const Block& block : blocks_) {
         if (const auto* attention = std::get_if<Attention>(&block.mixer))
-            needs.push_back({.kv = KvGeometry{attention->num_kv_heads, c.head_dim, c.head_dim}, .state_floats = {}});
+            needs.push_back({.kv = attention->heads.geometry(), .state_floats = {}});
         else if (std::holds_alternative<Mamba>(block.mixer))
             needs.push_back(
                 {.kv = {}, .state_floats = {(c.conv_kernel - 1) * c.conv_width(), c.inner_size * c.state_size}});
@@ -237,50 +215,34 @@ void read_experts(Source& file, Config& c) {
 }
 
 NemotronH::NemotronH(Source& file) : c{} {
-    info_.layers = file.integer("block_count", 1, 1 << 14);
-    info_.context_tokens = file.integer("context_length", 1, int64_t{1} << 40);
-    info_.architecture = file.architecture();
-    info_.name = std::string(file.metadata().text("general.name").value_or(""));
-    info_.hidden = c.hidden_size = file.integer("embedding_length", 1, 1 << 20);
-    info_.vocabulary = table_rows(file, "token_embd.weight");
+    info_ = read_info(file);
+    c.hidden_size = info_.hidden;
     c.eps = float(file.number("attention.layer_norm_rms_epsilon"));
-    c.num_heads = largest_entry(file, "attention.head_count", 1, 1 << 16);
-    c.head_dim = file.integer_or("attention.key_length", std::max<int64_t>(1, c.hidden_size / c.num_heads), 1, 1 << 16);
-    if (file.integer_or("attention.value_length", c.head_dim, 1, 1 << 16) != c.head_dim)
-        file.problem("attention.value_length differs from attention.key_length");
+    const Heads heads = read_hybrid_heads(file, c.hidden_size);
     const auto feed_forward = entries(file, "feed_forward_length", info_.layers, 1 << 24);
-    const auto kv_heads = entries(file, "attention.head_count_kv", info_.layers, c.num_heads);
-    for (const int64_t count : kv_heads)
-        if (count > 0 && c.num_heads % count != 0)
-            file.problem(fmt::format("attention.head_count is {}, no multiple of the {} of attention.head_count_kv",
-                                     c.num_heads, count));
+    const auto kv_heads = read_kv_heads(file, info_.layers, heads.count);
     read_mamba(file, c);
     if (file.architecture() == "nemotron_h_moe") read_experts(file, c);
     if (file.has_problems()) return;
 
-    const bool tied = !file.has("output.weight");
-    embedding_ =
-        file.weight("token_embd.weight", info_.vocabulary, c.hidden_size, tied ? WeightUse::both : WeightUse::look_up);
-    if (!tied) output_ = file.weight("output.weight", info_.vocabulary, c.hidden_size);
-    output_norm_ = file.floats("output_norm.weight", c.hidden_size);
-
+    ends_ = load_ends(file, info_);
     for (int64_t i = 0; i < info_.layers; ++i) {
         const std::string blk = fmt::format("blk.{}.", i);
-        const int64_t width = feed_forward[size_t(i)], kv = kv_heads[size_t(i)];
+        const int64_t width = feed_forward[size_t(i)];
+        Heads own = heads;
+        own.kv_count = kv_heads[size_t(i)];
         Block& block = blocks_.emplace_back();
         if (width > 0 && c.num_experts > 0)
             block.mixer = load_experts(file, blk, c, width);
         else if (width > 0)
             block.mixer = load_feed_forward(file, blk, "", c, width);
-        else if (kv > 0)
-            block.mixer = load_attention(file, blk, c, kv);
+        else if (own.kv_count > 0)
+            block.mixer = load_attention(file, blk, c, own);
         else
             block.mixer = load_mamba(file, blk, c);
         block.norm = file.floats(blk + "attn_norm.weight", c.hidden_size);
     }
-    info_.parameters = file.parameters();
-    info_.bytes_per_token = file.bytes_per_token();
-    info_.operations_per_token = file.operations_per_token();
+    count_weights(file, info_);
 }
 
 }  // namespace

@@ -161,9 +161,7 @@ public:
     Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, ends_.embedding); }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
     Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, ends_.norm, c.eps); }
-    Tensor head(Ops& ops, Tensor x) const override {
-        return ops.linear(hidden(ops, x), ends_.output ? ends_.output : ends_.embedding);
-    }
+    Tensor head(Ops& ops, Tensor x) const override { return logits(ops, ends_, x, c.eps); }
 
 private:
     Tensor mix(Ops& ops, const DeltaNet& w, Tensor x, const LayerState& state, const Step& step) const;
@@ -235,23 +233,13 @@ std::vector<bool> recurrent_layers(Source& file, int64_t layers) {
 }
 
 Qwen35::Qwen35(Source& file) {
-    const int64_t drafting = file.integer_or("nextn_predict_layers", 0, 0, 1 << 10);
-    info_.layers = file.integer("block_count", 1, 1 << 14) - drafting;
+    info_ = read_info(file);
+    info_.layers -= file.integer_or("nextn_predict_layers", 0, 0, 1 << 10);
     if (info_.layers < 1) file.problem("nextn_predict_layers leaves no layer of block_count");
-    info_.context_tokens = file.integer("context_length", 1, int64_t{1} << 40);
     c = read_config(file, info_.context_tokens);
-    info_.architecture = file.architecture();
-    info_.name = std::string(file.metadata().text("general.name").value_or(""));
-    info_.hidden = c.hidden_size;
-    info_.vocabulary = table_rows(file, "token_embd.weight");
     if (file.has_problems()) return;
 
-    const bool tied = !file.has("output.weight");
-    ends_.embedding =
-        file.weight("token_embd.weight", info_.vocabulary, c.hidden_size, tied ? WeightUse::both : WeightUse::look_up);
-    if (!tied) ends_.output = file.weight("output.weight", info_.vocabulary, c.hidden_size);
-    ends_.norm = file.floats("output_norm.weight", c.hidden_size);
-
+    ends_ = load_ends(file, info_);
     const std::vector<bool> recurrent = recurrent_layers(file, info_.layers);
     for (int64_t i = 0; i < info_.layers; ++i) {
         const std::string blk = fmt::format("blk.{}.", i);
@@ -264,9 +252,7 @@ Qwen35::Qwen35(Source& file) {
         layer.mixer_norm = file.floats(blk + "attn_norm.weight", c.hidden_size);
         layer.ffn_norm = file.floats(blk + "post_attention_norm.weight", c.hidden_size);
     }
-    info_.parameters = file.parameters();
-    info_.bytes_per_token = file.bytes_per_token();
-    info_.operations_per_token = file.operations_per_token();
+    count_weights(file, info_);
 }
 
 }  // namespace

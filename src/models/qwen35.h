@@ -5,7 +5,7 @@
 #include <variant>
 
 #include "models/blocks.h"
-#include "models/model.h"
+#include "models/decoder.h"
 #include "models/rope.h"
 
 namespace hearth::qwen35 {
@@ -33,12 +33,6 @@ struct Experts {
     Mlp shared;
 };
 using FeedForward = std::variant<Mlp, Experts>;
-
-// What stands before the first layer and behind the last.
-struct Ends {
-    Weight embedding, output;  // no output: the embedding once more
-    Tensor norm;
-};
 
 Config read_config(Source& file, int64_t context_tokens);
 // `blk` is what stands before the names of a layer's tensors.

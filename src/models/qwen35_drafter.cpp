@@ -52,9 +52,7 @@ public:
     }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
     Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, ends_.norm, c.eps); }
-    Tensor head(Ops& ops, Tensor x) const override {
-        return ops.linear(hidden(ops, x), ends_.output ? ends_.output : ends_.embedding);
-    }
+    Tensor head(Ops& ops, Tensor x) const override { return logits(ops, ends_, x, c.eps); }
 
 private:
     Config c{};

@@ -8,11 +8,10 @@ using test::EditedFile;
 using test::expect_words;
 using test::load_report;
 
-const test::FamilyGates kNemotron{
-    .folder = "nemotron",
-    .float_files = {"nemotron_h", "nemotron_h_moe", "nemotron_h_moe_latent"},
-    .quantised_files = {"nemotron_h_q4km", "nemotron_h_q4km_narrow"},
-    .equal_bits = {"nemotron_h", "nemotron_h_moe_latent", "nemotron_h_q4km", "nemotron_h_moe_q8"}};
+const test::FamilyGates kNemotron{.folder = "nemotron",
+                                  .float_files = {"nemotron_h", "nemotron_h_moe", "nemotron_h_moe_latent"},
+                                  .quantised_files = {"nemotron_h_q4km", "nemotron_h_q4km_narrow", "nemotron_h_moe_q8"},
+                                  .equal_bits = {"nemotron_h_moe_latent", "nemotron_h_q4km", "nemotron_h_moe_q8"}};
 
 FAMILY_TESTS(NemotronH, kNemotron)
 
