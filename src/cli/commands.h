@@ -9,6 +9,7 @@ namespace hearth::cli {
 void add_run(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
+void add_quantize(CLI::App& app, int& exit_code);
 
 void add_inspect_file(CLI::App& inspect, int& exit_code);  // metadata, tensors
 void add_inspect_tokens(CLI::App& inspect, int& exit_code);

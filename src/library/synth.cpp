@@ -8,6 +8,7 @@
 #include "base/text_format.h"
 #include "files/gguf.h"
 #include "files/gguf_writer.h"
+#include "library/disk.h"
 #include "library/mixes.h"
 #include "library/shapes/shape.h"
 #include "library/vocabularies.h"
@@ -93,20 +94,6 @@ Result<std::vector<DType>> types_of(const ModelBuilder& model, const Shape& shap
     return choose_types(mix, tensors, facts);
 }
 
-std::string in_directory(const std::string& path) {
-    const fs::path parent = fs::path(path).parent_path();
-    return parent.empty() ? "." : parent.string();
-}
-
-Result<int64_t> free_bytes(const std::string& directory) {
-    std::error_code error;
-    const fs::space_info space = fs::space(directory, error);
-    if (error)
-        return fail(ErrorKind::not_found, fmt::format("cannot write to {}: {}", directory, error.message()),
-                    "name a directory that exists");
-    return int64_t(std::min<uintmax_t>(space.available, INT64_MAX));
-}
-
 // Directories of processes that were killed before they could clean up.
 void remove_leftovers(const std::string& directory) {
     std::error_code ignored;
@@ -188,12 +175,7 @@ Result<SynthPlan> plan_synth(const CatalogueEntry& entry, std::string_view type,
 }
 
 Result<> write_synth(const SynthPlan& plan, const std::string& path, const SynthProgress& progress) {
-    const int64_t room = TRY(free_bytes(in_directory(path)));
-    if (plan.bytes > room)
-        return fail(
-            ErrorKind::device,
-            fmt::format("{} needs {}, {} are free", path, bytes_text(uint64_t(plan.bytes)), bytes_text(uint64_t(room))),
-            "choose another disk, a smaller type or fewer layers");
+    TRY(check_room(path, plan.bytes, "choose another disk, a smaller type or fewer layers"));
     GgufWriter writer(path);
     for (const Metadata::Entry& entry : plan.metadata.entries()) writer.set(entry.key, entry.value);
     for (const SynthTensor& tensor : plan.tensors) writer.declare(tensor.name, tensor.type, tensor.shape);
@@ -216,11 +198,12 @@ Result<> write_synth(const SynthPlan& plan, const std::string& path, const Synth
 }
 
 Result<SynthPlace> choose_synth_place(const SynthPlan& plan, const std::string& scratch_directory) {
-    const int64_t memory = int64_t(memory_available_bytes()), in_memory = free_bytes(kMemoryDirectory).value_or(0);
+    const int64_t memory = int64_t(memory_available_bytes()),
+                  in_memory = free_bytes_for(std::string(kMemoryDirectory) + "/").value_or(0);
     if (plan.bytes <= in_memory && plan.bytes <= memory / 5 * 2) return SynthPlace{kMemoryDirectory, true};
     std::error_code error;
     fs::create_directories(scratch_directory, error);
-    const int64_t on_disk = TRY(free_bytes(scratch_directory));
+    const int64_t on_disk = TRY(free_bytes_for(scratch_directory + "/"));
     if (plan.bytes <= on_disk) return SynthPlace{scratch_directory, false};
     return fail(ErrorKind::out_of_memory,
                 fmt::format("{} as {} takes {}: too much for {} of free memory, and {} are free in {}", plan.name,
