@@ -89,7 +89,7 @@ Result<> inspect_tensors(const FileOptions& options) {
     std::string text;
     for (const StoredTensor& tensor : checkpoint.tensors()) {
         auto& [count, bytes] = by_type[std::string(name_of(tensor.type))];
-        ++count, bytes += tensor.data.size(), elements += tensor.elements();
+        ++count, bytes += uint64_t(tensor.bytes()), elements += tensor.elements();
         if (options.json) {
             Json shape = Json::array();
             for (const int64_t size : tensor.shape) shape.push(size);
@@ -97,14 +97,14 @@ Result<> inspect_tensors(const FileOptions& options) {
             entry.set("name", tensor.name);
             entry.set("type", name_of(tensor.type));
             entry.set("shape", std::move(shape));
-            entry.set("bytes", uint64_t(tensor.data.size()));
+            entry.set("bytes", tensor.bytes());
             entry.set("part", tensor.part);
             entry.set("offset", tensor.file_offset);
             list.push(std::move(entry));
         } else {
             text += one_line(fmt::format("{:<44}  {:<8}  {:<24}  {:>10}", valid_utf8(tensor.name), name_of(tensor.type),
                                          fmt::format("{}", fmt::join(tensor.shape, " x ")),
-                                         bytes_text(tensor.data.size()))) +
+                                         bytes_text(uint64_t(tensor.bytes())))) +
                     "\n";
         }
     }

@@ -7,6 +7,7 @@
 #include "engine/plan.h"
 #include "engine/vocabulary.h"
 #include "files/gguf.h"
+#include "huggingface/directory.h"
 
 namespace hearth {
 
@@ -51,7 +52,7 @@ int64_t bytes_for_vocabulary(const LoadedModel& loaded, int64_t vocabulary) {
     constexpr int64_t kSamplerBytes = 50;     // of work space per token of the vocabulary, once
     constexpr int64_t kPieceCache = 1 << 20;  // of the thread that tokenises
     int64_t header = int64_t(loaded.checkpoint.format().total_bytes);
-    for (const StoredTensor& tensor : loaded.checkpoint.tensors()) header -= int64_t(tensor.data.size());
+    for (const StoredTensor& tensor : loaded.checkpoint.tensors()) header -= tensor.bytes();
     const int64_t rows = 2 * loaded.options.sequences;  // read from the device, and waiting to be sampled
     return int64_t(loaded.tokenizer->memory_bytes()) + kPieceCache + header +
            vocabulary * (kSamplerBytes + rows * int64_t(sizeof(float)));
@@ -60,6 +61,7 @@ int64_t bytes_for_vocabulary(const LoadedModel& loaded, int64_t vocabulary) {
 }  // namespace
 
 Result<Checkpoint> open_checkpoint(const std::string& path) {
+    if (huggingface::is_directory(path)) return std::move(TRY(huggingface::open_directory(path)).checkpoint);
     return open_gguf(path);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 namespace hearth {
@@ -18,18 +19,44 @@ Result<> Checkpoint::check_whole() const {
         if (!file.still_whole())
             return fail(ErrorKind::bad_file, fmt::format("{} became shorter while it was in use", file.path()),
                         "download it again, and do not overwrite model files that are loaded");
-    return {};
+    return maker_ ? maker_->check_whole() : Result<>();
 }
 
 void Checkpoint::release(const StoredTensor& tensor) const {
-    files_[size_t(tensor.part)].release(tensor.file_offset, tensor.data.size());
+    if (tensor.made >= 0)
+        maker_->release(tensor.made);
+    else
+        files_[size_t(tensor.part)].release(tensor.file_offset, tensor.data.size());
+}
+
+Result<TensorBytes> Checkpoint::bytes(const StoredTensor& tensor) const {
+    if (tensor.made < 0 || !tensor.data.empty()) return TensorBytes(tensor.data);
+    Pages pages = TRY(Pages::allocate(size_t(tensor.bytes())));
+    TRY(maker_->make(tensor.made, 0, tensor.rows(), {pages.data(), size_t(tensor.bytes())}));
+    return TensorBytes(std::move(pages));
 }
 
 Result<> Checkpoint::read(const StoredTensor& tensor, uint64_t offset, std::span<std::byte> out) const {
-    if (offset > tensor.data.size() || out.size() > tensor.data.size() - offset)
+    const uint64_t size = uint64_t(tensor.bytes());
+    if (offset > size || out.size() > size - offset)
         return fail(ErrorKind::bad_request, fmt::format("{} has {} bytes, bytes {} to {} were asked for", tensor.name,
-                                                        tensor.data.size(), offset, offset + out.size()));
-    return files_[size_t(tensor.part)].read_at(tensor.file_offset + offset, out);
+                                                        size, offset, offset + out.size()));
+    if (tensor.made < 0) return files_[size_t(tensor.part)].read_at(tensor.file_offset + offset, out);
+    if (out.empty()) return {};
+    const uint64_t row = uint64_t(row_bytes(tensor.type, tensor.shape.back()));
+    const uint64_t first = offset / row, last = (offset + out.size() - 1) / row;
+    if (offset % row == 0 && out.size() % row == 0)
+        return maker_->make(tensor.made, int64_t(first), int64_t(last - first + 1), out);
+    std::vector<std::byte> whole((last - first + 1) * row);
+    TRY(maker_->make(tensor.made, int64_t(first), int64_t(last - first + 1), whole));
+    std::memcpy(out.data(), whole.data() + (offset - first * row), out.size());
+    return {};
+}
+
+void Checkpoint::sort_names() {
+    by_name_.resize(tensors_.size());
+    std::iota(by_name_.begin(), by_name_.end(), 0u);
+    std::ranges::sort(by_name_, {}, [&](uint32_t tensor) { return std::string_view(tensors_[tensor].name); });
 }
 
 Checkpoint Checkpoint::adopt(Format format, Metadata metadata, std::vector<MappedFile> files,
@@ -39,9 +66,14 @@ Checkpoint Checkpoint::adopt(Format format, Metadata metadata, std::vector<Mappe
     out.metadata_ = std::move(metadata);
     out.files_ = std::move(files);
     out.tensors_ = std::move(tensors);
-    out.by_name_.resize(out.tensors_.size());
-    std::iota(out.by_name_.begin(), out.by_name_.end(), 0u);
-    std::ranges::sort(out.by_name_, {}, [&](uint32_t tensor) { return std::string_view(out.tensors_[tensor].name); });
+    out.sort_names();
+    return out;
+}
+
+Checkpoint Checkpoint::adopt(Format format, Metadata metadata, std::vector<StoredTensor> tensors,
+                             std::shared_ptr<const TensorMaker> maker) {
+    Checkpoint out = adopt(std::move(format), std::move(metadata), {}, std::move(tensors));
+    out.maker_ = std::move(maker);
     return out;
 }
 

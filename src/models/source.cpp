@@ -74,7 +74,7 @@ const StoredTensor* Source::find(const std::string& name, std::initializer_list<
 Weight Source::bare_weight(const std::string& name, int64_t out, int64_t in, WeightUse use) {
     const StoredTensor* stored = find(name, {out, in});
     if (!stored) return {};
-    if (use != WeightUse::look_up) bytes_per_token_ += double(stored->data.size());
+    if (use != WeightUse::look_up) bytes_per_token_ += double(stored->bytes());
     if (use == WeightUse::multiply && !name.starts_with("output"))
         operations_per_token_ += 2.0 * double(out) * double(in);
     return load(*stored, 1, out, in, use);
@@ -89,7 +89,7 @@ Weight Source::weight(const std::string& name, int64_t out, int64_t in, WeightUs
 Weight Source::experts(const std::string& name, int64_t count, int64_t out, int64_t in, int64_t used_per_token) {
     const StoredTensor* stored = find(name, {count, out, in});
     if (!stored) return {};
-    bytes_per_token_ += double(stored->data.size()) * double(used_per_token) / double(count);
+    bytes_per_token_ += double(stored->bytes()) * double(used_per_token) / double(count);
     operations_per_token_ += 2.0 * double(out) * double(in) * double(used_per_token);
     Weight stack = load(*stored, count, out, in, WeightUse::multiply);
     if (const auto scales = side_scales(name, count); !scales.empty()) stack.scales = load_floats(scales, 1, count);
@@ -107,8 +107,8 @@ std::vector<float> Source::side_scales(const std::string& name, int64_t count) {
                             count == 1 ? "1" : fmt::format("1 or {}", count)));
         return {};
     }
-    std::vector<float> scales(size_t(values), 1.0f);
-    if (!stored->data.empty()) decode(stored->type, stored->data.data(), values, scales.data());
+    std::vector<float> scales = decoded(*stored);
+    if (scales.empty()) return {};
     scales.resize(size_t(count), scales[0]);
     return scales;
 }
@@ -120,7 +120,16 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
     }
     // After a first problem the file will be refused: shapes are still checked, but nothing more is copied.
     if (has_problems() || failure_) return {};
-    auto loaded = backend_.load({stored.name, stored.type, out, in, experts, stored.data}, use);
+    TensorBytes bytes{std::span<const std::byte>()};
+    if (!backend_.is_planning()) {
+        auto made = checkpoint_.bytes(stored);
+        if (!made) {
+            failure_ = std::move(made).error();
+            return {};
+        }
+        bytes = std::move(*made);
+    }
+    auto loaded = backend_.load({stored.name, stored.type, out, in, experts, bytes.view()}, use);
     if (!loaded) {
         failure_ = std::move(loaded).error();
         return {};
@@ -128,24 +137,34 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
     loaded->id = next_id_++;
     parameters_ += stored.elements();
     if (!backend_.is_planning()) checkpoint_.release(stored);
-    loaded_bytes_ += double(stored.data.size());
+    loaded_bytes_ += double(stored.bytes());
     if (progress_ && !progress_(loaded_bytes_ / double(checkpoint_.format().total_bytes)))
         failure_ = Error{ErrorKind::cancelled, "stopped", ""};
     return std::move(*loaded);
 }
 
+// All values of a tensor; none when its bytes cannot be had.
+std::vector<float> Source::decoded(const StoredTensor& stored) {
+    const auto bytes = checkpoint_.bytes(stored);
+    if (!bytes) {
+        failure_ = bytes.error();
+        return {};
+    }
+    std::vector<float> values(size_t(stored.elements()));
+    if (!values.empty()) decode(stored.type, bytes->view().data(), stored.elements(), values.data());
+    return values;
+}
+
 std::vector<float> Source::host_floats(const std::string& name, int64_t count) {
     const StoredTensor* stored = find(name, {count});
-    std::vector<float> values(size_t(stored ? count : 0));
-    if (stored && !stored->data.empty()) decode(stored->type, stored->data.data(), count, values.data());
-    return values;
+    return stored ? decoded(*stored) : std::vector<float>();
 }
 
 Tensor Source::floats(const std::string& name, int64_t rows, int64_t width) {
     const StoredTensor* stored = find(name, {rows, width});
     if (!stored || has_problems() || failure_) return {};
-    std::vector<float> values(size_t(rows * width));
-    decode(stored->type, stored->data.data(), rows * width, values.data());
+    std::vector<float> values = decoded(*stored);
+    if (failure_) return {};
     if (float_offset_ != 0)
         for (float& value : values) value += float_offset_;
     parameters_ += stored->elements();

@@ -60,6 +60,7 @@ private:
     const StoredTensor* find(const std::string& name, std::initializer_list<int64_t> shape);
     std::vector<float> side_scales(const std::string& name, int64_t count);
     Tensor load_floats(std::span<const float> values, int64_t rows, int64_t width);
+    std::vector<float> decoded(const StoredTensor& stored);
     Weight load(const StoredTensor& stored, int64_t experts, int64_t out, int64_t in, WeightUse use);
     std::string key(std::string_view name) const { return architecture_ + "." + std::string(name); }
 

@@ -16,8 +16,8 @@
 #include "backends/tensor_access.h"
 #include "cache/cache.h"
 #include "engine/forward.h"
+#include "engine/loaded_model.h"
 #include "engine/plan.h"
-#include "files/gguf.h"
 #include "ops/timed_ops.h"
 #include "support/shared_data.h"
 
@@ -97,7 +97,7 @@ public:
 
 private:
     Result<> make(const std::string& path, const RunOptions& options) {
-        checkpoint_ = TRY(open_gguf(path));
+        checkpoint_ = TRY(open_checkpoint(path));
         EngineOptions engine{
             .device = options.device, .isa = options.isa, .threads = options.threads, .kv_type = options.kv};
         engine.sequences = options.sequences;
