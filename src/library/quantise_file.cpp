@@ -359,7 +359,7 @@ std::vector<Piece> cut(const QuantisePlan& plan) {
     for (size_t i = 0; i < plan.tensors.size(); ++i) {
         const StoredTensor& source = *plan.tensors[i].source;
         if (plan.tensors[i].type == source.type) {
-            const int64_t bytes = int64_t(source.data.size());
+            const int64_t bytes = source.bytes();
             for (int64_t at = 0; at < bytes; at += kPieceBytes)
                 pieces.push_back({i, at, std::min(kPieceBytes, bytes - at)});
             continue;
