@@ -107,7 +107,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
 
     TRY(loaded->checkpoint.check_whole());
     loaded->backend = TRY(make_backend(loaded->options, loaded->ledger, false));
-    loaded->model = TRY(load_model(loaded->checkpoint, *loaded->backend, options.progress));
+    loaded->model = TRY(load_model(loaded->checkpoint, *loaded->backend, options.progress, context));
     TRY(loaded->backend->reserve_scratch(loaded->plan.scratch));
     loaded->cache = TRY(Cache::make(*loaded->backend, loaded->model->needs(), cache_options));
     return loaded;

@@ -110,6 +110,13 @@ Qkv load_qkv(Source& file, const std::string& blk, const Heads& heads, int64_t h
     return w;
 }
 
+void require_qkv_biases(Source& file, const std::string& blk) {
+    using Names = std::vector<const char*>;
+    const bool fused = file.has(blk + "attn_qkv.weight");
+    for (const char* name : fused ? Names{"attn_qkv.bias"} : Names{"attn_q.bias", "attn_k.bias", "attn_v.bias"})
+        if (!file.has(blk + name)) file.problem(blk + name + " is missing");
+}
+
 QueryKeyValue project(Ops& ops, const Qkv& w, Tensor x, const Heads& heads) {
     const auto [query, key, value] =
         w.all ? ops.linear(x, w.all).split<3>({heads.query_width(), heads.kv_width(), heads.kv_width()})

@@ -54,6 +54,9 @@ struct Qkv {
 };
 Qkv load_qkv(Source& file, const std::string& blk, const Heads& heads, int64_t hidden);
 
+// For families whose files must have them: without, a model talks nonsense in good grammar.
+void require_qkv_biases(Source& file, const std::string& blk);
+
 struct QueryKeyValue {
     Tensor query, key, value;  // [tokens, heads, width]
 };

@@ -74,9 +74,10 @@ protected:
 };
 
 // Builds the model a checkpoint describes. Everything that is missing or of the wrong shape is named in one report.
-// `progress` is told the share of the file that is done; it returns false to give up.
+// `progress` is told the share of the file that is done; it returns false to give up. `context_tokens`: the context a
+// sequence will have, on which the rotation of some families depends; 0: not known yet.
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
-                                          const std::function<bool(double)>& progress = {});
+                                          const std::function<bool(double)>& progress = {}, int64_t context_tokens = 0);
 // Architecture names this build knows, for messages.
 std::string known_architectures();
 

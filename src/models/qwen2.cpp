@@ -63,8 +63,7 @@ Qwen2::Qwen2(Source& file) {
     output_bias_ = optional_bias(file, "output.bias", info_.vocabulary);
     for (int64_t i = 0; i < info_.layers; ++i) {
         const std::string blk = fmt::format("blk.{}.", i);
-        for (const char* name : {"attn_q.bias", "attn_k.bias", "attn_v.bias"})
-            if (!file.has(blk + "attn_qkv.bias") && !file.has(blk + name)) file.problem(blk + name + " is missing");
+        require_qkv_biases(file, blk);
         layers_.push_back({.qkv = load_qkv(file, blk, heads_, hidden),
                            .attention_output = file.weight(blk + "attn_output.weight", hidden, heads_.query_width()),
                            .mlp = load_mlp(file, blk, "", hidden, intermediate_size),

@@ -13,14 +13,14 @@ std::string known_architectures() {
 }
 
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
-                                          const std::function<bool(double)>& progress) {
+                                          const std::function<bool(double)>& progress, int64_t context_tokens) {
     const auto architecture = checkpoint.metadata().text("general.architecture");
     if (!architecture)
         return fail(ErrorKind::bad_file, "the file has no general.architecture, so it is not a language model",
                     "look at it with `hearth inspect metadata`");
     for (const Family& family : kFamilies) {
         if (family.architecture != *architecture) continue;
-        Source source(checkpoint, backend, std::string(*architecture), progress);
+        Source source(checkpoint, backend, std::string(*architecture), progress, context_tokens);
         std::unique_ptr<Model> model = family.load(source);
         TRY(source.report());
         const auto causal = checkpoint.metadata().boolean(std::string(*architecture) + ".attention.causal");

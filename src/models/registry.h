@@ -14,10 +14,14 @@ using LoadFamily = std::unique_ptr<Model> (*)(Source& source);
 std::unique_ptr<Model> load_bert(Source& source);
 std::unique_ptr<Model> load_gemma3(Source& source);
 std::unique_ptr<Model> load_gemma4(Source& source);
+std::unique_ptr<Model> load_gpt_oss(Source& source);
 std::unique_ptr<Model> load_lfm2(Source& source);
 std::unique_ptr<Model> load_llama(Source& source);
+std::unique_ptr<Model> load_llama4(Source& source);
 std::unique_ptr<Model> load_mistral3(Source& source);
+std::unique_ptr<Model> load_mistral4(Source& source);
 std::unique_ptr<Model> load_nemotron_h(Source& source);
+std::unique_ptr<Model> load_phi3(Source& source);
 std::unique_ptr<Model> load_qwen2(Source& source);
 std::unique_ptr<Model> load_qwen3(Source& source);
 std::unique_ptr<Model> load_qwen35(Source& source);
@@ -30,20 +34,25 @@ struct Family {
     LoadFamily load;
 };
 
-// clang-format off: one line each
+// One line each.
+// clang-format off
 inline constexpr Family kFamilies[] = {
     {"bert", load_bert},
-    {"nomic-bert", load_bert},
-    {"nomic-bert-moe", load_bert},
     {"gemma-embedding", load_gemma3},
     {"gemma3", load_gemma3},
     {"gemma4", load_gemma4},
+    {"gpt-oss", load_gpt_oss},
     {"lfm2", load_lfm2},
     {"lfm2moe", load_lfm2},
     {"llama", load_llama},
+    {"llama4", load_llama4},
     {"mistral3", load_mistral3},
+    {"mistral4", load_mistral4},
     {"nemotron_h", load_nemotron_h},
     {"nemotron_h_moe", load_nemotron_h},
+    {"nomic-bert", load_bert},
+    {"nomic-bert-moe", load_bert},
+    {"phi3", load_phi3},
     {"qwen2", load_qwen2},
     {"qwen3", load_qwen3},
     {"qwen35", load_qwen35},

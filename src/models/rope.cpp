@@ -46,7 +46,7 @@ Rope make_rope(const RopeConfig& config) {
             const double divisor = config.divisors[size_t(pair)];
             frequency = divisor >= 1e29 ? 0 : frequency / divisor;
         }
-        if (config.scaling == "linear") frequency /= config.factor;
+        if (config.scaling == "linear" || config.scaling == "longrope") frequency /= config.factor;
         if (yarn) {
             const double keep = yarn_keep(config, pair);
             frequency *= keep + (1 - keep) / config.factor;
@@ -69,8 +69,10 @@ RopeConfig read_rope(Source& source, int64_t dims, int64_t context_tokens) {
     if (config.base <= 1) source.problem(fmt::format("rope.freq_base is {}, expected more than 1", config.base));
     if (config.factor <= 0)
         source.problem(fmt::format("rope.scaling.factor is {}, expected more than 0", config.factor));
-    if (config.scaling != "none" && config.scaling != "linear" && config.scaling != "yarn")
-        source.problem(fmt::format("rope.scaling.type is \"{}\", expected none, linear or yarn", config.scaling));
+    if (config.scaling != "none" && config.scaling != "linear" && config.scaling != "yarn" &&
+        config.scaling != "longrope")
+        source.problem(
+            fmt::format("rope.scaling.type is \"{}\", expected none, linear, yarn or longrope", config.scaling));
     if (config.original_context <= 0) source.problem("rope.scaling.original_context_length is not positive");
     return config;
 }

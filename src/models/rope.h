@@ -15,7 +15,7 @@ struct RopeConfig {
     int64_t dims = 0;  // rotated values of a head; pairs = dims / 2
     double base = 10000;
     bool adjacent = false;
-    std::string scaling = "none";  // none, linear, yarn
+    std::string scaling = "none";  // none, linear, yarn, longrope: linear beside a table of divisors
     double factor = 1, original_context = 0, attention_factor = 1;
     double beta_fast = 32, beta_slow = 1, log_multiplier = 0;
     std::span<const float> divisors;    // one per pair, optional; >= 1e29: the pair does not turn

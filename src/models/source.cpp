@@ -48,6 +48,10 @@ double Source::number_or(std::string_view name, double otherwise) {
     return otherwise;
 }
 
+bool Source::flag_or(std::string_view name, bool otherwise) {
+    return metadata().boolean(key(name)).value_or(otherwise);
+}
+
 std::string Source::text_or(std::string_view name, std::string otherwise) {
     const auto value = metadata().text(key(name));
     return value ? std::string(*value) : std::move(otherwise);

@@ -19,15 +19,18 @@ namespace hearth {
 class Source {
 public:
     Source(const Checkpoint& checkpoint, Backend& backend, std::string architecture,
-           std::function<bool(double)> progress = {})
+           std::function<bool(double)> progress = {}, int64_t context_tokens = 0)
         : checkpoint_(checkpoint),
           backend_(backend),
           architecture_(std::move(architecture)),
-          progress_(std::move(progress)) {}
+          progress_(std::move(progress)),
+          context_tokens_(context_tokens) {}
 
     const std::string& architecture() const { return architecture_; }
     const Metadata& metadata() const { return checkpoint_.metadata(); }
     const Checkpoint& checkpoint() const { return checkpoint_; }
+    // Of one sequence, as this run is configured; 0: not decided, as when planning.
+    int64_t context_tokens() const { return context_tokens_; }
 
     // Hyperparameters; names are without the architecture prefix. A missing required one is a problem and reads as
     // `low`.
@@ -35,6 +38,7 @@ public:
     int64_t integer_or(std::string_view key, int64_t otherwise, int64_t low, int64_t high);
     double number(std::string_view key);
     double number_or(std::string_view key, double otherwise);
+    bool flag_or(std::string_view key, bool otherwise);
     std::string text_or(std::string_view key, std::string otherwise);
     std::optional<std::vector<int64_t>> integers(std::string_view key);
     void problem(std::string text);
@@ -68,6 +72,7 @@ private:
     Backend& backend_;
     std::string architecture_;
     std::function<bool(double)> progress_;
+    int64_t context_tokens_;
     double loaded_bytes_ = 0;
     std::vector<std::string> problems_;
     std::optional<Error> failure_;  // of the backend: memory, device

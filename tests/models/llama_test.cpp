@@ -12,9 +12,9 @@ const test::FamilyGates kLlama{.folder = "llama",
                                .quantised_files = {"llama-bf16", "llama-b-q4km", "llama-b-q80"},
                                .equal_bits = {"llama-a", "llama-b-q4km"}};
 const test::FamilyGates kMistral{.folder = "mistral",
-                                 .float_files = {"ministral3", "mistral_small"},
+                                 .float_files = {"ministral3", "mistral_small", "mistral_small4"},
                                  .quantised_files = {"ministral3_q4km"},
-                                 .equal_bits = {"ministral3", "ministral3_q4km"}};
+                                 .equal_bits = {"ministral3", "ministral3_q4km", "mistral_small4"}};
 
 FAMILY_TESTS(Llama, kLlama)
 FAMILY_TESTS(Mistral, kMistral)
@@ -25,6 +25,13 @@ TEST(Llama, FilesThatLie) {
     test::expect_every_tensor_is_checked(kLlama.file("llama-linear", ".gguf"), {"output.weight"});
     test::expect_absurd_numbers_are_survived(kLlama.file("llama-linear", ".gguf"));
     test::expect_absurd_numbers_are_survived(kMistral.file("ministral3", ".gguf"));
+}
+
+TEST(Mistral, FilesOfLatentAttentionThatLie) {
+    NEED_SHARED("reference/mistral");
+    const std::string path = kMistral.file("mistral_small4", ".gguf");
+    test::expect_every_tensor_is_checked(path, {"output.weight"});
+    test::expect_absurd_numbers_are_survived(path);
 }
 
 TEST(Llama, HeadsThatDoNotDivideAreNamed) {

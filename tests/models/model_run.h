@@ -105,7 +105,7 @@ private:
         auto planner = TRY(Planner::make(checkpoint_, engine));
         plan_ = TRY(planner->plan(options.context));
         backend_ = TRY(make_backend(engine, ledger_, false));
-        model_ = TRY(load_model(checkpoint_, *backend_));
+        model_ = TRY(load_model(checkpoint_, *backend_, {}, options.context));
         TRY(backend_->reserve_scratch(plan_.scratch));
         const CacheOptions cache{.kv_type = options.kv,
                                  .context_tokens = options.context,

@@ -68,11 +68,11 @@ TEST_F(SourceTest, AllWrongKeysAreNamed) {
     file.set_text("qwen35.ssm.state_size", "many").set_integer("qwen35.ssm.conv_kernel", 65);
     file.set("qwen35.attention.layer_norm_rms_epsilon", MetadataValue::of(std::numeric_limits<float>::quiet_NaN()));
     file.set_text("qwen35.rope.scaling.type", "spiral").set_integer("qwen35.rope.dimension_count", 7);
-    expect_words(
-        report(file),
-        {"does not fit qwen35", "qwen35.embedding_length is missing", "qwen35.attention.head_count is 0, expected 1 to",
-         "qwen35.ssm.state_size is missing or no integer", "qwen35.ssm.conv_kernel is 65, expected 1 to 64",
-         "epsilon is not a finite number", "\"spiral\", expected none, linear or yarn", "rope.dimension_count is odd"});
+    expect_words(report(file),
+                 {"does not fit qwen35", "qwen35.embedding_length is missing",
+                  "qwen35.attention.head_count is 0, expected 1 to", "qwen35.ssm.state_size is missing or no integer",
+                  "qwen35.ssm.conv_kernel is 65, expected 1 to 64", "epsilon is not a finite number",
+                  "\"spiral\", expected none, linear, yarn or longrope", "rope.dimension_count is odd"});
 }
 
 TEST_F(SourceTest, KeysThatContradictEachOtherAreNamed) {
