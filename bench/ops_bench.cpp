@@ -106,6 +106,25 @@ void delta_rule(benchmark::State& state) {
 }
 BENCHMARK(delta_rule)->UseRealTime()->Unit(benchmark::kMicrosecond)->ArgsProduct({{1, 2}, {1, 8, 512}});
 
+// Mamba-2 as in Nemotron 3 Nano 4B: 96 heads of 80, state 128.
+void mamba(benchmark::State& state) {
+    Bed bed(int(state.range(0)));
+    const int64_t tokens = state.range(1), heads = 96, width = 80, groups = 8, n = 128, floats = heads * width * n;
+    const auto memory = *bed.backend->allocate(floats * 4, MemoryUse::state);
+    const StateBuffer buffer{reinterpret_cast<float*>(memory->address), floats, floats};
+    const Step step = bed.step(tokens, 0);
+    const Tensor u = bed.random(tokens, heads, width), b = bed.random(tokens, groups, n, 0.1f);
+    const Tensor dt = bed.random(tokens, 1, heads, 0.1f), a = bed.random(1, 1, heads, 0);
+    for (auto _ : state) {
+        const Scratch scratch = bed.backend->ops().scratch();
+        bed.backend->ops().mamba({.u = u, .b = b, .c = b, .dt = dt, .a = a, .d = a}, buffer, step);
+    }
+    // Three vector operations per cell and token: two FMAs and a product.
+    state.counters["Gcell-ops"] =
+        benchmark::Counter(3e-9 * double(tokens * floats), benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(mamba)->UseRealTime()->Unit(benchmark::kMicrosecond)->ArgsProduct({{1, 2}, {1, 8, 512}});
+
 void conv_silu(benchmark::State& state) {
     Bed bed(int(state.range(0)));
     const int64_t tokens = state.range(1), channels = 6144;

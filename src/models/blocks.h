@@ -56,23 +56,6 @@ inline int64_t largest_entry(Source& file, std::string_view key, int64_t low, in
     return std::clamp(value, low, high);
 }
 
-// A list with one entry per layer, each from 0 to `high`; always `layers` long, so that it can be read on.
-inline std::vector<int64_t> entries(Source& file, std::string_view key, int64_t layers, int64_t high) {
-    const auto listed = file.integers(key);
-    auto values = listed.value_or(std::vector<int64_t>());
-    if (!listed)
-        file.problem(fmt::format("{} is missing or no list", key));
-    else if (int64_t(values.size()) < layers)
-        file.problem(fmt::format("{} has {} entries for {} layers", key, values.size(), layers));
-    values.resize(size_t(layers));
-    for (size_t layer = 0; layer < values.size(); ++layer)
-        if (values[layer] < 0 || values[layer] > high) {
-            file.problem(fmt::format("{} is {} for layer {}, expected 0 to {}", key, values[layer], layer, high));
-            values[layer] = 0;
-        }
-    return values;
-}
-
 // Rows of a table whose number only the tensor itself tells (the vocabulary).
 inline int64_t table_rows(Source& file, const std::string& name) {
     const StoredTensor* table = file.checkpoint().find(name);

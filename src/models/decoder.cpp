@@ -78,7 +78,7 @@ Heads read_hybrid_heads(Source& file, int64_t hidden) {
 }
 
 std::vector<int64_t> read_kv_heads(Source& file, int64_t layers, int64_t heads) {
-    auto counts = entries(file, "attention.head_count_kv", layers, heads);
+    auto counts = per_layer(file, "attention.head_count_kv", layers, 0, heads);
     for (const int64_t count : counts)
         if (count > 0 && heads % count != 0) {
             file.problem(fmt::format("attention.head_count is {}, no multiple of the {} of attention.head_count_kv",

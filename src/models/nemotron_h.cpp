@@ -219,7 +219,7 @@ NemotronH::NemotronH(Source& file) : c{} {
     c.hidden_size = info_.hidden;
     c.eps = float(file.number("attention.layer_norm_rms_epsilon"));
     const Heads heads = read_hybrid_heads(file, c.hidden_size);
-    const auto feed_forward = entries(file, "feed_forward_length", info_.layers, 1 << 24);
+    const auto feed_forward = per_layer(file, "feed_forward_length", info_.layers, 0, 1 << 24);
     const auto kv_heads = read_kv_heads(file, info_.layers, heads.count);
     read_mamba(file, c);
     if (file.architecture() == "nemotron_h_moe") read_experts(file, c);

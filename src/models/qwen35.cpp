@@ -19,18 +19,28 @@ FullAttention load_attention(Source& file, const std::string& blk, const Config&
             .key_norm = file.floats(blk + "attn_k_norm.weight", c.head_dim)};
 }
 
+// Experts of a drafting layer in Ollama's dialect are matrices of their own, under the published names.
+static Weight load_stack(Source& file, const std::string& blk, const std::string& part, const Config& c, int64_t out,
+                         int64_t in) {
+    const std::string own = blk + "mlp.experts.", proj = "." + part + "_proj.weight";
+    if (!file.has(own + "0" + proj))
+        return file.experts(blk + "ffn_" + part + "_exps.weight", c.num_experts, out, in, c.num_experts_used);
+    std::vector<std::string> names;
+    for (int64_t expert = 0; expert < c.num_experts; ++expert)
+        names.push_back(fmt::format("{}{}{}", own, expert, proj));
+    return file.experts(names, out, in, c.num_experts_used);
+}
+
 static Experts load_experts(Source& file, const std::string& blk, const Config& c) {
     Experts experts;
-    const int64_t used = c.num_experts_used;
     experts.router = file.weight(blk + "ffn_gate_inp.weight", c.num_experts, c.hidden_size);
     if (file.has(blk + "ffn_gate_up_exps.weight")) {
-        experts.gate_up =
-            file.experts(blk + "ffn_gate_up_exps.weight", c.num_experts, 2 * c.expert_size, c.hidden_size, used);
+        experts.gate_up = load_stack(file, blk, "gate_up", c, 2 * c.expert_size, c.hidden_size);
     } else {
-        experts.gate = file.experts(blk + "ffn_gate_exps.weight", c.num_experts, c.expert_size, c.hidden_size, used);
-        experts.up = file.experts(blk + "ffn_up_exps.weight", c.num_experts, c.expert_size, c.hidden_size, used);
+        experts.gate = load_stack(file, blk, "gate", c, c.expert_size, c.hidden_size);
+        experts.up = load_stack(file, blk, "up", c, c.expert_size, c.hidden_size);
     }
-    experts.down = file.experts(blk + "ffn_down_exps.weight", c.num_experts, c.hidden_size, c.expert_size, used);
+    experts.down = load_stack(file, blk, "down", c, c.hidden_size, c.expert_size);
     experts.shared_gate = file.weight(blk + "ffn_gate_inp_shexp.weight", 1, c.hidden_size);
     experts.shared = load_mlp(file, blk, "_shexp", c.hidden_size, c.shared_expert_size);
     return experts;

@@ -100,6 +100,32 @@ Weight Source::experts(const std::string& name, int64_t count, int64_t out, int6
     return stack;
 }
 
+Weight Source::experts(std::span<const std::string> names, int64_t out, int64_t in, int64_t used_per_token) {
+    StoredTensor stack{.name = names[0], .shape = {int64_t(names.size()), out, in}};
+    std::vector<std::byte> bytes;
+    bool is_whole = true;
+    for (const std::string& name : names) {
+        const StoredTensor* stored = find(name, {out, in});
+        is_whole &= stored != nullptr;
+        if (!is_whole) continue;
+        if (name == names[0]) stack.type = stored->type;
+        if (stored->type != stack.type)
+            problem(fmt::format("{} has type {}, {} of the same stack has {}", name, name_of(stored->type), names[0],
+                                name_of(stack.type)));
+        bytes_per_token_ += double(stored->bytes()) * double(used_per_token) / double(names.size());
+        if (backend_.is_planning() || has_problems() || failure_) continue;
+        const auto own = checkpoint_.bytes(*stored);
+        if (own)
+            bytes.insert(bytes.end(), own->view().begin(), own->view().end());
+        else
+            failure_ = own.error();
+    }
+    if (!is_whole) return {};
+    operations_per_token_ += 2.0 * double(out) * double(in) * double(used_per_token);
+    stack.data = bytes;
+    return load(stack, int64_t(names.size()), out, in, WeightUse::multiply);
+}
+
 // `blk.0.attn_q.scale` beside `blk.0.attn_q.weight`: one factor, or one for each of a stack's matrices.
 std::vector<float> Source::side_scales(const std::string& name, int64_t count) {
     if (!name.ends_with(".weight")) return {};
@@ -140,7 +166,7 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
     }
     loaded->id = next_id_++;
     parameters_ += stored.elements();
-    if (!backend_.is_planning()) checkpoint_.release(stored);
+    if (!backend_.is_planning() && checkpoint_.find(stored.name) == &stored) checkpoint_.release(stored);
     loaded_bytes_ += double(stored.bytes());
     if (progress_ && !progress_(loaded_bytes_ / double(checkpoint_.format().total_bytes)))
         failure_ = Error{ErrorKind::cancelled, "stopped", ""};

@@ -6,6 +6,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,8 @@ public:
     // The same for families in whose files `.scale` beside this weight means something else.
     Weight bare_weight(const std::string& name, int64_t out, int64_t in, WeightUse use = WeightUse::multiply);
     Weight experts(const std::string& name, int64_t count, int64_t out, int64_t in, int64_t used_per_token);
+    // A stack whose matrices lie in the file one by one.
+    Weight experts(std::span<const std::string> names, int64_t out, int64_t in, int64_t used_per_token);
     Tensor floats(const std::string& name, int64_t rows, int64_t width);
     Tensor floats(const std::string& name, int64_t width) { return floats(name, 1, width); }
     void add_to_floats(float offset) { float_offset_ = offset; }  // for files that store norms centred on zero

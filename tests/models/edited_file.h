@@ -93,6 +93,24 @@ public:
         tensors_.push_back(std::move(joined));
         return *this;
     }
+    EditedFile& copy(const std::string& name, const std::string& to) {
+        Held copied = find(name);
+        copied.name = to;
+        tensors_.push_back(std::move(copied));
+        return *this;
+    }
+    // The matrices of a stack, each under a name of its own.
+    EditedFile& take_apart(const std::string& name, const std::vector<std::string>& to) {
+        const Held stack = find(name);
+        drop(name);
+        const size_t bytes = stack.bytes.size() / to.size();
+        for (size_t i = 0; i < to.size(); ++i) {
+            const auto begin = stack.bytes.begin() + std::ptrdiff_t(i * bytes);
+            tensors_.push_back(
+                {to[i], stack.type, {stack.shape[1], stack.shape[2]}, {begin, begin + std::ptrdiff_t(bytes)}});
+        }
+        return *this;
+    }
     // A stack of `copies` of a matrix in its place.
     EditedFile& repeat(const std::string& name, int64_t copies, const std::string& to) {
         Held& held = find(name);

@@ -36,9 +36,9 @@ TEST(NemotronH, ListsThatDoNotFitAreNamed) {
     const std::vector<int32_t> short_list{0, 224}, negative{0, 224, 0, 0, -224, 0, 0, 224, 0},
         odd{0, 0, 0, 0, 0, 0, 3, 0, 0};
     expect_words(load_report(edited().set("nemotron_h.feed_forward_length", MetadataValue::of(short_list))),
-                 {"feed_forward_length", "2 entries", "9 layers"});
+                 {"feed_forward_length has 2 entries, expected 9"});
     expect_words(load_report(edited().set("nemotron_h.feed_forward_length", MetadataValue::of(negative))),
-                 {"feed_forward_length", "-224", "layer 4"});
+                 {"feed_forward_length has the entry -224, expected 0 to"});
     expect_words(load_report(edited().set("nemotron_h.attention.head_count_kv", MetadataValue::of(odd))),
                  {"head_count is 10", "3"});
     expect_words(load_report(edited().drop_key("nemotron_h.attention.head_count_kv")), {"head_count_kv", "missing"});
