@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -41,6 +42,13 @@ bool contains(std::string_view text, std::string_view part) {
 
 bool is_output(std::string_view name, const BudgetFacts& facts) {
     return name == "output.weight" || (facts.is_tied && contains(name, "token_embd"));
+}
+
+// "blk.17.ffn_up.weight" -> 17; -1 where the name has no layer.
+int64_t layer_of(std::string_view name) {
+    int64_t layer = -1;
+    if (name.starts_with("blk.")) std::from_chars(name.data() + 4, name.data() + name.size(), layer);
+    return layer;
 }
 
 // Matrices that never go below this many bits, whatever the sums say; dropped when the target leaves no room for it.
@@ -117,14 +125,16 @@ double sensitivity_of(std::string_view name, const BudgetFacts& facts) {
         contains(name, "ssm_dt") || contains(name, "gate_inp"))
         return 0;
     const double layers = double(std::max<int64_t>(facts.layers, 1));
-    if (is_output(name, facts)) return layers;
-    if (contains(name, "token_embd")) return layers / 4;
-    if (contains(name, "ssm_out") || contains(name, "attn_output") || contains(name, "attn_v") ||
-        contains(name, "attn_kv"))
-        return 3;
-    if (contains(name, "attn_") || contains(name, "ssm_") || contains(name, "ffn_down") || contains(name, "shexp"))
-        return 2;
-    return 1;
+    if (is_output(name, facts)) return facts.is_tied ? 4 * layers : layers;
+    if (contains(name, "token_embd")) return 2 * layers;
+    // Every later layer builds on what the first ones said.
+    const double depth = layer_of(name) >= 0 && layer_of(name) < facts.layers / 8 ? 2 : 1;
+    if (contains(name, "attn_qkv") || contains(name, "ssm_in") || contains(name, "shortconv.in")) return 4 * depth;
+    if (contains(name, "attn_gate") || contains(name, "ssm_out") || contains(name, "attn_output") ||
+        contains(name, "attn_v") || contains(name, "attn_kv") || contains(name, "shortconv"))
+        return 3 * depth;
+    if (contains(name, "attn_") || contains(name, "ssm_") || contains(name, "shexp")) return 2 * depth;
+    return (contains(name, "ffn_down") ? 1.5 : 1) * depth;
 }
 
 Result<BudgetChoice> choose_for_budget(const Checkpoint& file, std::span<const BudgetTensor> tensors,
