@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "files/gguf.h"
 #include "library/quantise_file.h"
 #include "models/model_run.h"
 #include "tensor/decode.h"
