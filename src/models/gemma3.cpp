@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/blocks.h"
+#include "models/decoder.h"
 #include "models/registry.h"
 #include "models/rope.h"
 
@@ -45,9 +46,9 @@ private:
 
     Config c;
     std::vector<Layer> layers_;
-    Weight token_table_, output_;  // the table has the factor sqrt(hidden); both usually share their storage
-    Weight dense_2_, dense_3_;     // EmbeddingGemma: two matrices behind the last norm, if they were converted
-    Tensor output_norm_;
+    Ends ends_;
+    Weight token_table_;        // looked up, with the factor the publication gives embeddings
+    Weight dense_2_, dense_3_;  // EmbeddingGemma: two matrices behind the last norm, if they were converted
 };
 
 Tensor Gemma3::mix(Ops& ops, const Layer& w, Tensor x, const LayerState& state, const Step& step) const {
@@ -71,14 +72,14 @@ void Gemma3::layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, c
 
 // The dense matrices are published as coming after the pooling; both are linear, so each token may go through them.
 Tensor Gemma3::hidden(Ops& ops, Tensor x) const {
-    Tensor y = ops.rms_norm(x, output_norm_, c.eps);
+    Tensor y = ops.rms_norm(x, ends_.norm, c.eps);
     return dense_3_ ? ops.linear(ops.linear(y, dense_2_), dense_3_) : y;
 }
 
 Tensor Gemma3::head(Ops& ops, Tensor x) const {
     if (!info_.generates) return {};
-    Tensor logits = ops.linear(hidden(ops, x), output_);
-    return c.softcap > 0 ? ops.softcap(logits, c.softcap) : logits;
+    const Tensor z = logits(ops, ends_, x, c.eps);
+    return c.softcap > 0 ? ops.softcap(z, c.softcap) : z;
 }
 
 std::vector<LayerNeeds> Gemma3::needs() const {
@@ -122,6 +123,7 @@ Config read_config(Source& file, int64_t layers, int64_t context_tokens, int64_t
     if (c.num_heads % c.num_kv_heads != 0)
         file.problem("attention.head_count is no multiple of attention.head_count_kv");
     if (c.head_dim % 2 != 0) file.problem("attention.key_length is odd");
+    if (c.is_bidirectional && window == 1) file.problem("attention.sliding_window is 1, which shows nothing");
 
     // The 27B model, known by its number of layers alone, divides by the width per head it would have had.
     constexpr int64_t kLayersOf27B = 62;
@@ -159,34 +161,28 @@ void Gemma3::load_layer(Source& file, int64_t index, bool is_sliding) {
 }
 
 Gemma3::Gemma3(Source& file) {
-    info_.layers = file.integer("block_count", 1, 1 << 14);
-    info_.context_tokens = file.integer("context_length", 1, int64_t{1} << 40);
-    info_.architecture = file.architecture();
-    info_.name = std::string(file.metadata().text("general.name").value_or(""));
+    info_ = read_info(file);
     const int64_t window = file.integer_or("attention.sliding_window", 0, 0, int64_t{1} << 40);
     c = read_config(file, info_.layers, info_.context_tokens, window);
     info_.is_causal = info_.generates = !c.is_bidirectional;
-    info_.hidden = c.hidden_size;
-    info_.vocabulary = table_rows(file, "token_embd.weight");
     const std::vector<bool> is_sliding = sliding_layers(file, info_.layers, window);
     if (file.has_problems()) return;
 
-    const bool tied = !file.has("output.weight");
-    token_table_ = file.weight("token_embd.weight", info_.vocabulary, c.hidden_size,
-                               tied && !c.is_bidirectional ? WeightUse::both : WeightUse::look_up);
-    if (!c.is_bidirectional)
-        output_ = tied ? token_table_ : file.weight("output.weight", info_.vocabulary, c.hidden_size);
+    if (info_.generates) {
+        ends_ = load_ends(file, info_);
+    } else {
+        ends_.embedding = file.weight("token_embd.weight", info_.vocabulary, c.hidden_size, WeightUse::look_up);
+        ends_.norm = file.floats("output_norm.weight", c.hidden_size);
+    }
+    token_table_ = ends_.embedding;
     token_table_.scale *= float(std::sqrt(double(c.hidden_size)));
-    output_norm_ = file.floats("output_norm.weight", c.hidden_size);
     if (c.is_bidirectional && (file.has("dense_2.weight") || file.has("dense_3.weight"))) {
         const int64_t width = table_rows(file, "dense_2.weight");
         dense_2_ = file.weight("dense_2.weight", width, c.hidden_size);
         dense_3_ = file.weight("dense_3.weight", c.hidden_size, width);
     }
     for (int64_t i = 0; i < info_.layers; ++i) load_layer(file, i, is_sliding[size_t(i)]);
-    info_.parameters = file.parameters();
-    info_.bytes_per_token = file.bytes_per_token();
-    info_.operations_per_token = file.operations_per_token();
+    count_weights(file, info_);
 }
 
 }  // namespace

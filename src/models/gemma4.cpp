@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "models/blocks.h"
+#include "models/decoder.h"
+#include "models/drafter.h"
 #include "models/registry.h"
 #include "models/rope.h"
 
@@ -84,7 +86,8 @@ public:
     Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, token_table_); }
     Tensor side_input(Ops& ops, Tensor embeddings, const Step& step) const override;
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
-    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, output_norm_, c.eps); }
+    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, ends_.norm, c.eps); }
+    const Weight& token_table() const { return token_table_; }
     Tensor head(Ops& ops, Tensor x) const override;
 
 private:
@@ -102,10 +105,10 @@ private:
     float softcap_ = 0;
     bool keys_are_values_ = false;  // in full layers
     std::vector<Layer> layers_;
-    Weight output_;                         // usually the embedding
+    Ends ends_;
     Weight token_table_, per_layer_table_;  // looked up, with the factors the publication gives embeddings
     Weight per_layer_projection_;
-    Tensor output_norm_, per_layer_norm_;
+    Tensor per_layer_norm_;
 };
 
 Tensor Gemma4::side_input(Ops& ops, Tensor embeddings, const Step&) const {
@@ -176,8 +179,8 @@ void Gemma4::layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, c
 }
 
 Tensor Gemma4::head(Ops& ops, Tensor x) const {
-    const Tensor logits = ops.linear(hidden(ops, x), output_);
-    return softcap_ > 0 ? ops.softcap(logits, softcap_) : logits;
+    const Tensor z = logits(ops, ends_, x, c.eps);
+    return softcap_ > 0 ? ops.softcap(z, softcap_) : z;
 }
 
 std::vector<LayerNeeds> Gemma4::needs() const {
@@ -264,11 +267,11 @@ Experts Gemma4::load_experts(Source& file, const std::string& blk) const {
     experts.router = file.bare_weight(blk + "ffn_gate_inp.weight", count, hidden);
     experts.router.scale = float(1 / std::sqrt(double(hidden)));
     experts.router_scale = file.floats(blk + "ffn_gate_inp.scale", hidden);
-    if (file.has(blk + "ffn_gate_up_exps.weight")) {
-        experts.gate_up = file.experts(blk + "ffn_gate_up_exps.weight", count, 2 * expert_size_, hidden, used);
-    } else {
+    if (file.has(blk + "ffn_gate_exps.weight")) {
         experts.gate = file.experts(blk + "ffn_gate_exps.weight", count, expert_size_, hidden, used);
         experts.up = file.experts(blk + "ffn_up_exps.weight", count, expert_size_, hidden, used);
+    } else {
+        experts.gate_up = file.experts(blk + "ffn_gate_up_exps.weight", count, 2 * expert_size_, hidden, used);
     }
     experts.down = file.experts(blk + "ffn_down_exps.weight", count, hidden, expert_size_, used);
     if (!file.has(blk + "ffn_down_exps.scale"))
@@ -334,15 +337,9 @@ void Gemma4::lay_out(Source& file, const std::vector<bool>& is_sliding) {
 }
 
 Gemma4::Gemma4(Source& file) {
-    info_.layers = file.integer("block_count", 1, 1 << 14);
-    info_.context_tokens = file.integer("context_length", 1, int64_t{1} << 40);
-    info_.architecture = file.architecture();
-    info_.name = std::string(file.metadata().text("general.name").value_or(""));
-    info_.vocabulary = table_rows(file, "token_embd.weight");
-
+    info_ = read_info(file);
     const std::vector<bool> is_sliding = read_pattern(file, info_.layers);
     c = read_config(file, is_sliding);
-    info_.hidden = c.hidden_size;
     const auto num_heads = per_layer(file, "attention.head_count", info_.layers, 1, 1 << 16);
     const auto intermediate_size = per_layer(file, "feed_forward_length", info_.layers, 1, 1 << 24);
     per_layer_width_ = file.integer_or("embedding_length_per_layer_input", 0, 0, 1 << 16);
@@ -358,23 +355,114 @@ Gemma4::Gemma4(Source& file) {
             file.problem(fmt::format("attention.head_count of layer {} is no multiple of attention.head_count_kv", i));
     if (file.has_problems()) return;
 
-    const bool tied = !file.has("output.weight");
-    token_table_ =
-        file.weight("token_embd.weight", info_.vocabulary, c.hidden_size, tied ? WeightUse::both : WeightUse::look_up);
-    output_ = tied ? token_table_ : file.weight("output.weight", info_.vocabulary, c.hidden_size);
+    ends_ = load_ends(file, info_);
+    token_table_ = ends_.embedding;
     token_table_.scale *= float(std::sqrt(double(c.hidden_size)));
-    output_norm_ = file.floats("output_norm.weight", c.hidden_size);
     if (per_layer_width_ > 0) load_per_layer_inputs(file);
     keys_are_values_ = std::ranges::none_of(layers_, [&](const Layer& layer) {
         return !layer.is_sliding && file.has(fmt::format("blk.{}.attn_v.weight", layer.kv_layer));
     });
     for (int64_t i = 0; i < info_.layers; ++i) load_layer(file, i, num_heads[size_t(i)], intermediate_size[size_t(i)]);
-    info_.parameters = file.parameters();
-    info_.bytes_per_token = file.bytes_per_token();
-    info_.operations_per_token = file.operations_per_token();
+    count_weights(file, info_);
+}
+
+// The drafting model has no keys of its own: its layers read those of the trunk's last layer of the same kind that has
+// some. Its token embeddings are the trunk's too; its own table only makes logits.
+class Gemma4Drafter final : public Drafter {
+public:
+    Gemma4Drafter(Source& file, const Model& trunk);
+    std::vector<LayerNeeds> needs() const override { return std::vector<LayerNeeds>(layers_.size()); }
+    std::vector<int64_t> trunk_layers() const override;
+    Tensor embed(Ops& ops, Tensor before, const Step& step) const override {
+        return ops.linear(ops.concat(ops.embed(step, token_table_), before), pre_projection_);
+    }
+    void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
+    Tensor hidden(Ops& ops, Tensor x) const override {
+        return ops.linear(ops.rms_norm(x, ends_.norm, c.eps), post_projection_);
+    }
+    Tensor head(Ops& ops, Tensor x) const override { return logits(ops, ends_, x, c.eps); }
+
+private:
+    void lay_out(Source& file, const std::vector<bool>& is_sliding, std::span<const LayerNeeds> trunk);
+
+    Config c;
+    std::vector<Layer> layers_;
+    Ends ends_;
+    Weight token_table_, pre_projection_, post_projection_;
+};
+
+std::vector<int64_t> Gemma4Drafter::trunk_layers() const {
+    std::vector<int64_t> layers;
+    for (const Layer& layer : layers_) layers.push_back(layer.kv_layer);
+    return layers;
+}
+
+void Gemma4Drafter::layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const {
+    const Layer& w = layers_[size_t(index)];
+    Scratch scratch = ops.scratch();
+    Tensor h = ops.linear(ops.rms_norm(x, w.norms.attention, c.eps), w.query.query);
+    ops.add_to(x, ops.rms_norm(attend(ops, c, w, h, {}, state, step), w.norms.post_attention, c.eps));
+    h = gelu_mlp(ops, w.mlp, ops.rms_norm(x, w.norms.ffn, c.eps));
+    ops.add_to(x, ops.rms_norm(h, w.norms.post_ffn, c.eps));
+    if (w.output_scale != 1) ops.scale_in_place(x, w.output_scale);
+}
+
+void Gemma4Drafter::lay_out(Source& file, const std::vector<bool>& is_sliding, std::span<const LayerNeeds> trunk) {
+    const auto layers = int64_t(is_sliding.size());
+    const auto num_heads = per_layer(file, "attention.head_count", layers, 1, 1 << 16);
+    const auto num_kv_heads = per_layer(file, "attention.head_count_kv", layers, 1, 1 << 16);
+    if (file.has_problems()) return;
+    for (int64_t i = 0; i < layers; ++i) {
+        Layer& layer = layers_.emplace_back();
+        layer.is_sliding = is_sliding[size_t(i)];
+        layer.query.num_heads = num_heads[size_t(i)];
+        layer.num_kv_heads = num_kv_heads[size_t(i)];
+        for (size_t other = 0; other < trunk.size(); ++other)
+            if (trunk[other].kv && (trunk[other].kv->window > 0) == layer.is_sliding) layer.kv_layer = int64_t(other);
+        if (layer.kv_layer < 0 || *trunk[size_t(layer.kv_layer)].kv != geometry(c, layer))
+            file.problem(fmt::format("the keys that layer {} reads are not those of this trunk", i));
+        if (layer.query.num_heads % layer.num_kv_heads != 0)
+            file.problem(fmt::format("attention.head_count of layer {} is no multiple of attention.head_count_kv", i));
+    }
+}
+
+Gemma4Drafter::Gemma4Drafter(Source& file, const Model& trunk) {
+    const auto* gemma = dynamic_cast<const Gemma4*>(&trunk);
+    if (!gemma) {
+        file.problem("it only drafts for models of the family gemma4");
+        return;
+    }
+    const ModelInfo info = read_info(file);
+    const std::vector<bool> is_sliding = read_pattern(file, info.layers);
+    c = read_config(file, is_sliding);
+    const auto intermediate_size = per_layer(file, "feed_forward_length", info.layers, 1, 1 << 24);
+    const int64_t wide = file.integer("embedding_length_out", 1, 1 << 20);
+    if (wide != trunk.info().hidden)
+        file.problem(fmt::format("embedding_length_out is {}, this trunk needs {}", wide, trunk.info().hidden));
+    if (info.vocabulary != trunk.info().vocabulary)
+        file.problem(fmt::format("it has {} tokens, this trunk {}", info.vocabulary, trunk.info().vocabulary));
+    lay_out(file, is_sliding, trunk.needs());
+    if (file.has_problems()) return;
+
+    token_table_ = gemma->token_table();
+    ends_ = load_ends(file, info);
+    pre_projection_ = file.weight("nextn.pre_projection.weight", c.hidden_size, 2 * wide);
+    post_projection_ = file.weight("nextn.post_projection.weight", wide, c.hidden_size);
+    for (int64_t i = 0; i < info.layers; ++i) {
+        const std::string blk = fmt::format("blk.{}.", i);
+        Layer& layer = layers_[size_t(i)];
+        layer.query = load_query(file, blk, c, c.kind(layer.is_sliding), layer.query.num_heads);
+        layer.norms = load_norms(file, blk, c);
+        layer.mlp = load_mlp(file, blk, "", c.hidden_size, intermediate_size[size_t(i)]);
+        layer.output_scale = load_output_scale(file, blk);
+    }
 }
 
 }  // namespace
+
+std::unique_ptr<Drafter> load_gemma4_drafter(Source& source, const Model& trunk) {
+    return std::make_unique<Gemma4Drafter>(source, trunk);
+}
 
 std::unique_ptr<Model> load_gemma4(Source& source) {
     return std::make_unique<Gemma4>(source);

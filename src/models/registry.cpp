@@ -31,6 +31,12 @@ Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend&
                         "use a model whose attention is the usual one of its family");
         return model;
     }
+    if (std::ranges::find(kDraftingFamilies, *architecture, &DraftingFamily::architecture) !=
+        std::end(kDraftingFamilies))
+        return fail(ErrorKind::unsupported,
+                    fmt::format("{} files hold no model of their own: they draft for the one they were made for",
+                                *architecture),
+                    "run that model");
     return fail(ErrorKind::unsupported,
                 fmt::format("unknown architecture \"{}\"; this build knows: {}",
                             valid_utf8(architecture->substr(0, 60)), known_architectures()),
@@ -39,7 +45,8 @@ Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend&
 
 bool has_drafter(const Checkpoint& checkpoint) {
     return std::ranges::any_of(checkpoint.tensors(), [](const StoredTensor& tensor) {
-        return tensor.name == "mtp.fc.weight" || tensor.name.ends_with(".nextn.eh_proj.weight");
+        return tensor.name == "mtp.fc.weight" || tensor.name.ends_with(".nextn.eh_proj.weight") ||
+               tensor.name == "nextn.pre_projection.weight";
     });
 }
 

@@ -27,6 +27,7 @@ std::unique_ptr<Model> load_qwen3(Source& source);
 std::unique_ptr<Model> load_qwen35(Source& source);
 std::unique_ptr<Model> load_smollm3(Source& source);
 
+std::unique_ptr<Drafter> load_gemma4_drafter(Source& source, const Model& trunk);
 std::unique_ptr<Drafter> load_qwen35_drafter(Source& source, const Model& trunk);
 
 struct Family {
@@ -72,6 +73,7 @@ struct DraftingFamily {
 };
 
 inline constexpr DraftingFamily kDraftingFamilies[] = {
+    {"gemma4-assistant", load_gemma4_drafter},
     {"qwen35", load_qwen35_drafter},
     {"qwen35moe", load_qwen35_drafter},
 };

@@ -14,6 +14,12 @@ const test::FamilyGates kGemma3{.folder = "gemma3",
 
 FAMILY_TESTS(Gemma3, kGemma3)
 
+TEST(Gemma3, FilesThatLie) {
+    NEED_SHARED("reference/gemma3");
+    test::expect_every_tensor_is_checked(kGemma3.file("g3-4b", ".gguf"), {});
+    test::expect_absurd_numbers_are_survived(kGemma3.file("g3-4b", ".gguf"));
+}
+
 // The file with dense matrices was recorded with them behind every token's row.
 std::vector<test::RecordedReading> readings() {
     std::vector<test::RecordedReading> list;
@@ -35,6 +41,12 @@ TEST(EmbeddingGemma, RowsAndVectorsMatchOnEveryRow) {
 TEST(EmbeddingGemma, EqualBitsInAnyCompany) {
     NEED_SHARED("reference/gemma3");
     for (const auto& reading : readings()) test::expect_equal_rows(reading);
+}
+
+TEST(EmbeddingGemma, FilesThatLie) {
+    NEED_SHARED("reference/gemma3");
+    test::expect_every_tensor_is_checked(kGemma3.file("g3-emb-dense", ".gguf"), {});
+    test::expect_absurd_numbers_are_survived(kGemma3.file("g3-emb-dense", ".gguf"));
 }
 
 }  // namespace
