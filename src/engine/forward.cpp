@@ -8,6 +8,48 @@ namespace hearth {
 // weights.
 constexpr size_t kHeadRows = 32;
 
+namespace {
+
+int64_t layers_that_keep(const Model& model) {
+    const auto needs = model.needs();
+    int64_t layers = int64_t(needs.size());
+    while (layers > 0 && !needs[size_t(layers - 1)].kv && needs[size_t(layers - 1)].state_floats.empty()) --layers;
+    return layers;
+}
+
+// The wanted rows alone, which are the last of their sequences: what stands before them has become past.
+Step only_wanted(const Step& all) {
+    Step step;
+    step.sequences = all.sequences;
+    step.embeddings = all.embeddings;
+    for (SequenceStep& sequence : step.sequences) {
+        sequence.past += sequence.tokens;
+        sequence.first_token = sequence.tokens = 0;
+    }
+    for (const int32_t wanted : all.wanted_rows) {
+        const auto row = size_t(wanted);
+        SequenceStep& sequence = step.sequences[size_t(all.sequence[row])];
+        if (sequence.tokens++ == 0) sequence.first_token = step.tokens();
+        --sequence.past;
+        step.wanted_rows.push_back(int32_t(step.tokens()));
+        step.sequence.push_back(all.sequence[row]);
+        step.kv_index.push_back(all.kv_index[row]);
+        step.positions.push_back(all.positions[row]);
+        step.source.push_back(all.source[row]);
+        step.span_end.push_back(all.span_end[row]);
+    }
+    return step;
+}
+
+}  // namespace
+
+Forward::Forward(const Model& model, Cache& cache, Backend& backend, Ops* ops)
+    : model_(model),
+      cache_(cache),
+      backend_(backend),
+      ops_(ops ? *ops : backend.ops()),
+      layers_that_keep_(layers_that_keep(model)) {}
+
 Result<Step> Forward::make_step(std::span<const ForwardPart> parts) {
     Step step;
     step.serial = ++serial_;
@@ -32,12 +74,21 @@ Result<Step> Forward::make_step(std::span<const ForwardPart> parts) {
 }
 
 Result<bool> Forward::run(std::span<const ForwardPart> parts, const RowSink& sink, const std::atomic<bool>* stop) {
-    const Step step = TRY(make_step(parts));
+    Step step = TRY(make_step(parts));
     Scratch scratch = ops_.scratch();
     Tensor x = model_.embed(ops_, step);
-    const Tensor side_input = model_.side_input(ops_, x, step);
+    Tensor side_input = model_.side_input(ops_, x, step);
     for (int64_t layer = 0; layer < model_.info().layers; ++layer) {
         if (stop && stop->load(std::memory_order_relaxed)) return false;
+        // A plan always makes the copies, so that it covers any number of wanted rows.
+        if (layer == layers_that_keep_ &&
+            (backend_.is_planning() || int64_t(step.wanted_rows.size()) < step.tokens())) {
+            if (step.wanted_rows.empty()) break;
+            x = ops_.select_rows(x, step.wanted_rows);
+            if (side_input) side_input = ops_.select_rows(side_input, step.wanted_rows);
+            step = only_wanted(step);
+            step.serial = ++serial_;
+        }
         LayerState state = cache_.layer(layer);
         state.side_input = side_input;
         model_.layer(layer, ops_, x, state, step);
@@ -72,7 +123,9 @@ Result<> Forward::hand_out_rows(Tensor x, const Step& step, std::span<const Forw
         backend_.read(values, row_values_.data());
         for (size_t i = 0; i < chosen.size(); ++i) {
             const int64_t part = step.sequence[size_t(chosen[i])];
-            const int64_t token = chosen[i] - step.sequences[size_t(part)].first_token;
+            const SequenceStep& sequence = step.sequences[size_t(part)];
+            const int64_t left_out = int64_t(parts[size_t(part)].tokens.size()) - sequence.tokens;
+            const int64_t token = left_out + chosen[i] - sequence.first_token;
             sink(part, token, std::span(row_values_).subspan(i * width, width));
         }
     }

@@ -28,8 +28,7 @@ public:
     using RowSink = std::function<void(int64_t part, int64_t token, std::span<const float> row)>;
 
     // `ops`: the backend's own, or something wrapped around them.
-    Forward(const Model& model, Cache& cache, Backend& backend, Ops* ops = nullptr)
-        : model_(model), cache_(cache), backend_(backend), ops_(ops ? *ops : backend.ops()) {}
+    Forward(const Model& model, Cache& cache, Backend& backend, Ops* ops = nullptr);
 
     // Commits the tokens to the cache. False: `stop` was seen between two layers and nothing was committed; the
     // sequences of the step must then be closed, since their recurrent state may be half written.
@@ -44,6 +43,7 @@ private:
     Cache& cache_;
     Backend& backend_;
     Ops& ops_;
+    int64_t layers_that_keep_;  // from this layer on nothing is kept of a token: only wanted ones need go further
     std::vector<float> row_values_;
     uint64_t serial_ = 0;
 };

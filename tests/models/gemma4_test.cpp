@@ -5,6 +5,7 @@
 
 #include "models/drafter.h"
 #include "models/family_gates.h"
+#include "ops/timed_ops.h"
 
 namespace hearth {
 namespace {
@@ -192,6 +193,47 @@ TEST(Gemma4, WindowsMoveOn) {
                 EXPECT_EQ(used, window > 0 ? 1 : 8) << device;
             }
             run.cache().close(id);
+        }
+    }
+}
+
+// Layers that keep nothing only see the rows somebody wants, with the same bits; and nobody else's passes them.
+TEST(Gemma4, OnlyWantedRowsGoThroughTheTail) {
+    NEED_SHARED("reference/gemma4");
+    const auto ids = kGemma4.all_ids("g4-e2b");
+    for (const char* device : {"reference", "cpu"}) {
+        Walk walk(kGemma4.file("g4-e2b", ".gguf"), {.device = device});
+        ASSERT_TRUE(walk.is_ready());
+        TimedOps ops(walk.backend().ops());
+        Forward forward(walk.model(), walk.cache(), walk.backend(), &ops);
+        const size_t tokens = ids.size();
+        const auto rows_of = [&](std::span<const int64_t> wanted) {  // two sequences, of all and of half the tokens
+            std::vector<ForwardPart> parts;
+            for (const int64_t count : wanted)
+                parts.push_back(
+                    {*walk.cache().open(), std::span(ids).first(parts.empty() ? tokens : tokens / 2), count});
+            std::vector<std::vector<float>> rows(2 * tokens);
+            EXPECT_TRUE(forward.run(parts, [&](int64_t part, int64_t token, std::span<const float> row) {
+                rows[size_t(part) * tokens + size_t(token)].assign(row.begin(), row.end());
+            }));
+            for (const ForwardPart& part : parts) walk.cache().close(part.sequence);
+            return rows;
+        };
+        const int64_t everything[] = {int64_t(tokens), int64_t(tokens / 2)};
+        const auto all = rows_of(everything);
+        const int64_t cases[][2] = {{1, 0}, {0, 1}, {5, 1}, {int64_t(tokens), 3}, {int64_t(tokens), 0}, {0, 0}};
+        for (const auto& wanted : cases) {
+            ops.reset();
+            const auto some = rows_of(wanted);
+            for (size_t row = 0; row < some.size(); ++row) {
+                const size_t part = row / tokens, size = part == 0 ? tokens : tokens / 2, token = row % tokens;
+                const bool is_wanted = token < size && token >= size - size_t(wanted[part]);
+                EXPECT_TRUE(is_wanted ? test::same_bits(some[row], all[row]) : some[row].empty())
+                    << device << " " << wanted[0] << " " << wanted[1] << ": row " << row;
+            }
+            const auto attention = std::ranges::find(ops.times(), "attention", &OpTime::name);
+            ASSERT_NE(attention, ops.times().end());
+            EXPECT_EQ(attention->calls, wanted[0] + wanted[1] > 0 ? 8 : 4);
         }
     }
 }
