@@ -209,6 +209,26 @@ struct RouteCase {
     }
 };
 
+// Queries that grow with their position: across several periods, with and without a shift, whole heads or parts of
+// them.
+struct PositionScaleCase {
+    int64_t heads, width, used, period, shift;
+    int64_t tokens = 40, stride = 7;
+
+    std::vector<float> input() const { return random_floats(tokens * heads * width, 22); }
+    std::vector<float> run(Backend& backend) const {
+        Driver driver(backend, {tokens});
+        driver.adjust = [this](Step& step) {
+            for (size_t i = 0; i < step.positions.size(); ++i) step.positions[i] = {step.kv_index[i] * stride, 0, 0, 0};
+        };
+        return driver.run(whole({tokens}), {{input(), heads * width}},
+                          [&](const Step& step, const std::vector<Tensor>& in) {
+                              const Tensor part = in[0].heads(heads).slice(width - used, used);
+                              return backend.ops().position_scale(part, 0.1f, period, shift, step);
+                          });
+    }
+};
+
 // Two layers of experts with biases, factors and the weighted sum; the second layer's input has a row per (token,
 // rank).
 struct ExpertCase {
@@ -355,6 +375,9 @@ inline std::vector<RopeCase> rope_cases() {
             {2, 64, 16, false, true},
             {2, 64, 32, true, true, 0.7f}};
 }
+inline std::vector<PositionScaleCase> position_scale_cases() {
+    return {{4, 64, 64, 32, 0}, {3, 40, 40, 50, 1}, {4, 48, 20, 16, 0}};
+}
 inline std::vector<RouteCase> route_cases() {
     using Gate = RouteRule::Gate;
     return {{{.gate = Gate::softmax, .used = 8}, 128},
@@ -406,6 +429,7 @@ inline std::vector<OpCase> op_cases() {
     numbered("delta", delta_cases(), Owes::floats);
     numbered("mamba", mamba_cases(), Owes::floats);
     numbered("rope", rope_cases(), Owes::floats);
+    numbered("position_scale", position_scale_cases(), Owes::floats);
     numbered("route", route_cases(), Owes::floats);
     for (const PlainCase& plain : plain_cases()) {
         const bool moves = plain.name.starts_with("concat") || plain.name.starts_with("select_rows");

@@ -47,12 +47,14 @@ public:
     Tensor concat(Tensor a, Tensor b) override;
 
     Tensor rope(Tensor heads, const Rope& rope, const Step& step) override;
+    Tensor position_scale(Tensor x, float beta, int64_t period, int64_t shift, const Step& step) override;
     Tensor attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule, const KvLayer& kv,
                      const Step& step) override;
     Tensor causal_conv(Tensor x, Tensor taps, Tensor bias, const StateBuffer& state, const Step& step) override;
     Tensor gated_delta_rule(const DeltaInput& in, const StateBuffer& memory, const Step& step) override;
     Tensor mamba(const MambaInput& in, const StateBuffer& state, const Step& step) override;
 
+    Routing route(Tensor logits, const RouteRule& rule) override;
     Tensor expert_linear(Tensor x, const Weight& stack, const Routing& routing) override;
     Tensor expert_add(Tensor x, Tensor rows_by_expert, const Routing& routing) override;
     Tensor expert_scale(Tensor x, const Routing& routing) override;

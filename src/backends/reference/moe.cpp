@@ -61,9 +61,14 @@ Routing ReferenceOps::route(Tensor logits, const RouteRule& rule) {
     assert(rule.used > 0 && rule.used <= experts && experts % rule.groups == 0);
     assert(rule.groups_used <= rule.groups && rule.used <= experts / rule.groups * rule.groups_used);
     Routing routing{make(logits.rows, 1, rule.used), make(logits.rows, 1, rule.used), experts};
-    if (planning()) return routing;
+    if (!planning()) route_tokens(logits, rule, routing, 0, logits.rows);
+    return routing;
+}
+
+void ReferenceOps::route_tokens(Tensor logits, const RouteRule& rule, const Routing& to, int64_t begin, int64_t end) {
     using Gate = RouteRule::Gate;
-    for (int64_t token = 0; token < logits.rows; ++token) {
+    const int64_t experts = logits.columns();
+    for (int64_t token = begin; token < end; ++token) {
         std::vector<float> scores;
         for (int64_t expert = 0; expert < experts; ++expert) scores.push_back(value_at(logits, token, expert));
         if (rule.gate == Gate::softmax) scores = softmax(scores);
@@ -81,7 +86,7 @@ Routing ReferenceOps::route(Tensor logits, const RouteRule& rule) {
         for (int64_t rank = 0; rank < rule.used; ++rank) {
             const int64_t best = best_of(choice, open);
             open[size_t(best)] = false;
-            set_id(routing.ids, token, rank, int32_t(best));
+            set_id(to.ids, token, rank, int32_t(best));
             weights.push_back(scores[size_t(best)]);
         }
         if (rule.gate == Gate::softmax_of_chosen) {
@@ -92,9 +97,8 @@ Routing ReferenceOps::route(Tensor logits, const RouteRule& rule) {
             for (float& weight : weights) weight /= std::max(sum, rule.least_sum);
         }
         for (int64_t rank = 0; rank < rule.used; ++rank)
-            value_at(routing.weights, token, rank) = weights[size_t(rank)] * rule.scale;
+            value_at(to.weights, token, rank) = weights[size_t(rank)] * rule.scale;
     }
-    return routing;
 }
 
 Tensor ReferenceOps::expert_linear(Tensor x, const Weight& stack, const Routing& routing) {

@@ -62,6 +62,10 @@ protected:
 
     // One row of a weight as floats. A backend with its own layout overrides this and keeps every fallback working.
     virtual void weight_row(const Weight& weight, int64_t expert, int64_t row, float* out) const;
+    // The body of route for tokens [begin, end): one definition, so that every backend and row chooses alike.
+    static void route_tokens(Tensor logits, const RouteRule& rule, const Routing& to, int64_t begin, int64_t end);
+    // The body of position_scale.
+    static float position_factor(float beta, int64_t period, int64_t position);
 
 private:
     template <class Combine>

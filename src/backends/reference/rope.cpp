@@ -30,14 +30,16 @@ Tensor ReferenceOps::rope(Tensor heads, const Rope& rope, const Step& step) {
     return y;
 }
 
+float ReferenceOps::position_factor(float beta, int64_t period, int64_t position) {
+    return float(1 + double(beta) * std::log(1 + std::floor(double(position) / double(period))));
+}
+
 Tensor ReferenceOps::position_scale(Tensor x, float beta, int64_t period, int64_t shift, const Step& step) {
     assert(x.rows == step.tokens() && period > 0);
     Tensor y = make_like(x);
     if (planning()) return y;
     for (int64_t token = 0; token < x.rows; ++token) {
-        const int64_t position = step.positions[size_t(token)][0] + shift;
-        const double periods = std::floor(double(position) / double(period));
-        const float factor = float(1 + double(beta) * std::log(1 + periods));
+        const float factor = position_factor(beta, period, step.positions[size_t(token)][0] + shift);
         for (int64_t column = 0; column < x.columns(); ++column)
             value_at(y, token, column) = value_at(x, token, column) * factor;
     }

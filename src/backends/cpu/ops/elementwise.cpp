@@ -86,6 +86,21 @@ Tensor CpuOps::scale(Tensor x, float factor) {
     return y;
 }
 
+Tensor CpuOps::position_scale(Tensor x, float beta, int64_t period, int64_t shift, const Step& step) {
+    assert(x.rows == step.tokens() && period > 0);
+    Tensor y = make_like(x);
+    if (planning()) return y;
+    std::vector<float> factors;
+    for (const auto& position : step.positions) factors.push_back(position_factor(beta, period, position[0] + shift));
+    // Not runs_of: even a dense tensor must be taken row by row, since every row has its factor.
+    const bool touch = x.heads_touch();
+    const int64_t heads = touch ? 1 : x.heads_count, width = x.columns() / heads;
+    each_run(x.rows, heads, width, kFloatsPerMicrosecond, [&](int64_t row, int64_t head, int64_t count) {
+        kernels_.multiply_value(head_at(x, row, head), factors[size_t(row)], head_at(y, row, head), count);
+    });
+    return y;
+}
+
 Tensor CpuOps::clamp(Tensor x, float low, float high) {
     Tensor y = make_like(x);
     if (planning()) return y;
@@ -241,6 +256,21 @@ Tensor CpuOps::expert_scale(Tensor x, const Routing& routing) {
                                 value_at(routing.weights, row / used, row % used), head_at(y, row, head), count);
     });
     return y;
+}
+
+// Tokens are independent. Softmax and comparisons are those of the reference: a choice that differed between kernel
+// rows would show in whole logits.
+Routing CpuOps::route(Tensor logits, const RouteRule& rule) {
+    const int64_t tokens = logits.rows, experts = logits.columns();
+    assert(rule.used > 0 && rule.used <= experts);
+    Routing routing{make(tokens, 1, rule.used), make(tokens, 1, rule.used), experts};
+    if (planning()) return routing;
+    constexpr double kExpertsPerMicrosecond = 25, kLooksPerMicrosecond = 500;
+    const double microseconds =
+        double(tokens * experts) / kExpertsPerMicrosecond + double(tokens * experts * rule.used) / kLooksPerMicrosecond;
+    run(tokens, 4, microseconds,
+        [&](int64_t begin, int64_t end, int) { route_tokens(logits, rule, routing, begin, end); });
+    return routing;
 }
 
 Tensor CpuOps::expert_add(Tensor x, Tensor rows_by_expert, const Routing& routing) {
