@@ -249,7 +249,7 @@ Result<Checkpoint> open_model(const BenchOptions& options, bool& is_random, std:
     std::error_code ignored;
     title = options.model.model;
     is_random = !std::filesystem::exists(options.model.model, ignored);
-    if (!is_random) return open_checkpoint(options.model.model);
+    if (!is_random) return open_weights(options.model);
     auto match = find_in_catalogue(options.model.model);
     if (!match) {
         if (options.model.model.find('/') != std::string::npos || options.model.model.ends_with(".gguf"))
@@ -302,7 +302,9 @@ Result<> bench(const BenchOptions& options) {
 void add_bench(CLI::App& app, int& exit_code) {
     auto options = std::make_shared<BenchOptions>();
     CLI::App* command = app.add_subcommand("bench", "How fast a model runs on this machine, with or without its file");
-    command->add_option("MODEL", options->model.model, "A GGUF file, or a name such as qwen3.5:2b: then random weights")
+    command
+        ->add_option("MODEL", options->model.model,
+                     "A GGUF file, a Hugging Face directory, or a name such as qwen3.5:2b: then random weights")
         ->required();
     command->add_option("--prompt", options->prompt, "Tokens to read; 0: do not measure")
         ->capture_default_str()

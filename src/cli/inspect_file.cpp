@@ -128,7 +128,9 @@ void add_inspect_file(CLI::App& inspect, int& exit_code) {
     const auto add = [&](const char* name, const char* text, Result<> (*run)(const FileOptions&)) {
         auto options = std::make_shared<FileOptions>();
         CLI::App* command = inspect.add_subcommand(name, text);
-        command->add_option("FILE", options->file, "A GGUF file; of a split model any part")->required();
+        command
+            ->add_option("FILE", options->file, "A GGUF file (of a split model any part) or a Hugging Face directory")
+            ->required();
         command->add_flag("--json", options->json, "As JSON");
         command->callback([options, run, &exit_code] {
             if (auto done = run(*options); !done) exit_code = report(done.error());

@@ -42,7 +42,7 @@ Result<> inspect_logits(const LogitsOptions& options) {
         engine_choice.context_tokens = std::max<int64_t>(256, int64_t(request.tokens.size()) + options.greedy + 1);
     engine_choice.step_tokens = options.chunk;
     std::ofstream file;  // before the engine: a pass that was interrupted may write its rows until the engine is gone
-    auto engine = TRY(open_engine(options.model.model, engine_choice, false));
+    auto engine = TRY(open_engine(options.model, engine_choice, false));
 
     // Generate one token more than asked for: the last one asked for is then fed back and its logits are seen too.
     request.max_tokens = options.greedy + 1;
@@ -75,7 +75,7 @@ Result<> inspect_logits(const LogitsOptions& options) {
 void add_inspect_logits(CLI::App& inspect, int& exit_code) {
     auto options = std::make_shared<LogitsOptions>();
     CLI::App* command = inspect.add_subcommand("logits", "Logits of a prompt of token ids, and greedy continuation");
-    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
     command->add_option("--tokens", options->tokens, "File of token ids, - for standard input")->required();
     command->add_option("--out", options->out,
                         "Where to write the rows as raw f32: one per prompt token, then one per greedy step");

@@ -116,7 +116,7 @@ Result<> inspect_tokens(const TokensOptions& options) {
 void add_inspect_tokens(CLI::App& inspect, int& exit_code) {
     auto options = std::make_shared<TokensOptions>();
     CLI::App* command = inspect.add_subcommand("tokens", "Text on standard input -> token ids");
-    command->add_option("MODEL", options->model, "A GGUF file")->required();
+    command->add_option("MODEL", options->model, "A GGUF file or a Hugging Face directory")->required();
     command->add_flag("--special", options->special,
                       "Texts of special tokens become those tokens; with --decode: show them");
     command->add_flag("--bos", options->bos, "Add the tokens that this vocabulary puts around a text");

@@ -15,6 +15,7 @@ int main(int count, char** words) {
     add_run(app, exit_code);
     add_bench(app, exit_code);
     add_inspect(app, exit_code);
+    add_convert(app, exit_code);
     add_quantize(app, exit_code);
     try {
         app.parse(count, words);

@@ -11,7 +11,9 @@
 #include "base/os.h"
 #include "base/text_format.h"
 #include "cli/console.h"
+#include "engine/loaded_model.h"
 #include "engine/machine.h"
+#include "library/convert.h"
 
 namespace hearth::cli {
 
@@ -23,6 +25,8 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool with_conte
     command
         .add_option("--device", options.device, "cpu, or reference: plain float loops, slow, the measure of everything")
         ->check(CLI::IsMember({"cpu", "reference"}));
+    command.add_option("--quant", options.quant,
+                       "Quantise the weights while loading: q4_k_m, q8_0 or any other that `hearth quantize` knows");
     if (!with_context) return;
     command
         .add_option("--ctx", options.context,
@@ -129,10 +133,18 @@ std::string version_text() {
                                                   : "none: HEARTH_CPU=" + forced + " is not one of this machine");
 }
 
-Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptions options, bool announce) {
+Result<Checkpoint> open_weights(const ModelOptions& options) {
+    Checkpoint checkpoint = TRY(open_checkpoint(options.model));
+    if (options.quant.empty()) return checkpoint;
+    return quantised_view(std::move(checkpoint), options.quant,
+                          options.threads > 0 ? options.threads : physical_cores_allowed());
+}
+
+Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, EngineOptions options, bool announce) {
+    const std::string& path = model.model;
     Progress progress("loading " + path);
     options.progress = [&](double share) { return progress.update(share), !was_interrupted(); };
-    auto engine = TRY(Engine::open(path, options));
+    auto engine = TRY(Engine::open(TRY(open_weights(model)), options));
     const MemoryPlan& plan = engine->plan();
     if (plan.context_tokens > engine->model().context_tokens)
         notice(fmt::format("hearth: this model was made for {} tokens of context; beyond that answers get worse",

@@ -13,6 +13,7 @@ namespace hearth::cli {
 
 struct ModelOptions {
     std::string model, kv = "f16", device = "cpu";
+    std::string quant;  // a mix that the weights are brought to while loading; empty: as they are
     int64_t context = 0;
     int threads = 0;
 };
@@ -33,8 +34,10 @@ Result<EngineOptions> engine_options(const ModelOptions& options);  // reads HEA
 Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file);
 std::string version_text();
 
+// The model at a path, with the weights that --quant asks for.
+Result<Checkpoint> open_weights(const ModelOptions& options);
 // Loads with a progress line. Says on stderr what was chosen when `announce`.
-Result<std::unique_ptr<Engine>> open_engine(const std::string& path, EngineOptions options, bool announce);
+Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, EngineOptions options, bool announce);
 
 // Runs one request and hands its events to `on_event` on the calling thread. Ctrl-C cancels it, and so does an error of
 // `on_event`.

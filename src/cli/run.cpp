@@ -150,8 +150,8 @@ Result<int> run(const RunOptions& options) {
     if (!std::filesystem::exists(options.model.model, ignored) && find_in_catalogue(options.model.model))
         return fail(ErrorKind::not_found, "there is no file " + options.model.model,
                     "give the path of a GGUF file; a name alone works for `hearth bench` only");
-    auto engine = TRY(open_engine(options.model.model, TRY(engine_options(options.model)),
-                                  options.verbose || is_terminal(STDERR_FILENO)));
+    auto engine = TRY(
+        open_engine(options.model, TRY(engine_options(options.model)), options.verbose || is_terminal(STDERR_FILENO)));
     Session session(*engine, options, TRY(sampler_options(options.sampling, engine->checkpoint().metadata())));
     TRY(session.start());
     if (is_dialogue) {
@@ -167,7 +167,7 @@ Result<int> run(const RunOptions& options) {
 void add_run(CLI::App& app, int& exit_code) {
     auto options = std::make_shared<RunOptions>();
     CLI::App* command = app.add_subcommand("run", "Chat with a model, or let it answer once");
-    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
     command->add_option("PROMPT", options->words, "The question; without it and without piped text: a dialogue");
     command->add_option("--system", options->system, "What the model should know or be before the first message");
     command->add_flag("--raw", options->raw, "No chat form: the model continues the text as it is");

@@ -33,6 +33,7 @@ public:
             std::ranges::copy(plain.subspan(size_t(first * row), size_t(count * row)), out.begin());
             return {};
         }
+        if (info(tensor.type).block_elements > 1 && tensor.values->blocks(first, count, out.data())) return {};
         constexpr int64_t kPiece = 1 << 18;  // values at once: enough rows for a transposed source to read in runs
         const int64_t step = std::max<int64_t>(1, kPiece / width);
         std::vector<float> values;

@@ -33,6 +33,8 @@ public:
     std::vector<std::string> names() const;  // the short spelling
     const std::string& long_name(const std::string& name) const;
 
+    const std::shared_ptr<const Safetensors>& files() const { return files_; }
+
 private:
     struct Entry {
         const RawTensor* tensor;

@@ -55,6 +55,7 @@ public:
     void add_names(std::span<const Name> names, int64_t first_layer, int64_t end_layer);
     // Numbers that no tensor holds (rotary divisors).
     void add(std::string name, ValuesPtr values) { add({std::move(name), DType::f32, std::move(values)}); }
+    void add(MadeTensor tensor);
 
     // Tensors whose published name begins (ends) so are left out on purpose: other towers, buffers.
     void leave_out(std::string_view prefix) { left_out_.emplace_back(prefix); }
@@ -71,7 +72,6 @@ private:
     }
     void add_name(const Name& name, int64_t layer);
     ValuesPtr stack_experts(const std::string& pattern);
-    void add(MadeTensor tensor);
 
     std::vector<MadeTensor> made_;
     std::vector<std::string> left_out_, left_out_endings_, notes_;

@@ -36,6 +36,8 @@ public:
     virtual void read(const Block& block, float* out) const = 0;
     // When the bytes lie in memory as they are, row after row, in type natural(): those. Empty otherwise.
     virtual std::span<const std::byte> plain() const { return {}; }
+    // Whole rows in type natural(), where that is a type of blocks; the answer is whether it is one that can do so.
+    virtual bool blocks(int64_t /*row*/, int64_t /*rows*/, std::byte* /*out*/) const { return false; }
     virtual void release() const {}  // what this reads from will not be needed soon
 
 protected:

@@ -31,7 +31,7 @@ const std::map<std::string, Rooms> kMayImport = {
     {"models", {"base", "tensor", "files", "ops"}},
     {"cache", {"base", "tensor", "ops", "models"}},
     {"engine", {"base", "tensor", "files", "huggingface", "text", "ops", "backends", "models", "cache"}},
-    {"library", {"base", "tensor", "files", "text", "models"}},
+    {"library", {"base", "tensor", "files", "huggingface", "text", "models"}},
     // Which kernels run is chosen and named on the command line; tensors are listed and dumped by their type.
     {"cli", {"base", "files", "text", "engine", "library", "backends/cpu/isa.h", "tensor/dtype.h", "tensor/decode.h"}},
 };

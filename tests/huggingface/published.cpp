@@ -155,6 +155,33 @@ std::string Published::write(const std::string& name, int shards) const {
     return directory;
 }
 
+std::string Published::write_tokenizer_model(const std::string& directory, const Checkpoint& from) const {
+    const auto tokens = *from.metadata().texts("tokenizer.ggml.tokens");
+    const auto types = *from.metadata().integers("tokenizer.ggml.token_type");
+    const auto scores = *from.metadata().numbers("tokenizer.ggml.scores");
+    std::string out;
+    const auto field = [](std::string& to, int number, const std::string& bytes) {
+        to += char(number << 3 | 2);
+        for (size_t size = bytes.size(); true; size >>= 7) {
+            to += char((size & 127) | (size > 127 ? 128 : 0));
+            if (size <= 127) break;
+        }
+        to += bytes;
+    };
+    for (size_t id = 0; id < tokens.size(); ++id) {
+        std::string piece;
+        field(piece, 1, std::string(tokens[id]));
+        piece += char(2 << 3 | 5);
+        append(piece, scores[id]);
+        piece += char(3 << 3), piece += char(types[id]);
+        field(out, 1, piece);
+    }
+    field(out, 2, std::string("\x18\x02", 2));          // trained as BPE
+    field(out, 3, std::string("\x18\x00\x20\x00", 4));  // no blank in front, none removed
+    write_text(directory + "/tokenizer.model", out);
+    return directory;
+}
+
 Given Given::rows_from(const std::function<int64_t(int64_t)>& order) const {
     Given out{shape, std::vector<float>(values.size())};
     const int64_t width = shape.size() == 1 ? 1 : shape.back(), count = int64_t(values.size()) / width;
@@ -282,6 +309,7 @@ void Original::write_tokenizer(Published& to) const {
         if (const auto value = file.boolean(std::string("tokenizer.ggml.") + flag))
             to.tokenizer_config.set(flag, *value);
     if (pre == "llama-bpe" && !file.has("tokenizer.ggml.add_bos_token")) to.tokenizer_config.set("add_bos_token", true);
+    if (model == "llama") to.tokenizer = Json::object();  // its scores are only in tokenizer.model
     to.chat_template = std::string(file.text("tokenizer.chat_template").value_or(""));
 }
 

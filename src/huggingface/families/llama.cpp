@@ -1,27 +1,20 @@
-// Llama, Mistral, Mixtral and their finetunes. The published rotation pairs value j of a head with j + half of it, the
-// files' pairs neighbours: rows of q and k change places.
+// Llama, Mistral, Mixtral, Ministral 3 and SmolLM 3. The published rotation pairs value j of a head with j + half of
+// it, the files' pairs neighbours: rows of q and k change places.
 #include "huggingface/families.h"
 
 namespace hearth::huggingface {
 
-TokenizerChoice translate_llama(Translation& to) {
+namespace {
+
+TokenizerChoice translate_paired(Translation& to, const char* architecture) {
     Config& config = to.config;
-    to.architecture = "llama";
+    to.architecture = architecture;
     leave_out_towers(to);
     write_decoder_keys(to);
-    const int64_t hidden = config.integer("hidden_size", 1, 1 << 20);
-    const int64_t heads = config.integer("num_attention_heads", 1, 1 << 16);
-    const int64_t kv_heads = config.integer_or("num_key_value_heads", heads, 1, 1 << 16);
-    const int64_t head_dim = config.integer_or("head_dim", std::max<int64_t>(1, hidden / heads), 1, 1 << 16);
+    const AttentionSizes sizes = write_attention_keys(to);
     const int64_t rows = embedding_rows(to);
     to.set_count("feed_forward_length", config.integer("intermediate_size", 1, 1 << 24));
-    to.set_count("attention.head_count", heads);
-    to.set_count("attention.head_count_kv", kv_heads);
-    if (config.has("head_dim")) {
-        to.set_count("attention.key_length", head_dim);
-        to.set_count("attention.value_length", head_dim);
-    }
-    to.set_count("rope.dimension_count", head_dim);
+    to.set_count("rope.dimension_count", sizes.head_dim);
     to.set_count("vocab_size", rows);
     to.experts = config.integer_or("num_local_experts", 0, 0, 1 << 12);
     if (to.experts > 0) {
@@ -30,24 +23,10 @@ TokenizerChoice translate_llama(Translation& to) {
     }
     const RopeSettings rope = read_rope_settings(config, 10000);
     write_rope(to, rope);
-    add_llama3_divisors(to, rope, head_dim);
+    add_llama3_divisors(to, rope, sizes.head_dim);
 
-    const Name names[] = {
-        {"token_embd.weight", "embed_tokens.weight"},
-        {"output_norm.weight", "norm.weight"},
-        {"blk.{}.attn_norm.weight", "layers.{}.input_layernorm.weight"},
-        {"blk.{}.attn_q.weight", "layers.{}.self_attn.q_proj.weight", neighbouring_pairs(heads)},
-        {"blk.{}.attn_k.weight", "layers.{}.self_attn.k_proj.weight", neighbouring_pairs(kv_heads)},
-        {"blk.{}.attn_v.weight", "layers.{}.self_attn.v_proj.weight"},
-        {"blk.{}.attn_output.weight", "layers.{}.self_attn.o_proj.weight"},
-        {"blk.{}.attn_q.bias", "layers.{}.self_attn.q_proj.bias", neighbouring_pairs(heads)},
-        {"blk.{}.attn_k.bias", "layers.{}.self_attn.k_proj.bias", neighbouring_pairs(kv_heads)},
-        {"blk.{}.attn_v.bias", "layers.{}.self_attn.v_proj.bias"},
-        {"blk.{}.attn_output.bias", "layers.{}.self_attn.o_proj.bias"},
-        {"blk.{}.ffn_norm.weight", "layers.{}.post_attention_layernorm.weight"},
-        {"blk.{}.ffn_gate.weight", "layers.{}.mlp.gate_proj.weight"},
-        {"blk.{}.ffn_up.weight", "layers.{}.mlp.up_proj.weight"},
-        {"blk.{}.ffn_down.weight", "layers.{}.mlp.down_proj.weight"},
+    const Arrange query = neighbouring_pairs(sizes.heads), key = neighbouring_pairs(sizes.kv_heads);
+    const Name more[] = {
         {"blk.{}.ffn_gate.bias", "layers.{}.mlp.gate_proj.bias"},
         {"blk.{}.ffn_up.bias", "layers.{}.mlp.up_proj.bias"},
         {"blk.{}.ffn_down.bias", "layers.{}.mlp.down_proj.bias"},
@@ -56,9 +35,40 @@ TokenizerChoice translate_llama(Translation& to) {
         {"blk.{}.ffn_down_exps.weight", "layers.{}.block_sparse_moe.experts.{e}.w2.weight"},
         {"blk.{}.ffn_up_exps.weight", "layers.{}.block_sparse_moe.experts.{e}.w3.weight"},
     };
-    to.add_names(names);
+    to.add_names(joined_names(decoder_names(query, key), more));
     add_output(to);
     return {.rows = rows};
+}
+
+}  // namespace
+
+TokenizerChoice translate_llama(Translation& to) {
+    return translate_paired(to, "llama");
+}
+
+TokenizerChoice translate_ministral3(Translation& to) {
+    const TokenizerChoice choice = translate_paired(to, "mistral3");
+    Config& config = to.config;
+    const RopeSettings rope = read_rope_settings(config, 10000);
+    if (rope.type == "yarn") {
+        to.set_number("rope.scaling.yarn_beta_fast", config.number_or(rope.prefix + "beta_fast", 32));
+        to.set_number("rope.scaling.yarn_beta_slow", config.number_or(rope.prefix + "beta_slow", 1));
+        to.set_number("rope.scaling.yarn_log_multiplier", config.number_or(rope.prefix + "mscale_all_dim", 0));
+    }
+    if (config.has(rope.prefix + "llama_4_scaling_beta"))
+        to.set_number("attention.temperature_scale", config.number_or(rope.prefix + "llama_4_scaling_beta", 0));
+    return choice;
+}
+
+// Every fourth layer has no rotation at all; files do not carry that, so other patterns cannot be said in them.
+TokenizerChoice translate_smollm3(Translation& to) {
+    const std::vector<int64_t> rotated = to.config.integers("no_rope_layers");
+    for (size_t layer = 0; layer < rotated.size(); ++layer)
+        if ((rotated[layer] != 0) != ((layer + 1) % 4 != 0)) {
+            to.config.problem("no_rope_layers is not every fourth layer");
+            break;
+        }
+    return translate_paired(to, "smollm3");
 }
 
 }  // namespace hearth::huggingface

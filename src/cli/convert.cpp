@@ -1,0 +1,56 @@
+// hearth convert: a Hugging Face directory as one GGUF file.
+#include "library/convert.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/os.h"
+#include "base/text_format.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+
+namespace hearth::cli {
+
+namespace {
+
+struct ConvertChoice {
+    std::string in, out, type;
+    int threads = 0;
+};
+
+Result<> convert(const ConvertChoice& choice) {
+    const Conversion conversion = TRY(plan_conversion(choice.in, choice.type));
+    for (const std::string& note : conversion.notes) notice("note: " + note);
+    for (const std::string& note : conversion.plan.notes) notice("note: " + note);
+    const double started = monotonic_seconds();
+    {
+        Progress progress("writing " + choice.out);
+        TRY(write_quantised(conversion.source, conversion.plan, choice.out,
+                            choice.threads > 0 ? choice.threads : physical_cores_allowed(),
+                            [&](double share) { return progress.update(share), !was_interrupted(); }));
+    }
+    notice(fmt::format("{}: {} tensors, {}, {} ({})", choice.out, conversion.plan.tensors.size(),
+                       bytes_text(uint64_t(conversion.plan.bytes)), conversion.plan.type,
+                       duration_text(monotonic_seconds() - started)));
+    return {};
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app, int& exit_code) {
+    auto choice = std::make_shared<ConvertChoice>();
+    CLI::App* command = app.add_subcommand("convert", "Write a Hugging Face directory as one GGUF file");
+    command->add_option("HF_DIR", choice->in, "The directory with config.json and the safetensors files")->required();
+    command->add_option("OUT", choice->out, "The GGUF file to write; it appears when it is whole")->required();
+    command->add_option("--type", choice->type,
+                        "bf16, f16, f32, q8_0, q4_k_m or any other that `hearth quantize` knows; without it the types "
+                        "of the directory");
+    command->add_option("--threads", choice->threads, "Threads; all physical cores without it")
+        ->check(CLI::Range(1, 1024));
+    command->callback([choice, &exit_code] {
+        catch_interrupts();
+        if (auto done = convert(*choice); !done) exit_code = report(done.error());
+    });
+}
+
+}  // namespace hearth::cli
