@@ -1,0 +1,146 @@
+#include "hf_check.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "files/safetensors.h"
+#include "huggingface/directory.h"
+
+namespace hearth {
+
+namespace {
+
+void promise(bool kept, const char* what) {
+    if (kept) return;
+    std::fprintf(stderr, "broken promise: %s\n", what);
+    std::abort();
+}
+
+void write_file(const std::string& path, std::string_view bytes) {
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(bytes.data(), std::streamsize(bytes.size()));
+    promise(file.good(), "a scratch file can be written");
+}
+
+// Zeros in the shapes of a Llama of one layer, with the names of a few other families beside them in `more`.
+std::string tiny_weights() {
+    const std::map<std::string, std::vector<int>> shapes{{"embed_tokens.weight", {6, 8}},
+                                                         {"norm.weight", {8}},
+                                                         {"layers.0.input_layernorm.weight", {8}},
+                                                         {"layers.0.post_attention_layernorm.weight", {8}},
+                                                         {"layers.0.self_attn.q_proj.weight", {8, 8}},
+                                                         {"layers.0.self_attn.k_proj.weight", {4, 8}},
+                                                         {"layers.0.self_attn.v_proj.weight", {4, 8}},
+                                                         {"layers.0.self_attn.o_proj.weight", {8, 8}},
+                                                         {"layers.0.mlp.gate_proj.weight", {16, 8}},
+                                                         {"layers.0.mlp.up_proj.weight", {16, 8}},
+                                                         {"layers.0.mlp.down_proj.weight", {8, 16}}};
+    std::string header = "{";
+    size_t at = 0;
+    for (const auto& [name, shape] : shapes) {
+        size_t bytes = 2;
+        std::string sizes;
+        for (const int size : shape) bytes *= size_t(size), sizes += (sizes.empty() ? "" : ",") + std::to_string(size);
+        header += (at ? ",\"model." : "\"model.") + name + "\":{\"dtype\":\"BF16\",\"shape\":[" + sizes +
+                  "],\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(at + bytes) + "]}";
+        at += bytes;
+    }
+    header += "}";
+    const uint64_t length = header.size();
+    return std::string(reinterpret_cast<const char*>(&length), 8) + header + std::string(at, '\0');
+}
+
+// One directory per process, gone with it.
+class Scratch {
+public:
+    Scratch() {
+        std::error_code ignored;
+        const std::string parent = std::filesystem::exists("/dev/shm", ignored) ? "/dev/shm" : "/tmp";
+        path_ = parent + "/hearth-fuzz-hf-" + std::to_string(getpid());
+        std::filesystem::create_directories(path_);
+        write_file(path_ + "/model.safetensors", tiny_weights());
+    }
+    ~Scratch() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+void use(const Checkpoint& checkpoint) {
+    std::set<std::string_view> names;
+    for (const StoredTensor& tensor : checkpoint.tensors()) {
+        promise(names.insert(tensor.name).second && checkpoint.find(tensor.name) == &tensor, "names are unique");
+        promise(!tensor.shape.empty() && tensor.shape.size() <= 4, "one to four dimensions");
+        const auto bytes = checkpoint.bytes(tensor);
+        promise(bytes && int64_t(bytes->view().size()) == tensor.bytes(), "all bytes come");
+        std::vector<std::byte> piece(size_t(std::min<int64_t>(tensor.bytes(), 33)));
+        const uint64_t offset = uint64_t(tensor.bytes()) - piece.size();
+        promise(checkpoint.read(tensor, offset, piece).has_value(), "a piece can be read");
+        promise(std::memcmp(piece.data(), bytes->view().data() + offset, piece.size()) == 0, "pieces are of the whole");
+        checkpoint.release(tensor);
+    }
+    for (const auto& [key, value] : checkpoint.metadata().entries()) {
+        promise(checkpoint.metadata().find(key) == &value, "every key is found");
+        (void)value.printable();
+    }
+    const auto tokens = checkpoint.metadata().texts("tokenizer.ggml.tokens");
+    const auto types = checkpoint.metadata().integers("tokenizer.ggml.token_type");
+    promise(tokens && types && tokens->size() == types->size() && tokens->size() <= 6,
+            "tokens have types and rows of the table");
+}
+
+}  // namespace
+
+std::string check_safetensors(std::span<const std::byte> bytes) {
+    const int fd = memfd_create("safetensors", MFD_CLOEXEC);
+    promise(fd >= 0 && write(fd, bytes.data(), bytes.size()) == ssize_t(bytes.size()), "a memory file can be made");
+    const auto opened = open_safetensors({"/proc/self/fd/" + std::to_string(fd)});
+    close(fd);
+    if (!opened) {
+        promise(!opened.error().what.empty(), "a refusal has words");
+        return opened.error().line();
+    }
+    promise(opened->check_whole().has_value(), "the file is whole");
+    unsigned sum = 0;
+    for (const RawTensor& tensor : opened->tensors()) {
+        promise(opened->find(tensor.name) == &tensor, "every tensor is found");
+        promise(tensor.shape.size() <= 8 && tensor.elements() >= 0, "shapes are counted");
+        promise(int64_t(tensor.data.size()) * 8 == tensor.elements() * bits_of(tensor.type),
+                "data has the shape's size");
+        for (const std::byte byte : tensor.data) sum += unsigned(byte);
+        opened->release(tensor);
+    }
+    promise(sum < UINT32_MAX, "data can be read");
+    return {};
+}
+
+std::string check_hf_config(std::span<const std::byte> bytes) {
+    static const Scratch scratch;
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const size_t cut = text.find('\0');
+    write_file(scratch.path() + "/config.json", text.substr(0, cut));
+    write_file(scratch.path() + "/tokenizer.json", cut == std::string_view::npos ? "" : text.substr(cut + 1));
+    const auto opened = huggingface::open_directory(scratch.path());
+    if (!opened) {
+        promise(!opened.error().what.empty(), "a refusal has words");
+        return opened.error().line();
+    }
+    use(opened->checkpoint);
+    return {};
+}
+
+}  // namespace hearth

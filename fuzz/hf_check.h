@@ -1,0 +1,19 @@
+// What the fuzzers and the replay of their corpora do with bytes that claim to be a safetensors file, or the
+// config.json and tokenizer.json of a directory.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace hearth {
+
+// Opens the bytes as a file and touches all that an accepted one offers. Returns the refusal, or nothing. Aborts when
+// an accepted file breaks a promise of the interface.
+std::string check_safetensors(std::span<const std::byte> bytes);
+
+// A directory with the weights of a tiny Llama whose config.json are the bytes up to the first zero byte, and whose
+// tokenizer.json are those behind it.
+std::string check_hf_config(std::span<const std::byte> bytes);
+
+}  // namespace hearth
