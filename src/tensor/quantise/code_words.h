@@ -1,8 +1,9 @@
 // Types that store groups of weights as words of a code book. A word with levels g, at scale s, leaves the error
 //   sum w (x - s g)^2 = sum w x^2 - 2 s P + s^2 Q        P = sum w x g, Q = sum w g^2
-// P and Q know nothing of the scale. So each group's P and Q are computed once for every word of the book, and any
-// scale may then be tried exactly, over all words, at the price of one multiplication and one subtraction a word.
-// Here: the search that all such types share. A book builds the tables of a super-block and answers for a sub-block.
+// P and Q know nothing of the scale. So each group's P and Q are computed once for every word of the book, and the best
+// word for each of a few scales across the range follows at the price of a multiplication and a subtraction. Those
+// winners are the group's short list; everything after, fitting and rounding the scales, chooses among them.
+// Here: the search that all such types share. A book scans the code book for a sub-block and answers from short lists.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,7 @@ struct WordSums {
     float p = 0, q = 0;  // of the words chosen, all groups of a sub-block
 };
 
-inline constexpr int kScaleTries = 12;
+inline constexpr int kScaleTries = 8;
 
 // The codes of the sub-scales and the common scale: sub-block j decodes with scale * kFactor * (2 codes[j] + 1).
 struct WordScales {
@@ -42,7 +43,7 @@ inline float common_odd_factor(const float* scales, const float* costs, int subs
 }
 
 // A Book has kSubs, kHighestCode, kFactor, kTopFrom and kTopTo (which part of largest magnitude / largest level is
-// searched), top(sub), least(sub, inverse scales, out), choose(sub, inverse scale).
+// searched), top(sub), scan(sub, inverse scales of the tries), least(sub, inverse scale), choose(sub, inverse scale).
 template <class Book>
 LANES_INLINE WordScales fit_words(Book& book) {
     constexpr int kSubs = Book::kSubs;
@@ -56,7 +57,8 @@ LANES_INLINE WordScales fit_words(Book& book) {
         float inverses[kScaleTries], least[kScaleTries];
         for (int k = 0; k < kScaleTries; ++k)
             inverses[k] = 1 / (top * (Book::kTopFrom + (Book::kTopTo - Book::kTopFrom) * float(k) / (kScaleTries - 1)));
-        for (int k = 0; k < kScaleTries; k += 4) book.least(sub, inverses + k, least + k);
+        book.scan(sub, inverses);
+        for (int k = 0; k < kScaleTries; ++k) least[k] = book.least(sub, inverses[k]);
         int best = 0;
         float best_error = INFINITY;
         for (int k = 0; k < kScaleTries; ++k) {
@@ -89,22 +91,17 @@ LANES_INLINE WordScales fit_words(Book& book) {
             int middle = now.codes[sub];
             if (round == 0) middle = int(nearest_integer(std::min((scales[sub] / unit - 1) * 0.5f, 100.0f)));
             middle = std::min(std::max(middle, 0), Book::kHighestCode);
-            float inverses[4], least[4];
-            int codes[4];
-            for (int k = 0; k < 4; ++k) {
-                codes[k] = std::min(std::max(middle + (k == 0 ? 0 : k - 2 + (k > 1)), 0), Book::kHighestCode);
-                inverses[k] = 1 / (unit * float(2 * codes[k] + 1));
-            }
-            book.least(sub, inverses, least);
-            int chosen = 0;
+            int chosen = middle;
             float error = INFINITY;
-            for (int k = 0; k < 4; ++k) {
-                const float now_error = least[k] / (inverses[k] * inverses[k]);
-                if (now_error < error) error = now_error, chosen = k;
+            for (const int by : {0, -1, 1}) {
+                const int code = std::min(std::max(middle + by, 0), Book::kHighestCode);
+                const float inverse = 1 / (unit * float(2 * code + 1));
+                const float now_error = book.least(sub, inverse) / (inverse * inverse);
+                if (now_error < error) error = now_error, chosen = code;
             }
-            now.codes[sub] = codes[chosen];
-            const WordSums sums = book.choose(sub, inverses[chosen]);
-            const float odd = float(2 * codes[chosen] + 1);
+            now.codes[sub] = chosen;
+            const float odd = float(2 * chosen + 1);
+            const WordSums sums = book.choose(sub, 1 / (unit * odd));
             sum_p += odd * sums.p;
             sum_q += odd * odd * sums.q;
         }
@@ -118,14 +115,61 @@ LANES_INLINE WordScales fit_words(Book& book) {
     return best;
 }
 
-// The least element of a vector kept per lane, and where: lowest value, then lowest index, whatever the width.
+// The words that were best for one of the tries, in the order of the tries; repetitions are left out.
+struct ShortList {
+    int count = 0;
+    int words[kScaleTries];
+    float p[kScaleTries], q[kScaleTries];  // 2P and Q of them
+
+    // Its place in the list of the word with the least Q - t 2P.
+    int best(float inverse) const {
+        int place = 0;
+        float least = INFINITY;
+        for (int k = 0; k < count; ++k) {
+            const float value = q[k] - p[k] * inverse;
+            if (value < least) least = value, place = k;
+        }
+        return place;
+    }
+    float value(int place, float inverse) const { return q[place] - p[place] * inverse; }
+    void add(int word, float p_now, float q_now) {
+        for (int k = 0; k < count; ++k)
+            if (words[k] == word) return;
+        words[count] = word;
+        p[count] = p_now;
+        q[count] = q_now;
+        ++count;
+    }
+};
+
+// The least value of each try so far and its word, kept per lane.
 template <class V>
-LANES_INLINE float least_lane(V value) {
-    constexpr int kLanes = sizeof(V) / sizeof(float);
-    float lanes[kLanes], least = INFINITY;
-    store(lanes, value);
-    for (const float lane : lanes) least = lane < least ? lane : least;
-    return least;
-}
+struct Winners {
+    static constexpr int kLanes = sizeof(V) / sizeof(float);
+    V least[kScaleTries];
+    Integers<kLanes> words[kScaleTries];
+
+    LANES_INLINE Winners() {
+        for (int k = 0; k < kScaleTries; ++k) least[k] = all<V>(INFINITY), words[k] = Integers<kLanes>{};
+    }
+    LANES_INLINE void offer(int k, V value, int word) {
+        const auto is_less = value < least[k];
+        least[k] = is_less ? value : least[k];
+        words[k] = is_less ? Integers<kLanes>{} + word : words[k];
+    }
+    // Lowest value, then lowest word: whatever the width.
+    LANES_INLINE int word(int k) const {
+        float values[kLanes];
+        int32_t bases[kLanes];
+        __builtin_memcpy(values, &least[k], sizeof values);
+        __builtin_memcpy(bases, &words[k], sizeof bases);
+        int best = 0;
+        for (int lane = 1; lane < kLanes; ++lane)
+            if (values[lane] < values[best] ||
+                (values[lane] == values[best] && bases[lane] + lane < bases[best] + best))
+                best = lane;
+        return bases[best] + best;
+    }
+};
 
 }  // namespace hearth::quantisers

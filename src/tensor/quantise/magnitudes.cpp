@@ -4,7 +4,6 @@
 // cheapest weight.
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include "tensor/formats/iq2_s.h"
 #include "tensor/formats/iq2_xs.h"
@@ -98,10 +97,6 @@ public:
     static constexpr int kHalves = 8 / kWeights, kGroups = 32, kSubs = 256 / Kind::kSub, kSubGroups = Kind::kSub / 8;
     static constexpr int kHighestCode = 15;
     static constexpr float kFactor = Kind::kFactor, kTopFrom = 0.5f, kTopTo = 1.1f;
-    // Per half group: 2P, Q, and 2P with one wrong sign.
-    static constexpr int kTables = Kind::kEvenSigns ? 3 : 2;
-
-    MagnitudeBook() : tables_(size_t(kGroups * kHalves * kTables * kWords)) {}
 
     LANES_INLINE void take(const float* values, const float* weights) {
         for (int group = 0; group < kGroups; ++group) {
@@ -113,12 +108,12 @@ public:
                 signs |= uint8_t((x < 0) << i);
                 largest = std::max(largest, std::fabs(x));
                 weighted_[group][i] = w * std::fabs(x);
-                weight_[i] = w;
+                weight_[group][i] = w;
             }
             largest_[group] = largest;
             signs_[group] = signs;
             is_odd_[group] = Kind::kEvenSigns && __builtin_parity(signs);
-            for (int half = 0; half < kHalves; ++half) build(group, half);
+            for (int half = 0; half < kHalves; ++half) plain_[group][half].count = wrong_[group][half].count = 0;
         }
     }
 
@@ -129,49 +124,42 @@ public:
         return largest / Kind::kTop;
     }
 
-    // For four inverse scales t: the least of Q - t 2P over all words, summed over the groups.
-    LANES_INLINE void least(int sub, const float* inverses, float* out) {
-        for (int k = 0; k < 4; ++k) out[k] = 0;
-        for (int group = sub * kSubGroups; group < (sub + 1) * kSubGroups; ++group) {
-            float plain[2][4], wrong[2][4];
+    LANES_INLINE void scan(int sub, const float* inverses) {
+        for (int group = sub * kSubGroups; group < (sub + 1) * kSubGroups; ++group)
             for (int half = 0; half < kHalves; ++half) {
-                if (!is_odd_[group] || kHalves == 2)
-                    least_of(table(group, half, 0), group, half, inverses, plain[half]);
-                if (is_odd_[group]) least_of(table(group, half, 2), group, half, inverses, wrong[half]);
+                if (!is_odd_[group] || kHalves == 2) scan_half<false>(group, half, inverses, plain_[group][half]);
+                if (is_odd_[group]) scan_half<true>(group, half, inverses, wrong_[group][half]);
             }
-            for (int k = 0; k < 4; ++k) {
-                if (kHalves == 1)
-                    out[k] += is_odd_[group] ? wrong[0][k] : plain[0][k];
-                else
-                    out[k] += !is_odd_[group] ? plain[0][k] + plain[1][k]
-                                              : std::min(wrong[0][k] + plain[1][k], plain[0][k] + wrong[1][k]);
-            }
+    }
+
+    // For the inverse scale t: the least of Q - t 2P, summed over the groups.
+    float least(int sub, float inverse) const {
+        float sum = 0;
+        for (int group = sub * kSubGroups; group < (sub + 1) * kSubGroups; ++group) {
+            const int wrong_half = wrong_half_of(group, inverse);
+            for (int half = 0; half < kHalves; ++half) sum += least_of(list(group, half, wrong_half), inverse);
         }
+        return sum;
     }
 
     // Chooses the words of a sub-block for one scale.
-    LANES_INLINE WordSums choose(int sub, float inverse) {
+    WordSums choose(int sub, float inverse) {
         WordSums sums;
         for (int group = sub * kSubGroups; group < (sub + 1) * kSubGroups; ++group) {
             Choice& choice = choices[group];
-            choice.signs = signs_[group];
-            int wrong_half = -1;
-            if (is_odd_[group]) {
-                wrong_half = 0;
-                if (kHalves == 2) {
-                    const float first = value_at(group, 0, 2, best_word(group, 0, 2, inverse), inverse) +
-                                        value_at(group, 1, 0, best_word(group, 1, 0, inverse), inverse);
-                    const float second = value_at(group, 0, 0, best_word(group, 0, 0, inverse), inverse) +
-                                         value_at(group, 1, 2, best_word(group, 1, 2, inverse), inverse);
-                    wrong_half = second < first ? 1 : 0;
-                }
-            }
+            choice = {{0, 0}, signs_[group]};
+            const int wrong_half = wrong_half_of(group, inverse);
             for (int half = 0; half < kHalves; ++half) {
-                const int which = half == wrong_half ? 2 : 0, word = best_word(group, half, which, inverse);
-                choice.words[half] = word;
-                sums.p += table(group, half, which)[word] * 0.5f;
-                sums.q += table(group, half, 1)[word];
-                if (which == 2) choice.signs ^= uint8_t(1 << cheapest(group, half, word));
+                const ShortList& from = list(group, half, wrong_half);
+                if (from.count == 0) {  // a sub-block of zeros was never scanned
+                    if (half == wrong_half) choice.signs ^= 1;
+                    continue;
+                }
+                const int place = from.best(inverse);
+                choice.words[half] = from.words[place];
+                sums.p += from.p[place] * 0.5f;
+                sums.q += from.q[place];
+                if (half == wrong_half) choice.signs ^= uint8_t(1 << cheapest(group, half, from.words[place]));
             }
         }
         return sums;
@@ -180,63 +168,53 @@ public:
     Choice choices[kGroups];
 
 private:
-    float* table(int group, int half, int which) {
-        return tables_.data() + size_t(((group * kHalves + half) * kTables + which) * kWords);
+    const ShortList& list(int group, int half, int wrong_half) const {
+        return half == wrong_half ? wrong_[group][half] : plain_[group][half];
+    }
+    static float least_of(const ShortList& from, float inverse) {
+        return from.count == 0 ? 0 : from.value(from.best(inverse), inverse);
     }
 
-    LANES_INLINE void build(int group, int half) {
+    // Which half takes the wrong sign; -1: none does.
+    int wrong_half_of(int group, float inverse) const {
+        if (!is_odd_[group]) return -1;
+        if (kHalves == 1) return 0;
+        const float first = least_of(wrong_[group][0], inverse) + least_of(plain_[group][1], inverse);
+        const float second = least_of(plain_[group][0], inverse) + least_of(wrong_[group][1], inverse);
+        return second < first ? 1 : 0;
+    }
+
+    // P and Q of a word (or of as many as V has lanes).
+    template <bool kIsWrong, class W>
+    LANES_INLINE void sums_of(int group, int half, int word, W& p, W& q) const {
         const auto& levels = Kind::levels();
-        float* p = table(group, half, 0);
-        float* q = table(group, half, 1);
         const float* weighted = weighted_[group] + half * kWeights;
-        const float* weight = weight_ + half * kWeights;
-        const bool is_odd = is_odd_[group];
-        for (int word = 0; word < kWords; word += kLanes) {
-            V sum_p = {}, sum_q = {}, cheapest = all<V>(INFINITY);
-            for (int i = 0; i < kWeights; ++i) {
-                const V term = load<V>(levels.level[i] + word) * weighted[i];
-                sum_p += term;
-                sum_q += load<V>(levels.square[i] + word) * weight[i];
-                if (Kind::kEvenSigns) cheapest = smaller(cheapest, term);
-            }
-            store(p + word, sum_p * 2.0f);
-            store(q + word, sum_q);
-            if (Kind::kEvenSigns && is_odd) store(table(group, half, 2) + word, (sum_p - cheapest * 2.0f) * 2.0f);
+        const float* weight = weight_[group] + half * kWeights;
+        W sum_p = {}, sum_q = {}, cheapest = all<W>(INFINITY);
+        for (int i = 0; i < kWeights; ++i) {
+            const W term = load<W>(levels.level[i] + word) * weighted[i];
+            sum_p += term;
+            sum_q += load<W>(levels.square[i] + word) * weight[i];
+            if (kIsWrong) cheapest = smaller(cheapest, term);
         }
+        p = (kIsWrong ? sum_p - cheapest * 2.0f : sum_p) * 2.0f;
+        q = sum_q;
     }
 
-    LANES_INLINE void least_of(const float* p, int group, int half, const float* inverses, float* out) {
-        const float* q = table(group, half, 1);
-        V least[4] = {all<V>(INFINITY), all<V>(INFINITY), all<V>(INFINITY), all<V>(INFINITY)};
+    template <bool kIsWrong>
+    LANES_INLINE void scan_half(int group, int half, const float* inverses, ShortList& found) {
+        Winners<V> winners;
         for (int word = 0; word < kWords; word += kLanes) {
-            const V p_now = load<V>(p + word), q_now = load<V>(q + word);
-            for (int k = 0; k < 4; ++k) least[k] = smaller(q_now - p_now * inverses[k], least[k]);
+            V p, q;
+            sums_of<kIsWrong>(group, half, word, p, q);
+            for (int k = 0; k < kScaleTries; ++k) winners.offer(k, q - p * inverses[k], word);
         }
-        for (int k = 0; k < 4; ++k) out[k] = least_lane(least[k]);
-    }
-
-    LANES_INLINE float value_at(int group, int half, int which, int word, float inverse) {
-        return table(group, half, 1)[word] - table(group, half, which)[word] * inverse;
-    }
-
-    LANES_INLINE int best_word(int group, int half, int which, float inverse) {
-        const float* p = table(group, half, which);
-        const float* q = table(group, half, 1);
-        V least = all<V>(INFINITY);
-        for (int word = 0; word < kWords; word += kLanes)
-            least = smaller(load<V>(q + word) - load<V>(p + word) * inverse, least);
-        const float wanted = least_lane(least);
-        for (int word = 0; word < kWords; word += kLanes) {
-            float lanes[kLanes];
-            const V value = load<V>(q + word) - load<V>(p + word) * inverse;
-            bool is_here = false;
-            store(lanes, value);
-            for (int lane = 0; lane < kLanes; ++lane) is_here |= lanes[lane] == wanted;
-            if (!is_here) continue;
-            for (int lane = 0; lane < kLanes; ++lane)
-                if (lanes[lane] == wanted) return word + lane;
+        for (int k = 0; k < kScaleTries; ++k) {
+            const int word = winners.word(k);
+            float p, q;
+            sums_of<kIsWrong>(group, half, word, p, q);
+            found.add(word, p, q);
         }
-        return 0;
     }
 
     int cheapest(int group, int half, int word) const {
@@ -249,10 +227,10 @@ private:
         return best;
     }
 
-    std::vector<float> tables_;
-    float weighted_[kGroups][8], weight_[8], largest_[kGroups];
+    float weighted_[kGroups][8], weight_[kGroups][8], largest_[kGroups];
     uint8_t signs_[kGroups];
     bool is_odd_[kGroups];
+    ShortList plain_[kGroups][kHalves], wrong_[kGroups][kHalves];
 };
 
 // ---- packing: 32 groups of 8, and the codes of the sub-scales

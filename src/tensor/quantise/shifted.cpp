@@ -3,7 +3,6 @@
 // so three sums a word serve both shifts.
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include "tensor/formats/iq1_m.h"
 #include "tensor/formats/iq1_s.h"
@@ -42,23 +41,17 @@ public:
     static constexpr int kHighestCode = 7;
     static constexpr float kFactor = 1, kTopFrom = 0.3f, kTopTo = 0.95f;
 
-    ShiftedBook() : tables_(size_t(kGroups * 3 * kWords)) {}
-
     LANES_INLINE void take(const float* values, const float* weights) {
         for (int group = 0; group < kGroups; ++group) {
-            float weighted[8], weight[8], largest = 0, sum = 0, sum_w = 0;
+            float largest = 0;
             for (int i = 0; i < 8; ++i) {
                 const float x = std::min(std::max(values[8 * group + i], -1e12f), 1e12f);
-                weight[i] = weights ? weights[8 * group + i] : 1;
-                weighted[i] = weight[i] * x;
-                sum += weighted[i];
-                sum_w += weight[i];
+                weight_[group][i] = weights ? weights[8 * group + i] : 1;
+                weighted_[group][i] = weight_[group][i] * x;
                 largest = std::max(largest, std::fabs(x));
             }
             largest_[group] = largest;
-            shift_p_[group] = sum * 0.25f;
-            shift_q_[group] = sum_w * 0.015625f;
-            build(group, weighted, weight);
+            up_[group].count = down_[group].count = 0;
         }
     }
 
@@ -69,35 +62,40 @@ public:
         return largest;
     }
 
-    LANES_INLINE void least(int sub, const float* inverses, float* out) {
-        float up[4] = {}, down[4] = {};
-        for (int k = 0; k < 4; ++k) out[k] = 0;
-        for (int group = sub * kSubGroups; group < (sub + 1) * kSubGroups; ++group) {
-            least_of(group, inverses, up, down);
-            if ((group + 1) % kShiftGroups) continue;
-            for (int k = 0; k < 4; ++k) {
-                out[k] += std::min(up[k], down[k]);
-                up[k] = down[k] = 0;
-            }
-        }
+    LANES_INLINE void scan(int sub, const float* inverses) {
+        for (int group = sub * kSubGroups; group < (sub + 1) * kSubGroups; ++group) scan_group(group, inverses);
     }
 
-    LANES_INLINE WordSums choose(int sub, float inverse) {
+    float least(int sub, float inverse) const {
+        float sum = 0;
+        for (int first = sub * kSubGroups; first < (sub + 1) * kSubGroups; first += kShiftGroups) {
+            float up = 0, down = 0;
+            for (int group = first; group < first + kShiftGroups; ++group) {
+                up += least_of(up_[group], inverse);
+                down += least_of(down_[group], inverse);
+            }
+            sum += std::min(up, down);
+        }
+        return sum;
+    }
+
+    WordSums choose(int sub, float inverse) {
         WordSums sums;
         for (int first = sub * kSubGroups; first < (sub + 1) * kSubGroups; first += kShiftGroups) {
-            int up_words[kShiftGroups], down_words[kShiftGroups];
             float up = 0, down = 0;
-            for (int i = 0; i < kShiftGroups; ++i) {
-                up += best_word(first + i, 1, inverse, up_words[i]);
-                down += best_word(first + i, -1, inverse, down_words[i]);
+            for (int group = first; group < first + kShiftGroups; ++group) {
+                up += least_of(up_[group], inverse);
+                down += least_of(down_[group], inverse);
             }
             const bool is_down = down < up;
-            const float sign = is_down ? -1.0f : 1.0f;
-            for (int i = 0; i < kShiftGroups; ++i) {
-                const int group = first + i, word = is_down ? down_words[i] : up_words[i];
-                choices[group] = {word, is_down};
-                sums.p += (table(group, 0)[word] + sign * shift_p_[group]) * 0.5f;
-                sums.q += table(group, 1)[word] + sign * table(group, 2)[word] + shift_q_[group];
+            for (int group = first; group < first + kShiftGroups; ++group) {
+                const ShortList& from = is_down ? down_[group] : up_[group];
+                choices[group] = {0, is_down};
+                if (from.count == 0) continue;  // a sub-block of zeros was never scanned
+                const int place = from.best(inverse);
+                choices[group].word = from.words[place];
+                sums.p += from.p[place] * 0.5f;
+                sums.q += from.q[place];
             }
         }
         return sums;
@@ -106,70 +104,53 @@ public:
     ShiftedChoice choices[kGroups];
 
 private:
-    // 0: 2 sum w x g, 1: sum w g^2, 2: sum w g / 4
-    float* table(int group, int which) { return tables_.data() + size_t((group * 3 + which) * kWords); }
+    static float least_of(const ShortList& from, float inverse) {
+        return from.count == 0 ? 0 : from.value(from.best(inverse), inverse);
+    }
 
-    LANES_INLINE void build(int group, const float* weighted, const float* weight) {
+    // sum w x g, sum w g^2, sum w g of a word (or of as many as W has lanes)
+    template <class W>
+    LANES_INLINE void sums_of(int group, int word, W& p, W& q, W& s) const {
         const TernaryLevels& book = levels();
-        for (int word = 0; word < kWords; word += kLanes) {
-            V p = {}, q = {}, s = {};
-            for (int i = 0; i < 8; ++i) {
-                const V g = load<V>(book.level[i] + word), wg = g * weight[i];
-                p += g * weighted[i];
-                q += g * wg;
-                s += wg;
-            }
-            store(table(group, 0) + word, p * 2.0f);
-            store(table(group, 1) + word, q);
-            store(table(group, 2) + word, s * 0.25f);
+        p = q = s = W{};
+        for (int i = 0; i < 8; ++i) {
+            const W g = load<W>(book.level[i] + word), wg = g * weight_[group][i];
+            p += g * weighted_[group][i];
+            q += g * wg;
+            s += wg;
         }
+        p *= 2.0f;
+        s *= 0.25f;
     }
 
-    // Adds the group's part for both shifts.
-    LANES_INLINE void least_of(int group, const float* inverses, float* up, float* down) {
-        V least_up[4], least_down[4];
-        for (int k = 0; k < 4; ++k) least_up[k] = least_down[k] = all<V>(INFINITY);
+    LANES_INLINE void scan_group(int group, const float* inverses) {
+        float sum = 0, sum_w = 0;
+        for (int i = 0; i < 8; ++i) sum += weighted_[group][i], sum_w += weight_[group][i];
+        const float shift_p = sum * 0.25f, shift_q = sum_w * 0.015625f;
+        // What the shift adds to every word alike decides between the shifts, not between the words.
+        Winners<V> up, down;
         for (int word = 0; word < kWords; word += kLanes) {
-            const V p = load<V>(table(group, 0) + word), q = load<V>(table(group, 1) + word),
-                    s = load<V>(table(group, 2) + word);
+            V p, q, s;
+            sums_of(group, word, p, q, s);
             const V q_up = q + s, q_down = q - s;
-            for (int k = 0; k < 4; ++k) {
+            for (int k = 0; k < kScaleTries; ++k) {
                 const V scaled = p * inverses[k];
-                least_up[k] = smaller(q_up - scaled, least_up[k]);
-                least_down[k] = smaller(q_down - scaled, least_down[k]);
+                up.offer(k, q_up - scaled, word);
+                down.offer(k, q_down - scaled, word);
             }
         }
-        for (int k = 0; k < 4; ++k) {
-            up[k] += least_lane(least_up[k]) + shift_q_[group] - inverses[k] * shift_p_[group];
-            down[k] += least_lane(least_down[k]) + shift_q_[group] + inverses[k] * shift_p_[group];
+        for (int k = 0; k < kScaleTries; ++k) {
+            float p, q, s;
+            const int up_word = up.word(k), down_word = down.word(k);
+            sums_of(group, up_word, p, q, s);
+            up_[group].add(up_word, p + shift_p, (q + s) + shift_q);
+            sums_of(group, down_word, p, q, s);
+            down_[group].add(down_word, p - shift_p, (q - s) + shift_q);
         }
     }
 
-    LANES_INLINE float best_word(int group, int direction, float inverse, int& best) {
-        const float* p = table(group, 0);
-        const float* q = table(group, 1);
-        const float* s = table(group, 2);
-        const float sign = float(direction);
-        V least = all<V>(INFINITY);
-        for (int word = 0; word < kWords; word += kLanes)
-            least = smaller((load<V>(q + word) + load<V>(s + word) * sign) - load<V>(p + word) * inverse, least);
-        const float wanted = least_lane(least);
-        best = 0;
-        for (int word = 0; word < kWords; word += kLanes) {
-            float lanes[kLanes];
-            store(lanes, (load<V>(q + word) + load<V>(s + word) * sign) - load<V>(p + word) * inverse);
-            bool is_here = false;
-            for (int lane = 0; lane < kLanes; ++lane) is_here |= lanes[lane] == wanted;
-            if (!is_here) continue;
-            for (int lane = kLanes; lane-- > 0;)
-                if (lanes[lane] == wanted) best = word + lane;
-            break;
-        }
-        return wanted + shift_q_[group] - sign * inverse * shift_p_[group];
-    }
-
-    std::vector<float> tables_;
-    float largest_[kGroups], shift_p_[kGroups], shift_q_[kGroups];
+    float weighted_[kGroups][8], weight_[kGroups][8], largest_[kGroups];
+    ShortList up_[kGroups], down_[kGroups];
 };
 
 void pack(const ShiftedChoice* choices, const WordScales& scales, BlockIQ1_S& block) {
