@@ -1,6 +1,7 @@
 // Llama and the Mistral models of its build.
 #include <cstring>
 #include <map>
+#include <tuple>
 
 #include "models/family_gates.h"
 
@@ -83,6 +84,36 @@ TEST(Llama, QueriesKeysAndValuesInOneMatrix) {
     test::ModelRun three(path, {}), one(file.write("fused.gguf"), {});
     ASSERT_TRUE(three.is_ready() && one.is_ready());
     EXPECT_TRUE(test::same_bits(three.logits(ids, {512}), one.logits(ids, {512})));
+}
+
+// Mixtral: four times the same expert, weighted to a sum of one, is the dense model but for rounding.
+TEST(Llama, EqualExpertsAreOne) {
+    NEED_SHARED("reference/llama");
+    const std::string path = kLlama.file("llama-a", ".gguf");
+    const auto original = open_gguf(path);
+    test::EditedFile file(path);
+    file.set_integer("llama.expert_count", 4).set_integer("llama.expert_used_count", 2);
+    for (int layer = 0; layer < 4; ++layer) {
+        const std::string blk = fmt::format("blk.{}.", layer);
+        for (const auto& [part, rows, columns] :
+             {std::tuple{"ffn_gate", 192, 128}, std::tuple{"ffn_up", 192, 128}, std::tuple{"ffn_down", 128, 192}}) {
+            const std::string name = blk + part + ".weight";
+            file.add_floats(blk + part + "_exps.weight", joined(*original, {name, name, name, name}),
+                            {4, rows, columns});
+            file.drop(name);
+        }
+        std::vector<float> router(4 * 128);
+        for (size_t i = 0; i < router.size(); ++i) router[i] = float(i * 29 % 17) / 17 - 0.5f;
+        file.add_floats(blk + "ffn_gate_inp.weight", router, {4, 128});
+    }
+    const auto ids = kLlama.all_ids("llama-a");
+    for (const test::RunOptions& options : test::every_row()) {
+        test::ModelRun dense(path, options), experts(file.write("experts.gguf"), options);
+        ASSERT_TRUE(dense.is_ready() && experts.is_ready());
+        EXPECT_LE(test::relative_rms(experts.logits(ids, {512}), dense.logits(ids, {512})), kLlama.bound)
+            << test::describe(options);
+        EXPECT_EQ(experts.chosen_experts()[0].size(), 4 * 2u);
+    }
 }
 
 // Biases that only finetunes have: each must reach the result.
