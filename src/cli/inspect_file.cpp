@@ -43,9 +43,12 @@ Result<> inspect_metadata(const FileOptions& options) {
     }
     size_t widest = 0;
     for (const auto& entry : checkpoint.metadata().entries()) widest = std::max(widest, entry.key.size());
-    std::string text = fmt::format("GGUF version {}, alignment {}, {} in {} file{}\n", checkpoint.format().version,
-                                   checkpoint.format().alignment, bytes_text(checkpoint.format().total_bytes),
-                                   checkpoint.format().parts.size(), checkpoint.format().parts.size() == 1 ? "" : "s");
+    const Checkpoint::Format& format = checkpoint.format();
+    std::string text = format.version == 0
+                           ? "Hugging Face directory"
+                           : fmt::format("GGUF version {}, alignment {}", format.version, format.alignment);
+    text += fmt::format(", {} in {} file{}\n", bytes_text(format.total_bytes), format.parts.size(),
+                        format.parts.size() == 1 ? "" : "s");
     for (const auto& [key, value] : checkpoint.metadata().entries())
         text += one_line(fmt::format("{:<{}}  {:<16}  {}", valid_utf8(key), std::min<size_t>(widest, 60),
                                      value.type_text(), value.printable())) +
