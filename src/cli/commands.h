@@ -9,6 +9,8 @@ namespace hearth::cli {
 void add_run(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);
+void add_embed(CLI::App& app, int& exit_code);
+void add_rerank(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_quantize(CLI::App& app, int& exit_code);
 

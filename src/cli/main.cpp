@@ -14,6 +14,8 @@ int main(int count, char** words) {
     int exit_code = kDone;
     add_run(app, exit_code);
     add_bench(app, exit_code);
+    add_embed(app, exit_code);
+    add_rerank(app, exit_code);
     add_inspect(app, exit_code);
     add_convert(app, exit_code);
     add_quantize(app, exit_code);

@@ -40,6 +40,9 @@ public:
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
     Tensor head(Ops& ops, Tensor x) const override { return logits(ops, ends_, x, c.eps); }
     Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, ends_.norm, c.eps); }
+    Tensor classify(Ops& ops, Tensor x) const override {
+        return labels_ ? ops.linear(hidden(ops, x), labels_) : Tensor();
+    }
 
 private:
     Tensor attend(Ops& ops, const Layer& w, Tensor x, const LayerState& state, const Step& step) const;
@@ -49,6 +52,7 @@ private:
     Config c;
     std::vector<Layer> layers_;
     Ends ends_;
+    Weight labels_;  // of the reranker: the output matrix's rows of "yes" and "no", so the scores are shares of one
 };
 
 Tensor Qwen3::attend(Ops& ops, const Layer& w, Tensor x, const LayerState& state, const Step& step) const {
@@ -101,6 +105,11 @@ Qwen3::Qwen3(Source& file) : c{} {
     c.rope = make_rope(rope);
 
     ends_ = load_ends(file, info_);
+    if (file.has("cls.output.weight")) {
+        info_.scores = table_rows(file, "cls.output.weight");
+        info_.has_softmax_scores = true;
+        labels_ = file.weight("cls.output.weight", info_.scores, hidden);
+    }
     for (int64_t i = 0; i < info_.layers; ++i) {
         const std::string blk = fmt::format("blk.{}.", i);
         Layer& layer = layers_.emplace_back();

@@ -1,0 +1,191 @@
+// hearth embed: texts to vectors. A line in is a text, a line out is its vector.
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/read_texts.h"
+#include "engine/loaded_model.h"
+#include "library/embedding_prompts.h"
+
+namespace hearth::cli {
+
+namespace {
+
+struct EmbedOptions {
+    ModelOptions model{.kv = "f32"};
+    std::string file, pooling, prefix, role;
+    bool jsonl = false, json = false, is_raw = false;
+    int64_t dimensions = 0;
+};
+
+// A line of --jsonl: a text, or an object that holds one.
+Result<std::string> text_of_line(const std::string& line, size_t number) {
+    const auto parsed = Json::parse(line);
+    const Json* text = parsed && parsed->is_object() && parsed->members().size() == 1 ? parsed->find("text")
+                       : parsed                                                       ? &*parsed
+                                                                                      : nullptr;
+    if (text && text->is_string()) return text->as_string();
+    return fail(ErrorKind::bad_request, fmt::format("line {} is neither a JSON string nor {{\"text\": \"...\"}}{}",
+                                                    number + 1, parsed ? "" : ": " + parsed.error().what));
+}
+
+Result<std::vector<std::string>> read_input(const EmbedOptions& options) {
+    auto lines =
+        lines_of(options.file.empty() || options.file == "-" ? TRY(read_stdin()) : TRY(read_file(options.file)));
+    if (lines.empty())
+        return fail(ErrorKind::bad_request, "there is no text", "pipe lines in, or name a file with --file");
+    if (options.jsonl)
+        for (size_t i = 0; i < lines.size(); ++i) lines[i] = TRY(text_of_line(lines[i], i));
+    return lines;
+}
+
+// What goes in front of every text.
+Result<std::string> prefix_of(const EmbedOptions& options, const TextReader& reader) {
+    if (options.role.empty()) return options.prefix;
+    const auto known = embedding_prompts(reader.name());
+    if (!known)
+        return fail(ErrorKind::unsupported,
+                    fmt::format("it is not known what {} wants in front of a {}",
+                                reader.name().empty() ? "this model" : one_line(reader.name()), options.role),
+                    "look at the model's page and give it with --prefix");
+    return std::string(options.role == "query" ? known->query : known->passage);
+}
+
+Result<Pooling> pooling_of(const EmbedOptions& options, const TextReader& reader) {
+    static const std::map<std::string, Pooling> kNames{
+        {"mean", Pooling::mean}, {"cls", Pooling::first}, {"last", Pooling::last}, {"none", Pooling::last}};
+    if (options.pooling == "none") return reader.pooling().value_or(Pooling::mean);  // only decides what ends a text
+    if (!options.pooling.empty()) return kNames.at(options.pooling);
+    if (reader.is_ranker())
+        return fail(ErrorKind::unsupported, "this model scores pairs of texts and was not made for embeddings",
+                    "use `hearth rerank`, or choose with --pooling");
+    if (reader.pooling()) return *reader.pooling();
+    notice(
+        "hearth: the file does not say how to pool, so it is perhaps no embedding model; the mean of all tokens is "
+        "taken (--pooling)");
+    return Pooling::mean;
+}
+
+std::string_view name_of(Pooling pooling) {
+    return pooling == Pooling::mean ? "mean" : pooling == Pooling::first ? "cls" : "last";
+}
+
+Result<> check_finite(std::span<const float> values, size_t line) {
+    for (const float value : values)
+        if (!std::isfinite(value))
+            return fail(ErrorKind::bad_file, fmt::format("the vector of line {} is not finite", line + 1),
+                        "download or convert the model again");
+    return {};
+}
+
+// To length one; a vector of zeros stays as it is.
+void normalise(std::vector<float>& values) {
+    double squares = 0;
+    for (const float value : values) squares += double(value) * double(value);
+    const double factor = squares > 0 ? 1 / std::sqrt(squares) : 1;
+    for (float& value : values) value = float(double(value) * factor);
+}
+
+Result<> embed(const EmbedOptions& options) {
+    const std::vector<std::string> lines = TRY(read_input(options));
+    const TextReader reader = TRY(TextReader::make(TRY(open_checkpoint(options.model.model))));
+    const Pooling pooling = TRY(pooling_of(options, reader));
+    const std::string prefix = TRY(prefix_of(options, reader));
+    std::vector<std::vector<int32_t>> texts;
+    for (const std::string& line : lines) texts.push_back(TRY(reader.text(prefix + line, pooling)));
+    const auto engine =
+        TRY(open_for_texts(options.model, reader, texts, [](size_t i) { return fmt::format("line {}", i + 1); }));
+    const int64_t width = engine->model().hidden;
+    const int64_t dimensions = options.dimensions > 0 ? options.dimensions : width;
+    if (dimensions > width)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("--dimensions {} is more than the {} of this model", dimensions, width));
+
+    const bool is_pooled = options.pooling != "none";
+    std::vector<std::vector<float>> rows(is_pooled ? 0 : texts.size());  // each written by the engine until it is done
+    std::vector<EmbedRequest> requests;
+    int64_t tokens = 0;
+    std::vector<int64_t> counts;
+    for (size_t i = 0; i < texts.size(); ++i) {
+        counts.push_back(int64_t(texts[i].size()));
+        tokens += counts.back();
+        EmbedRequest request{.tokens = std::move(texts[i]), .pooling = pooling, .each_row = {}};
+        if (!is_pooled)
+            request.each_row = [&mine = rows[i]](int64_t, std::span<const float> row) {
+                mine.insert(mine.end(), row.begin(), row.end());
+            };
+        requests.push_back(std::move(request));
+    }
+    Json data = Json::array();
+    TRY(read_all(*engine, std::move(requests), [&](size_t i, const Event& last) -> Result<> {
+        Json object = Json::object();
+        object.set("index", int64_t(i));
+        object.set("tokens", counts[i]);
+        if (is_pooled) {
+            std::vector<float> values = last.embedding;
+            values.resize(size_t(dimensions));  // before the length is made one, as such models are trained
+            TRY(check_finite(values, i));
+            if (!options.is_raw) normalise(values);
+            object.set("embedding", json_of(values));
+        } else {
+            TRY(check_finite(rows[i], i));
+            Json list = Json::array();
+            for (int64_t row = 0; row < counts[i]; ++row)
+                list.push(json_of(std::span(rows[i]).subspan(size_t(row * width), size_t(dimensions))));
+            object.set("embeddings", std::move(list));
+            rows[i] = {};
+        }
+        if (!options.json) return write_out(object.dump() + "\n");
+        data.push(std::move(object));
+        return {};
+    }));
+    if (!options.json) return {};
+    Json all = Json::object();
+    all.set("model", reader.name());
+    all.set("dimensions", dimensions);
+    all.set("pooling", is_pooled ? name_of(pooling) : std::string_view("none"));
+    all.set("normalised", is_pooled && !options.is_raw);
+    all.set("prefix", prefix);
+    all.set("tokens", tokens);
+    all.set("data", std::move(data));
+    return write_out(all.dump() + "\n");
+}
+
+}  // namespace
+
+void add_embed(CLI::App& app, int& exit_code) {
+    auto options = std::make_shared<EmbedOptions>();
+    CLI::App* command = app.add_subcommand("embed", "Turn texts into vectors: a line in, a line of JSON out");
+    command->footer(
+        "Out, a line per text:  {\"index\":0,\"tokens\":7,\"embedding\":[...]}\n"
+        "With --json one object: {\"model\",\"dimensions\",\"pooling\",\"normalised\",\"prefix\",\"tokens\","
+        "\"data\":[ a line's object, ... ]}\n"
+        "With --pooling none:    \"embeddings\":[[...], ...], a vector per token, never normalised");
+    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    command->add_option("--file", options->file, "File of lines (default: standard input)");
+    command->add_flag("--jsonl", options->jsonl, "Each line is a JSON string or {\"text\": \"...\"}");
+    command
+        ->add_option("--pooling", options->pooling,
+                     "mean, cls (first token), last, or none (default: what the file says, else mean)")
+        ->check(CLI::IsMember({"mean", "cls", "last", "none"}));
+    command->add_flag("--no-normalise,--no-normalize", options->is_raw, "Leave the vectors as long as they are");
+    command->add_option("--dimensions", options->dimensions, "Keep only the first N numbers of each vector")
+        ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+    auto* prefix = command->add_option("--prefix", options->prefix, "Put this in front of every text");
+    command
+        ->add_option("--as", options->role,
+                     "query or passage: put in front what the model, known by its name, was trained with")
+        ->check(CLI::IsMember({"query", "passage"}))
+        ->excludes(prefix);
+    command->add_flag("--json", options->json, "One JSON object for all texts");
+    add_model_options(*command, options->model);
+    command->callback([options, &exit_code] {
+        catch_interrupts();
+        if (auto done = embed(*options); !done) exit_code = report(done.error());
+    });
+}
+
+}  // namespace hearth::cli

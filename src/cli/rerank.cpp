@@ -1,0 +1,192 @@
+// hearth rerank: documents in the order in which they answer a query.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/read_texts.h"
+#include "engine/loaded_model.h"
+
+namespace hearth::cli {
+
+namespace {
+
+struct RerankOptions {
+    ModelOptions model{.kv = "f32"};
+    std::string file, query;
+    bool json = false, with_documents = false;
+    CLI::Option* query_option = nullptr;
+};
+
+struct Task {
+    std::string query;
+    std::vector<std::string> documents;
+};
+
+// {"query": "...", "documents": ["...", {"text": "..."}]}
+Result<Task> task_of_line(const std::string& line, size_t number) {
+    const auto wrong = [&](std::string why) {
+        return fail(ErrorKind::bad_request, fmt::format("line {}: {}", number + 1, why),
+                    "write {\"query\": \"...\", \"documents\": [\"...\", ...]}");
+    };
+    const auto parsed = Json::parse(line);
+    if (!parsed) return wrong(parsed.error().what);
+    if (!parsed->is_object()) return wrong("it is no object");
+    Task task;
+    for (const auto& [key, value] : parsed->members()) {
+        if (key == "query" && value.is_string()) {
+            task.query = value.as_string();
+        } else if (key == "documents" && value.is_array()) {
+            for (const Json& item : value.items()) {
+                const Json* text = item.is_object() && item.members().size() == 1 ? item.find("text") : &item;
+                if (!text || !text->is_string()) return wrong("a document is neither a text nor {\"text\": \"...\"}");
+                task.documents.push_back(text->as_string());
+            }
+        } else {
+            return wrong(fmt::format("\"{}\" is unknown or of the wrong kind", one_line(key.substr(0, 40))));
+        }
+    }
+    if (!parsed->find("query")) return wrong("it has no \"query\"");
+    if (task.documents.empty()) return wrong("it has no documents");
+    return task;
+}
+
+Result<std::vector<Task>> read_input(const RerankOptions& options) {
+    auto lines =
+        lines_of(options.file.empty() || options.file == "-" ? TRY(read_stdin()) : TRY(read_file(options.file)));
+    if (lines.empty())
+        return fail(ErrorKind::bad_request, "there are no documents", "pipe lines in, or name a file with --file");
+    std::vector<Task> tasks;
+    if (options.query_option->count() > 0) {
+        tasks.push_back({options.query, std::move(lines)});
+        return tasks;
+    }
+    for (size_t i = 0; i < lines.size(); ++i) tasks.push_back(TRY(task_of_line(lines[i], i)));
+    return tasks;
+}
+
+// How a model tells how well a document answers.
+struct Judge {
+    RowKind rows = RowKind::scores;
+    Pooling pooling = Pooling::first;
+    int32_t yes = -1, no = -1;  // where there is no classification head: the words it answers with
+
+    double score(std::span<const float> values) const {
+        if (rows == RowKind::scores) return double(values[0]);
+        return 1 / (1 + std::exp(double(values[size_t(no)]) - double(values[size_t(yes)])));
+    }
+};
+
+Result<Judge> choose_judge(const Checkpoint& checkpoint, const TextReader& reader) {
+    const Pooling pooling = reader.is_causal() ? Pooling::last : Pooling::first;
+    if (checkpoint.find("cls.output.weight")) return Judge{.pooling = pooling};
+    const auto yes = reader.tokenizer().find("yes"), no = reader.tokenizer().find("no");
+    const std::string family(checkpoint.metadata().text("general.architecture").value_or(""));
+    if (!family.starts_with("qwen3") || !yes || !no || !reader.tokenizer().find("<|im_end|>"))
+        return fail(ErrorKind::unsupported, "this model has no classification head, so it gives no scores",
+                    "use a reranker, or compare the vectors of `hearth embed`");
+    notice("hearth: the file has no classification head; the score is how likely the model says yes and not no");
+    return Judge{.rows = RowKind::logits, .pooling = Pooling::last, .yes = *yes, .no = *no};
+}
+
+struct Scored {
+    size_t index;
+    double score;
+};
+
+Json result_of(const RerankOptions& options, const Task& task, std::vector<Scored> scored, int64_t tokens) {
+    std::ranges::stable_sort(scored, std::greater(), &Scored::score);
+    Json results = Json::array();
+    for (const Scored& one : scored) {
+        Json object = Json::object();
+        object.set("index", int64_t(one.index));
+        object.set("score", Json::Number{fmt::format("{}", float(one.score))});
+        if (options.with_documents) object.set("document", task.documents[one.index]);
+        results.push(std::move(object));
+    }
+    Json object = Json::object();
+    object.set("query", task.query);
+    object.set("tokens", tokens);
+    object.set("results", std::move(results));
+    return object;
+}
+
+Result<> rerank(const RerankOptions& options) {
+    const std::vector<Task> tasks = TRY(read_input(options));
+    const TextReader reader = TRY(TextReader::make(TRY(open_checkpoint(options.model.model))));
+    const Judge judge = TRY(choose_judge(reader.checkpoint(), reader));
+
+    struct Place {
+        size_t task, document;
+    };
+    std::vector<Place> places;
+    std::vector<std::vector<int32_t>> texts;
+    for (size_t task = 0; task < tasks.size(); ++task)
+        for (size_t document = 0; document < tasks[task].documents.size(); ++document) {
+            const auto& [query, documents] = tasks[task];
+            places.push_back({task, document});
+            texts.push_back(judge.rows == RowKind::scores ? TRY(reader.pair(query, documents[document]))
+                                                          : TRY(reader.question(query, documents[document])));
+        }
+    const auto what = [&](size_t i) {
+        if (options.query_option->count() > 0) return fmt::format("line {} with its query", places[i].document + 1);
+        return fmt::format("line {}: document {} with its query", places[i].task + 1, places[i].document);
+    };
+    const auto engine = TRY(open_for_texts(options.model, reader, texts, what));
+    std::vector<EmbedRequest> requests;
+    std::vector<int64_t> counts;
+    for (auto& text : texts) {
+        counts.push_back(int64_t(text.size()));
+        requests.push_back({.tokens = std::move(text), .rows = judge.rows, .pooling = judge.pooling, .each_row = {}});
+    }
+    std::vector<Scored> scored;
+    int64_t tokens = 0;
+    Json data = Json::array();
+    TRY(read_all(*engine, std::move(requests), [&](size_t i, const Event& last) -> Result<> {
+        const Task& task = tasks[places[i].task];
+        const double score = judge.score(last.embedding);
+        if (!std::isfinite(score))
+            return fail(ErrorKind::bad_file, "the score of " + what(i) + " is not finite",
+                        "download or convert the model again");
+        scored.push_back({places[i].document, score});
+        tokens += counts[i];
+        if (scored.size() < task.documents.size()) return {};
+        Json result = result_of(options, task, std::move(scored), tokens);
+        scored = {}, tokens = 0;
+        if (!options.json) return write_out(result.dump() + "\n");
+        data.push(std::move(result));
+        return {};
+    }));
+    if (!options.json) return {};
+    Json all = Json::object();
+    all.set("model", reader.name());
+    all.set("data", std::move(data));
+    return write_out(all.dump() + "\n");
+}
+
+}  // namespace
+
+void add_rerank(CLI::App& app, int& exit_code) {
+    auto options = std::make_shared<RerankOptions>();
+    CLI::App* command = app.add_subcommand("rerank", "Score documents by how well they answer a query");
+    command->footer(
+        "In, a line per query:   {\"query\":\"...\",\"documents\":[\"...\", ...]}\n"
+        "                        or with --query: a document per line\n"
+        "Out, a line per query:  {\"query\",\"tokens\",\"results\":[{\"index\":2,\"score\":0.97}, ...]}, best "
+        "first\n"
+        "With --json one object: {\"model\",\"data\":[ a line's object, ... ]}");
+    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    options->query_option = command->add_option("--query", options->query, "The query; every line is then a document");
+    command->add_option("--file", options->file, "File of lines (default: standard input)");
+    command->add_flag("--documents", options->with_documents, "Repeat the documents in the results");
+    command->add_flag("--json", options->json, "One JSON object for all queries");
+    add_model_options(*command, options->model);
+    command->callback([options, &exit_code] {
+        catch_interrupts();
+        if (auto done = rerank(*options); !done) exit_code = report(done.error());
+    });
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,111 @@
+#include "engine/texts.h"
+
+#include <algorithm>
+
+namespace hearth {
+
+namespace {
+
+// The prompt that Qwen3-Reranker was trained with; newer files bring it along.
+constexpr std::string_view kYesOrNo =
+    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
+    "provided. Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n<|im_start|>user\n<Instruct>: Given a "
+    "web "
+    "search query, retrieve relevant passages that answer the query\n<Query>: {query}\n<Document>: "
+    "{document}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
+
+std::optional<Pooling> pooling_of(int64_t type) {
+    constexpr int64_t kMean = 1, kFirst = 2, kLast = 3;
+    if (type == kMean) return Pooling::mean;
+    if (type == kFirst) return Pooling::first;
+    if (type == kLast) return Pooling::last;
+    return std::nullopt;
+}
+
+void append(std::vector<int32_t>& tokens, int32_t id) {
+    if (id >= 0) tokens.push_back(id);
+}
+
+}  // namespace
+
+Result<TextReader> TextReader::make(Checkpoint checkpoint) {
+    TextReader reader;
+    reader.checkpoint_ = std::move(checkpoint);
+    const Metadata& file = reader.checkpoint_.metadata();
+    const std::string family(file.text("general.architecture").value_or(""));
+    constexpr int64_t kRank = 4;
+    const int64_t type = file.integer(family + ".pooling_type").value_or(0);
+    reader.pooling_ = pooling_of(type);
+    reader.is_ranker_ = type == kRank;
+    reader.is_causal_ = file.boolean(family + ".attention.causal").value_or(true);
+    reader.context_tokens_ = std::max<int64_t>(1, file.integer(family + ".context_length").value_or(512));
+    reader.name_ = std::string(file.text("general.name").value_or(""));
+    reader.pair_form_ = std::string(file.text("tokenizer.chat_template.rerank").value_or(""));
+    reader.tokenizer_ = TRY(load_tokenizer(reader.checkpoint_));
+    return reader;
+}
+
+Result<std::vector<int32_t>> TextReader::text(std::string_view text, Pooling pooling) const {
+    std::vector<int32_t> tokens;
+    TRY(tokenizer_->encode(text, {.parse_special = false, .add_special = true}, tokens));
+    if (pooling == Pooling::last && tokenizer_->suffix().empty()) {
+        // Qwen names the end of a turn as its end token; texts end with the other one.
+        const auto end_of_text = tokenizer_->find("<|endoftext|>");
+        append(tokens, end_of_text.value_or(tokenizer_->special().eos));
+    }
+    return tokens;
+}
+
+Result<std::vector<int32_t>> TextReader::pair(std::string_view query, std::string_view document) const {
+    if (!pair_form_.empty()) return fill(pair_form_, query, document);
+    const SpecialIds& special = tokenizer_->special();
+    const int32_t end = special.eos >= 0 ? special.eos : special.separator;
+    std::vector<int32_t> tokens;
+    if (tokenizer_->add_bos()) append(tokens, special.bos);
+    TRY(tokenizer_->encode(query, {}, tokens));
+    if (tokenizer_->add_eos()) append(tokens, end);
+    if (tokenizer_->add_sep()) append(tokens, special.separator);
+    TRY(tokenizer_->encode(document, {}, tokens));
+    if (tokenizer_->add_eos()) append(tokens, end);
+    return tokens;
+}
+
+Result<std::vector<int32_t>> TextReader::question(std::string_view query, std::string_view document) const {
+    return fill(pair_form_.empty() ? kYesOrNo : std::string_view(pair_form_), query, document);
+}
+
+// The form's own control tokens stand fixed. What lies between two of them, with the texts put in, is tokenised as one
+// run, since words merge across the seams, and nothing in it can become a control token.
+Result<std::vector<int32_t>> TextReader::fill(std::string_view form, std::string_view query,
+                                              std::string_view document) const {
+    std::vector<int32_t> tokens, literal;
+    std::string run;
+    const auto close_run = [&]() -> Result<> {
+        TRY(tokenizer_->encode(run, {.user_defined = false}, tokens));
+        run.clear();
+        return {};
+    };
+    while (!form.empty()) {
+        const size_t at_query = form.find("{query}"), at_document = form.find("{document}");
+        const size_t at = std::min({at_query, at_document, form.size()});
+        literal.clear();
+        TRY(tokenizer_->encode(form.substr(0, at), {.parse_special = true}, literal));
+        for (const int32_t id : literal) {
+            const TokenType type = tokenizer_->type(id);
+            if (type != TokenType::control && type != TokenType::user_defined) {
+                run += tokenizer_->piece(id);
+                continue;
+            }
+            TRY(close_run());
+            tokens.push_back(id);
+        }
+        if (at == form.size()) break;
+        const bool is_query = at == at_query;
+        run += is_query ? query : document;
+        form.remove_prefix(at + std::string_view(is_query ? "{query}" : "{document}").size());
+    }
+    TRY(close_run());
+    return tokens;
+}
+
+}  // namespace hearth
