@@ -81,6 +81,13 @@ Result<> check_finite(std::span<const float> values, size_t line) {
     return {};
 }
 
+// How many numbers of a vector are kept.
+Result<size_t> kept_of(const EmbedOptions& options, size_t width) {
+    if (options.dimensions <= int64_t(width)) return options.dimensions > 0 ? size_t(options.dimensions) : width;
+    return fail(ErrorKind::bad_request,
+                fmt::format("--dimensions {} is more than the {} of this model", options.dimensions, width));
+}
+
 // To length one; a vector of zeros stays as it is.
 void normalise(std::vector<float>& values) {
     double squares = 0;
@@ -98,12 +105,6 @@ Result<> embed(const EmbedOptions& options) {
     for (const std::string& line : lines) texts.push_back(TRY(reader.text(prefix + line, pooling)));
     const auto engine =
         TRY(open_for_texts(options.model, reader, texts, [](size_t i) { return fmt::format("line {}", i + 1); }));
-    const int64_t width = engine->model().hidden;
-    const int64_t dimensions = options.dimensions > 0 ? options.dimensions : width;
-    if (dimensions > width)
-        return fail(ErrorKind::bad_request,
-                    fmt::format("--dimensions {} is more than the {} of this model", dimensions, width));
-
     const bool is_pooled = options.pooling != "none";
     std::vector<std::vector<float>> rows(is_pooled ? 0 : texts.size());  // each written by the engine until it is done
     std::vector<EmbedRequest> requests;
@@ -120,21 +121,25 @@ Result<> embed(const EmbedOptions& options) {
         requests.push_back(std::move(request));
     }
     Json data = Json::array();
+    size_t dimensions = 0;
     TRY(read_all(*engine, std::move(requests), [&](size_t i, const Event& last) -> Result<> {
         Json object = Json::object();
         object.set("index", int64_t(i));
         object.set("tokens", counts[i]);
         if (is_pooled) {
             std::vector<float> values = last.embedding;
-            values.resize(size_t(dimensions));  // before the length is made one, as such models are trained
             TRY(check_finite(values, i));
+            dimensions = TRY(kept_of(options, values.size()));
+            values.resize(dimensions);  // before the length is made one, as such models are trained
             if (!options.is_raw) normalise(values);
             object.set("embedding", json_of(values));
         } else {
             TRY(check_finite(rows[i], i));
+            const size_t width = rows[i].size() / size_t(counts[i]);
+            dimensions = TRY(kept_of(options, width));
             Json list = Json::array();
-            for (int64_t row = 0; row < counts[i]; ++row)
-                list.push(json_of(std::span(rows[i]).subspan(size_t(row * width), size_t(dimensions))));
+            for (size_t row = 0; row < size_t(counts[i]); ++row)
+                list.push(json_of(std::span(rows[i]).subspan(row * width, dimensions)));
             object.set("embeddings", std::move(list));
             rows[i] = {};
         }
@@ -145,7 +150,7 @@ Result<> embed(const EmbedOptions& options) {
     if (!options.json) return {};
     Json all = Json::object();
     all.set("model", reader.name());
-    all.set("dimensions", dimensions);
+    all.set("dimensions", int64_t(dimensions));
     all.set("pooling", is_pooled ? name_of(pooling) : std::string_view("none"));
     all.set("normalised", is_pooled && !options.is_raw);
     all.set("prefix", prefix);

@@ -140,8 +140,7 @@ void Bert::layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, con
     Scratch scratch = ops.scratch();
     Tensor h = norm(ops, w.attention_norm, ops.add(attend(ops, w.attention, x, state, step), x));
     const Tensor y = std::visit([&](const auto& ffn) { return feed_forward(ops, ffn, h); }, w.ffn);
-    // A norm of a sum takes the place of x. There is only adding to x: x - x is exactly zero.
-    ops.add_to(x, ops.scale(x, -1));
+    ops.scale_in_place(x, 0);  // a norm of a sum takes the place of x
     ops.add_to(x, norm(ops, w.output_norm, ops.add(y, h)));
 }
 
