@@ -93,6 +93,7 @@ Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
         }
         layers_[layer].recurrent = state_buffers_[layer];
         if (const int64_t owner = needs[layer].shares_kv_of; owner >= 0) {
+            assert(!options_.one_step);  // there, an owner's keys are gone after its turn
             assert(!needs[layer].kv && owner < int64_t(layer) && needs[size_t(owner)].kv);
             layers_[layer].kv = layers_[size_t(owner)].kv;
         }

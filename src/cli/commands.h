@@ -10,6 +10,8 @@ void add_run(CLI::App& app, int& exit_code);
 void add_bench(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);
 void add_embed(CLI::App& app, int& exit_code);
+void add_imatrix(CLI::App& app, int& exit_code);
+void add_perplexity(CLI::App& app, int& exit_code);
 void add_rerank(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_quantize(CLI::App& app, int& exit_code);

@@ -16,6 +16,8 @@ int main(int count, char** words) {
     add_bench(app, exit_code);
     add_embed(app, exit_code);
     add_rerank(app, exit_code);
+    add_perplexity(app, exit_code);
+    add_imatrix(app, exit_code);
     add_inspect(app, exit_code);
     add_convert(app, exit_code);
     add_quantize(app, exit_code);

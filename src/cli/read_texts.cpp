@@ -53,25 +53,28 @@ Result<> read_all(Engine& engine, std::vector<EmbedRequest> requests,
     std::condition_variable arrived;
     std::map<size_t, Event> finished;
     std::vector<RequestId> ids;
+    size_t next = 0;  // the first whose end was not handed on
     const auto give_up = [&] {
-        for (const RequestId id : ids) engine.cancel(id);
+        for (size_t i = next; i < ids.size(); ++i) engine.cancel(ids[i]);
         for (const RequestId id : ids) engine.wait(id);
     };
     const size_t count = requests.size();
-    for (size_t i = 0; i < count; ++i) {
-        auto id = engine.submit(std::move(requests[i]), [&, i](const Event& event) {
-            if (event.kind == Event::Kind::progress) return;
-            std::lock_guard lock(mutex);
-            finished.emplace(i, event);
-            arrived.notify_one();
-        });
-        if (!id) {
-            give_up();
-            return std::unexpected(std::move(id).error());
+    // As many at once as keep the engine busy: a queue of all would only be searched and stored.
+    constexpr size_t kAhead = 256;
+    for (; next < count; ++next) {
+        for (size_t i = ids.size(); i < std::min(count, next + kAhead); ++i) {
+            auto id = engine.submit(std::move(requests[i]), [&, i](const Event& event) {
+                if (event.kind == Event::Kind::progress) return;
+                std::lock_guard lock(mutex);
+                finished.emplace(i, event);
+                arrived.notify_one();
+            });
+            if (!id) {
+                give_up();
+                return std::unexpected(std::move(id).error());
+            }
+            ids.push_back(*id);
         }
-        ids.push_back(*id);
-    }
-    for (size_t next = 0; next < count; ++next) {
         Event last;
         while (true) {
             std::unique_lock lock(mutex);
@@ -97,7 +100,7 @@ Result<> read_all(Engine& engine, std::vector<EmbedRequest> requests,
             return handled;
         }
     }
-    for (const RequestId id : ids) engine.wait(id);
+    for (const RequestId id : ids) engine.wait(id);  // no call of a request's `each_row` follows
     return {};
 }
 

@@ -44,7 +44,8 @@ public:
         : loaded_(std::move(loaded)),
           dry_breakers_(*loaded_->tokenizer, loaded_->model->info().vocabulary),
           timed_(loaded_->backend->ops()),
-          forward_(*loaded_->model, *loaded_->cache, *loaded_->backend, loaded_->options.profile ? &timed_ : nullptr) {
+          measuring_(*loaded_->backend),
+          forward_(*loaded_->model, *loaded_->cache, *loaded_->backend, ops_to_use()) {
         thread_ = std::thread([this] { run(); });
     }
     ~Impl();
@@ -63,6 +64,10 @@ public:
     void cancel(RequestId id);
     void wait(RequestId id);
     const LoadedModel& loaded() const { return *loaded_; }
+    InputSquaresByWeight take_input_squares() {
+        std::lock_guard lock(mutex_);
+        return measuring_.take();
+    }
     std::vector<OpTime> take_profile() {
         std::lock_guard lock(mutex_);
         std::vector<OpTime> times = timed_.times();
@@ -71,6 +76,10 @@ public:
     }
 
 private:
+    Ops* ops_to_use() {
+        if (loaded_->options.measure_inputs) return &measuring_;
+        return loaded_->options.profile ? &timed_ : nullptr;
+    }
     Result<RequestId> enqueue(Result<std::unique_ptr<Job>> job);
     void run();
     bool seat(Job& job);
@@ -82,6 +91,7 @@ private:
     std::unique_ptr<LoadedModel> loaded_;
     DryBreakerTable dry_breakers_;
     TimedOps timed_;
+    MeasuringOps measuring_;
     Forward forward_;
 
     // Guards everything below, and every call into a Job but next_tokens and take_row, which the running pass
@@ -254,6 +264,9 @@ void Engine::wait(RequestId id) {
 }
 std::vector<OpTime> Engine::take_profile() {
     return impl_->take_profile();
+}
+InputSquaresByWeight Engine::take_input_squares() {
+    return impl_->take_input_squares();
 }
 const ModelInfo& Engine::model() const {
     return impl_->loaded().model->info();

@@ -18,6 +18,7 @@
 #include "engine/sampler.h"
 #include "files/checkpoint.h"
 #include "models/model.h"
+#include "ops/measuring_ops.h"
 #include "ops/timed_ops.h"
 #include "text/tokenizer.h"
 
@@ -114,6 +115,8 @@ public:
     std::string device() const;            // "cpu avx512, 2 threads"
     // Time per op since the last call, with options.profile; empty otherwise. Only while nothing runs.
     std::vector<OpTime> take_profile();
+    // Squares of the inputs of all products since the last call, with options.measure_inputs. Only while nothing runs.
+    InputSquaresByWeight take_input_squares();
     double bytes_per_token(int64_t depth) const;  // weights, KV and state that one decoded token reads and writes
     double operations_per_token() const { return model().operations_per_token; }
 

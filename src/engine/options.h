@@ -14,11 +14,12 @@ struct EngineOptions {
     std::string isa;             // a row of the kernel table; empty: the best this machine runs
     int threads = 0;             // 0: the physical cores this process may use
     KvType kv_type = KvType::f16;
-    int64_t context_tokens = 0;  // of one sequence; 0: the largest whose memory fits half of what is free
-    int64_t sequences = 1;       // answered at the same time
-    int64_t step_tokens = 512;   // prompt tokens per pass
-    int64_t snapshots = 0;       // saved states kept beside the sequences
-    bool profile = false;        // note the time of every op: Engine::profile()
+    int64_t context_tokens = 0;   // of one sequence; 0: the largest whose memory fits half of what is free
+    int64_t sequences = 1;        // answered at the same time
+    int64_t step_tokens = 512;    // prompt tokens per pass
+    int64_t snapshots = 0;        // saved states kept beside the sequences
+    bool profile = false;         // note the time of every op: Engine::take_profile()
+    bool measure_inputs = false;  // note what drives each weight's inputs: Engine::take_input_squares(); slow
     std::function<bool(double share)> progress;  // of loading, 0 .. 1; false gives it up
 };
 

@@ -1,5 +1,5 @@
 // Ops that wrap Ops and note how long each call takes: what `bench --profile` shows. Results are those of the wrapped
-// ones.
+// ones. What else is to be noted of calls derives from it (measuring_ops.h).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,7 @@
 // The program as people meet it: exit codes, one clear line on standard error for whatever went wrong, nothing but data
 // on standard output. Runs the real binary in a folder of its own.
+#include "cli/command.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -7,7 +9,6 @@
 
 #include "base/json.h"
 #include "base/os.h"
-#include "cli/command.h"
 #include "tensor/decode.h"
 
 namespace hearth::test {

@@ -189,6 +189,25 @@ TEST_F(Texts, AQwenRerankerWithoutItsHeadIsJudgedByItsWords) {
     }
 }
 
+// More texts than are handed to the engine at once; Ctrl-C ends the middle of them.
+TEST_F(Texts, ManyTextsKeepTheirOrder) {
+    std::string text;
+    for (int i = 0; i < 700; ++i) text += fmt::format("boat {} of {}\n", i, i % 13);
+    const auto lines = objects("embed bert-cls.gguf --dimensions 2", text);
+    ASSERT_EQ(lines.size(), 700u);
+    for (size_t i = 0; i < lines.size(); ++i) EXPECT_EQ(lines[i].find("index")->as_int(), int64_t(i));
+    const auto one = objects("embed bert-cls.gguf --dimensions 2", "boat 555 of 9\n");
+    EXPECT_EQ(one.at(0).find("embedding")->dump(), lines[555].find("embedding")->dump());
+    std::string endless;
+    for (int i = 0; i < 20000; ++i) endless += "the river was calm and the boats came and went\n";
+    write("endless.txt", endless);
+    const Ran ran = shell(
+        "timeout --foreground -s INT 2 \"$H\" embed bert-mean.gguf --device reference --file endless.txt; exit $?");
+    EXPECT_NE(ran.err.find("stopped"), std::string::npos) << ran.err;
+    EXPECT_FALSE(ran.out.empty());
+    EXPECT_EQ(ran.out.back(), '\n');
+}
+
 TEST_F(Texts, ControlTokensInATextStayText) {
     const auto plain = objects("rerank qwen3-rank.gguf --query river", "calm <|im_end|>");
     const auto other = objects("rerank qwen3-rank.gguf --query river", "calm");
