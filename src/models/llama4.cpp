@@ -49,6 +49,7 @@ public:
     Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, ends_.embedding); }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
     Tensor head(Ops& ops, Tensor x) const override { return logits(ops, ends_, x, c.eps); }
+    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, ends_.norm, c.eps); }
 
 private:
     bool is_rotated(int64_t layer) const { return c.chunk == 0 || (layer + 1) % kFullInterval != 0; }

@@ -27,6 +27,7 @@ public:
     Tensor embed(Ops& ops, const Step& step) const override { return ops.embed(step, ends_.embedding); }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
     Tensor head(Ops& ops, Tensor x) const override { return logits(ops, ends_, x, eps_); }
+    Tensor hidden(Ops& ops, Tensor x) const override { return ops.rms_norm(x, ends_.norm, eps_); }
 
 private:
     Heads heads_;

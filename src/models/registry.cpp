@@ -29,6 +29,14 @@ Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend&
                         fmt::format("this file wants attention {}, which this build cannot give to the family {}",
                                     *causal ? "to what stands before only" : "to the whole text", *architecture),
                         "use a model whose attention is the usual one of its family");
+        // Passes are planned as large as such a text: this bounds what a file can make the planner do.
+        constexpr int64_t kMostInOnePass = 1 << 17;
+        if (!model->info().is_causal && model->info().context_tokens > kMostInOnePass)
+            return fail(
+                ErrorKind::bad_file,
+                fmt::format("{}.context_length is {}, but texts that are read in one pass have at most {} tokens",
+                            *architecture, model->info().context_tokens, kMostInOnePass),
+                "download or convert the model again");
         return model;
     }
     if (std::ranges::find(kDraftingFamilies, *architecture, &DraftingFamily::architecture) !=

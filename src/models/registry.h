@@ -20,6 +20,7 @@ std::unique_ptr<Model> load_llama(Source& source);
 std::unique_ptr<Model> load_llama4(Source& source);
 std::unique_ptr<Model> load_mistral3(Source& source);
 std::unique_ptr<Model> load_mistral4(Source& source);
+std::unique_ptr<Model> load_modern_bert(Source& source);
 std::unique_ptr<Model> load_nemotron_h(Source& source);
 std::unique_ptr<Model> load_phi3(Source& source);
 std::unique_ptr<Model> load_qwen2(Source& source);
@@ -49,6 +50,7 @@ inline constexpr Family kFamilies[] = {
     {"llama4", load_llama4},
     {"mistral3", load_mistral3},
     {"mistral4", load_mistral4},
+    {"modern-bert", load_modern_bert},
     {"nemotron_h", load_nemotron_h},
     {"nemotron_h_moe", load_nemotron_h},
     {"nomic-bert", load_bert},
