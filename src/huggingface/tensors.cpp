@@ -158,8 +158,7 @@ const std::string& Tensors::long_name(const std::string& name) const {
 }
 
 bool Tensors::has(const std::string& name) const {
-    return entries_.contains(name) ||
-           (name.ends_with(".weight") && has_quantised(*this, name.substr(0, name.size() - 7)));
+    return entries_.contains(name);
 }
 
 ValuesPtr Tensors::open_raw(const std::string& name) {
@@ -170,12 +169,6 @@ ValuesPtr Tensors::open_raw(const std::string& name) {
 }
 
 ValuesPtr Tensors::open(const std::string& name, Config& config) {
-    if (name.ends_with(".weight")) {
-        std::vector<std::string> uses;
-        ValuesPtr values = open_quantised(*this, files_, name.substr(0, name.size() - 7), config, uses);
-        for (const std::string& use : uses) mark_used(use);
-        if (values || !uses.empty()) return values;
-    }
     const RawTensor* tensor = raw(name);
     if (!tensor) return nullptr;
     mark_used(name);

@@ -45,12 +45,6 @@ private:
     std::map<std::string, bool> used_;
 };
 
-// A quantised layout for the matrix `stem`.weight, where the checkpoint has one. `uses` gets the names of its parts.
-// nullptr and no problem: there is none.
-ValuesPtr open_quantised(const Tensors& tensors, const std::shared_ptr<const Safetensors>& files,
-                         const std::string& stem, Config& config, std::vector<std::string>& uses);
-bool has_quantised(const Tensors& tensors, const std::string& stem);
-
 // A plainly stored tensor as Values; nullptr for types that are no floats.
 ValuesPtr plain_values(std::shared_ptr<const Safetensors> files, const RawTensor& tensor);
 // One element of a raw tensor of any real type, as float.
