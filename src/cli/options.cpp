@@ -13,6 +13,7 @@
 #include "cli/console.h"
 #include "engine/loaded_model.h"
 #include "engine/machine.h"
+#include "library/check_numbers.h"
 #include "library/convert.h"
 
 namespace hearth::cli {
@@ -27,6 +28,7 @@ void add_model_options(CLI::App& command, ModelOptions& options, bool with_conte
         ->check(CLI::IsMember({"cpu", "reference"}));
     command.add_option("--quant", options.quant,
                        "Quantise the weights while loading: q4_k_m, q8_0 or any other that `hearth quantize` knows");
+    command.add_flag("--check", options.check, "Look through all weights first for values that are no numbers");
     if (!with_context) return;
     command
         .add_option("--ctx", options.context,
@@ -135,6 +137,10 @@ std::string version_text() {
 
 Result<Checkpoint> open_weights(const ModelOptions& options) {
     Checkpoint checkpoint = TRY(open_checkpoint(options.model));
+    if (options.check) {
+        Progress progress("checking " + options.model);
+        TRY(check_numbers(checkpoint, [&](double share) { return progress.update(share), !was_interrupted(); }));
+    }
     if (options.quant.empty()) return checkpoint;
     return quantised_view(std::move(checkpoint), options.quant,
                           options.threads > 0 ? options.threads : physical_cores_allowed());
