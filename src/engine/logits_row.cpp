@@ -2,63 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <utility>
+
+#include "engine/logits_passes.h"
 
 namespace hearth {
 
 namespace {
 
 constexpr float kLowest = std::numeric_limits<float>::lowest();
-
-// Four lanes wherever they run: the compiler's own vectors, since it leaves comparisons of floats in plain loops
-// scalar.
-using Floats = float __attribute__((vector_size(16)));
-using Ints = int32_t __attribute__((vector_size(16)));
-using Words = uint32_t __attribute__((vector_size(16)));
-using Doubles = double __attribute__((vector_size(32)));
-constexpr size_t kLanes = 4;
-
-inline Floats all(float x) {
-    return Floats{x, x, x, x};
-}
-
-inline Floats load(const float* from) {
-    Floats x;
-    std::memcpy(&x, from, sizeof x);
-    return x;
-}
-
-inline float greatest(Floats x) {
-    return std::max(std::max(x[0], x[2]), std::max(x[1], x[3]));
-}
-
-// 2^x for x <= 0, the same bits on every machine; below -120 it stays there, at next to nothing.
-//   2^x = 2^whole * e^(rest ln 2),  whole = round(x),  |rest| <= 1/2, by its series to the sixth power: within 3e-7
-inline Floats power_of_two(Floats x) {
-    x = x > all(-120.0f) ? x : all(-120.0f);
-    const Floats shifted = x + 0x1.8p23f;  // the addition rounds; the low bits now hold `whole`
-    const Floats rest = x - (shifted - 0x1.8p23f);
-    Floats series = all(1.54035304e-4f);  // (ln 2)^n / n!
-    series = series * rest + 1.33335581e-3f;
-    series = series * rest + 9.61812911e-3f;
-    series = series * rest + 5.55041087e-2f;
-    series = series * rest + 2.40226507e-1f;
-    series = series * rest + 6.93147181e-1f;
-    series = series * rest + 1.0f;
-    return (Floats)((Words)series + ((Words)shifted << 23));
-}
-
-// What a logit weighs beside the best one: e^((logit - best) / temperature).
-struct Weighing {
-    float best, scale;  // scale = log2(e) / temperature
-
-    Weighing(float best_logit, float inverse_temperature)
-        : best(best_logit), scale(std::min(1.44269504f * inverse_temperature, 1e30f)) {}
-    Floats operator()(Floats logits) const { return power_of_two((logits - best) * scale); }
-    bool is_nothing(float logit) const { return (logit - best) * scale < -115.0f; }  // nothing so weak can be drawn
-};
 
 float inverse_of(float temperature) {
     return std::min(1 / temperature, 1e30f);  // finite: 0 times it stays 0
@@ -72,13 +25,22 @@ bool by_rank(const Candidate& a, const Candidate& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
-struct TypicalCandidate : Candidate {
-    double distance = 0;  // of its logit from the typical one
+bool by_id(const Candidate& a, const Candidate& b) {
+    return a.id < b.id;
+}
+
+// Nearest to a logit first. The distance is a float, so that it orders values as their classes do (logits_passes.h).
+struct Nearer {
+    float logit;
+
+    bool operator()(const Candidate& a, const Candidate& b) const {
+        const float of_a = std::abs(a.logit - logit), of_b = std::abs(b.logit - logit);
+        return of_a != of_b ? of_a < of_b : by_rank(a, b);
+    }
 };
 
-bool by_distance(const TypicalCandidate& a, const TypicalCandidate& b) {
-    return a.distance != b.distance ? a.distance < b.distance : by_rank(a, b);
-}
+// A list longer than this share of the vocabulary costs more than passes over the row.
+constexpr size_t kLongList = 16;
 
 // Length n of the shortest prefix, in the order of `before`, whose weights together satisfy `reached`; the items are
 // rearranged so that this prefix stands first and its last item at n - 1. All items when it is never reached. The first
@@ -122,20 +84,8 @@ Result<> LogitsRow::take(std::span<const float> logits) {
     values_ = logits.data();
     size_ = logits.size();
     is_narrowed_ = false;
-    block_best_.resize((size_ + kBlock - 1) / kBlock);
-    Ints bad = {};
-    for (size_t block = 0; block < size_ / kBlock; ++block) {
-        Floats best = all(kForbidden);
-        for (size_t i = 0; i < kBlock; i += kLanes) {
-            const Floats x = load(values_ + block * kBlock + i);
-            best = x > best ? x : best;
-            bad |= ~(x < -kForbidden);  // NaN or +inf
-        }
-        block_best_[block] = greatest(best);
-    }
-    bool is_bad = (bad[0] | bad[1] | bad[2] | bad[3]) != 0;
-    for (size_t i = size_ / kBlock * kBlock; i < size_; ++i) is_bad |= !(values_[i] < -kForbidden);
-    if (size_ % kBlock) block_best_.back() = best_of_block(blocks() - 1);
+    block_best_.resize((size_ + kRowBlock - 1) / kRowBlock);
+    const bool is_bad = !find_block_bests(logits, block_best_.data());
     if (is_bad) {
         const size_t at = size_t(
             std::find_if(logits.begin(), logits.end(), [](float x) { return !(x < -kForbidden); }) - logits.begin());
@@ -149,9 +99,17 @@ Result<> LogitsRow::take(std::span<const float> logits) {
     return {};
 }
 
+RowView LogitsRow::view() const {
+    return {values_, size_, block_best_.data()};
+}
+
+size_t LogitsRow::block_end(size_t block) const {
+    return std::min(size_, (block + 1) * kRowBlock);
+}
+
 float LogitsRow::best_of_block(size_t block) const {
     float best = kForbidden;
-    for (size_t i = block * kBlock; i < block_end(block); ++i) best = std::max(best, values_[i]);
+    for (size_t i = block * kRowBlock; i < block_end(block); ++i) best = std::max(best, values_[i]);
     return best;
 }
 
@@ -163,7 +121,7 @@ float LogitsRow::find_best() {
 
 int32_t LogitsRow::best_token() const {
     const size_t block = size_t(std::find(block_best_.begin(), block_best_.end(), best_) - block_best_.begin());
-    return int32_t(std::find(values_ + block * kBlock, values_ + block_end(block), best_) - values_);
+    return int32_t(std::find(values_ + block * kRowBlock, values_ + block_end(block), best_) - values_);
 }
 
 void LogitsRow::forbid(int32_t id) {
@@ -180,17 +138,17 @@ void LogitsRow::set(int32_t id, float logit) {
         values_ = changed_.data();
     }
     const float old = std::exchange(changed_[size_t(id)], logit);
-    float& best = block_best_[size_t(id) / kBlock];
+    float& best = block_best_[size_t(id) / kRowBlock];
     if (logit >= best)
         best = logit;
     else if (old == best)
-        best = best_of_block(size_t(id) / kBlock);
+        best = best_of_block(size_t(id) / kRowBlock);
 }
 
 void LogitsRow::forbid(std::span<const uint32_t> allowed_bits) {
     changed_.resize(size_);
     for (size_t block = 0; block < blocks(); ++block) {
-        const size_t begin = block * kBlock, end = block_end(block);
+        const size_t begin = block * kRowBlock, end = block_end(block);
         uint32_t any = 0, all = ~0u;
         for (size_t word = begin / 32; word < (end + 31) / 32; ++word) {
             any |= allowed_bits[word];
@@ -213,41 +171,22 @@ void LogitsRow::forbid(std::span<const uint32_t> allowed_bits) {
     values_ = changed_.data();
 }
 
-// Sum of the weights of the whole row. Four neighbours are added as floats, the rest in double, in one order whatever
-// the machine. (That a block of nothing may count as next to nothing is lost in rounding: the best one's weight is 1.)
 double LogitsRow::total_weight(float inverse_temperature) {
-    const Weighing weigh(best_, inverse_temperature);
-    Doubles sums[4] = {};
-    for (size_t block = 0; block < blocks(); ++block) {
-        if (weigh.is_nothing(block_best_[block])) continue;
-        const float* x = values_ + block * kBlock;
-        float padded[kBlock];
-        if (block_end(block) % kBlock) {
-            std::fill(std::copy(x, values_ + size_, padded), padded + kBlock, kForbidden);
-            x = padded;
-        }
-        for (size_t part = 0; part < 4; ++part) {
-            const float* y = x + part * 4 * kLanes;
-            const Floats sum = (weigh(load(y)) + weigh(load(y + kLanes))) +
-                               (weigh(load(y + 2 * kLanes)) + weigh(load(y + 3 * kLanes)));
-            sums[part] += __builtin_convertvector(sum, Doubles);
-        }
-    }
-    const Doubles sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    return weigh_blocks(view(), Weighing(best_, inverse_temperature), nullptr);
 }
 
-// Appends the values in [at_least, below).
-void LogitsRow::gather(float at_least, float below) {
+// Makes the values from `at_least` on the candidates.
+void LogitsRow::gather(float at_least) {
     at_least = std::max(at_least, kLowest);  // never those that are forbidden
+    candidates_.clear();
     for (size_t block = 0; block < blocks(); ++block) {
         if (!(block_best_[block] >= at_least)) continue;
         // Every value is written and most are overwritten by the next: no branch to guess wrongly.
         size_t count = candidates_.size();
-        candidates_.resize(count + kBlock);
-        for (size_t i = block * kBlock; i < block_end(block); ++i) {
+        candidates_.resize(count + kRowBlock);
+        for (size_t i = block * kRowBlock; i < block_end(block); ++i) {
             candidates_[count] = {values_[i], int32_t(i), 0};
-            count += size_t(values_[i] >= at_least) & size_t(values_[i] < below);
+            count += size_t(values_[i] >= at_least);
         }
         candidates_.resize(count);
     }
@@ -261,7 +200,6 @@ void LogitsRow::gather_best(size_t count) {
         std::nth_element(block_order_.begin(), nth, block_order_.end(), std::greater<>());
         at_least = *nth;  // as many values as this are certainly not smaller: the bests of `count` blocks
     }
-    candidates_.clear();
     gather(at_least);
     truncate(0, count);
 }
@@ -273,55 +211,30 @@ void LogitsRow::truncate(size_t keep, size_t min_keep) {
     candidates_.resize(std::min(candidates_.size(), std::max(keep, min_keep)));
 }
 
-// Gathers enough of the best values for their mass to be reached, and returns how many of them, standing first, belong
-// to the shortest prefix that reaches it. A first guess does for most rows; where the model is undecided, the mass by
-// depth below the best tells how far down to go.
+// Forbids, in the row itself, all values but the nearest to `origin` whose weights together satisfy `reached` (origin
+// is the best value: all but the best ones). This saves what a list would cost on an undecided row: sums by class of
+// distance say in which class the last one lies, and only that class is looked at value by value.
 template <class Reached>
-size_t LogitsRow::gather_mass(float inverse_temperature, Reached reached) {
+void LogitsRow::cut_row(float origin, Reached reached) {
+    const Weighing weighing(best_, 1);
+    double mass = 0;
+    int32_t last = 0;
+    mass_by_class(view(), origin, weighing, class_mass_);
+    while (last < kDistanceClasses && !reached(mass + class_mass_[size_t(last)])) mass += class_mass_[size_t(last++)];
+    if (last == kDistanceClasses) return;  // rounding let the sum of all end just short of it
     candidates_.clear();
-    gather(best_ - 4 / inverse_temperature);
-    if (reached(weigh(inverse_temperature))) return 0;
-
-    constexpr int kDepths = 512, kPerUnit = 8;  // classes of depth, and classes per unit of logit / temperature
-    mass_at_depth_.assign(kDepths * kLanes, 0);
-    const Weighing weighing(best_, inverse_temperature);
-    for (size_t i = 0; i < size_; i += kLanes) {
-        Floats x = all(kForbidden);
-        if (i + kLanes <= size_)
-            x = load(values_ + i);
-        else
-            for (size_t lane = 0; lane < size_ - i; ++lane) x[lane] = values_[i + lane];
-        const Floats weights = weighing(x), depth = (best_ - x) * (kPerUnit * inverse_temperature);
-        const Floats deepest = all(kDepths - 1);
-        const Ints place = __builtin_convertvector(depth < deepest ? depth : deepest, Ints);
-        for (size_t lane = 0; lane < kLanes; ++lane)
-            mass_at_depth_[size_t(place[lane]) * kLanes + lane] += weights[lane];
-    }
-    int depth = 0;
-    double sum = 0;
-    for (; depth < kDepths - 1; ++depth) {
-        for (size_t lane = 0; lane < kLanes; ++lane) sum += mass_at_depth_[size_t(depth) * kLanes + lane];
-        if (reached(sum)) break;
-    }
-    // A class of slack on both sides, since a depth is rounded; what is still amiss is seen and put right.
-    const auto edge = [&](int below_best) { return best_ - float(below_best) / (kPerUnit * inverse_temperature); };
-    candidates_.clear();
-    gather(edge(depth - 1));
-    const size_t certain = candidates_.size();
-    gather(depth + 2 < kDepths ? edge(depth + 2) : kLowest, edge(depth - 1));
-    const bool is_enough = reached(weigh(inverse_temperature));
-    double certain_mass = 0;
-    for (size_t i = 0; i < certain; ++i) certain_mass += candidates_[i].weight;
-    if (is_enough && !reached(certain_mass)) return certain;
-    candidates_.clear();
-    gather(kLowest);
-    weigh(inverse_temperature);
-    return 0;
+    gather_class(view(), origin, last, candidates_);
+    weigh(1, best_);
+    const size_t keep = prefix_reaching(candidates_, Nearer{origin}, [&](double sum) { return reached(mass + sum); });
+    changed_.resize(size_);
+    keep_classes(view(), origin, last, changed_.data(), block_best_.data());
+    values_ = changed_.data();
+    for (size_t i = keep; i < candidates_.size(); ++i) forbid(candidates_[i].id);
+    find_best();
 }
 
 void LogitsRow::narrow_to_all() {
     if (is_narrowed_) return;
-    candidates_.clear();
     gather(kLowest);
     is_narrowed_ = true;
 }
@@ -333,17 +246,7 @@ double LogitsRow::weigh(float inverse_temperature) {
 }
 
 double LogitsRow::weigh(float inverse_temperature, float best) {
-    const Weighing weighing(best, inverse_temperature);
-    double total = 0;
-    for (size_t i = 0; i < candidates_.size(); i += kLanes) {
-        const size_t count = std::min(kLanes, candidates_.size() - i);
-        Floats logits = all(best);
-        for (size_t lane = 0; lane < count; ++lane) logits[lane] = candidates_[i + lane].logit;
-        const Floats weights = weighing(logits);
-        for (size_t lane = 0; lane < count; ++lane)
-            total += candidates_[i + lane].weight = weighing.is_nothing(logits[lane]) ? 0 : weights[lane];
-    }
-    return total;
+    return weigh_candidates(candidates_, Weighing(best, inverse_temperature));
 }
 
 void LogitsRow::keep_best(size_t count) {
@@ -357,52 +260,34 @@ void LogitsRow::keep_typical(double mass, size_t min_keep) {
         keep_nearest(typical_of_candidates(), mass, min_keep);
         return;
     }
-    const Typical typical = typical_of_row();
+    // The logit whose surprise is the entropy: surprise(x) = log total - (x - best), so it lies at best + log total -
+    // entropy, and with entropy = log total - E[x - best] that is best + E[x - best]: the mean of the logits.
+    const Moments moments = weighted_moments(view(), Weighing(best_, 1));
+    const Typical typical = {float(best_ + moments.first / moments.total), moments.total};
     // On most rows the mass is reached near the typical logit; what lies above the reach of a try is gathered as well
     // and does no harm, since the nearest come first.
-    is_narrowed_ = true;
-    for (const double reach : {2.0, 5.0}) {
-        candidates_.clear();
-        gather(within_floats(typical.logit - reach));
-        if (candidates_.size() > size_ / 16) break;  // to gather all at once costs less
+    for (const float reach : {2.0f, 5.0f}) {
+        gather(typical.logit - reach);
+        if (candidates_.size() > size_ / kLongList) break;
         weigh(1, best_);
         double sum = 0;
         size_t count = 0;
         for (const Candidate& candidate : candidates_)
-            if (double{candidate.logit} <= typical.logit + reach) {
+            if (candidate.logit <= typical.logit + reach) {
                 sum += candidate.weight;
                 ++count;
             }
         if (count < min_keep || sum < mass * typical.total) continue;
         keep_nearest(typical, mass, min_keep);
+        is_narrowed_ = true;
         return;
     }
-    candidates_.clear();
-    gather(kLowest);
-    keep_nearest(typical_of_candidates(), mass, min_keep);
-}
-
-// The logit whose surprise is the entropy: surprise(x) = log total - (x - best), so it lies at best + log total -
-// entropy, and with entropy = log total - E[x - best] that is best + E[x - best]: the mean of the logits.
-LogitsRow::Typical LogitsRow::typical_of_row() {
-    const Weighing weigh(best_, 1);
-    Doubles totals = {}, moments = {};
-    for (size_t block = 0; block < blocks(); ++block) {
-        if (weigh.is_nothing(block_best_[block])) continue;
-        for (size_t i = block * kBlock; i < block_end(block); i += kLanes) {
-            Floats x = all(kForbidden);
-            if (i + kLanes <= size_)
-                x = load(values_ + i);
-            else
-                std::copy(values_ + i, values_ + size_, reinterpret_cast<float*>(&x));
-            const Floats weights = weigh(x), depth = x - best_;
-            const Floats deepest = all(-200);  // forbidden ones would bring in 0 times infinity
-            totals += __builtin_convertvector(weights, Doubles);
-            moments += __builtin_convertvector(weights * (depth > deepest ? depth : deepest), Doubles);
-        }
+    if (min_keep == 1) {
+        cut_row(typical.logit, [needed = mass * typical.total](double sum) { return sum >= needed; });
+        return;
     }
-    const double total = (totals[0] + totals[1]) + (totals[2] + totals[3]);
-    return {best_ + ((moments[0] + moments[1]) + (moments[2] + moments[3])) / total, total};
+    narrow_to_all();
+    keep_nearest(typical_of_candidates(), mass, min_keep);
 }
 
 LogitsRow::Typical LogitsRow::typical_of_candidates() {
@@ -412,19 +297,15 @@ LogitsRow::Typical LogitsRow::typical_of_candidates() {
     double moment = 0;
     for (const Candidate& candidate : candidates_)
         if (candidate.weight > 0) moment += candidate.weight * (double{candidate.logit} - best);
-    return {best + moment / total, total};
+    return {float(best + moment / total), total};
 }
 
 void LogitsRow::keep_nearest(const Typical& typical, double mass, size_t min_keep) {
-    std::vector<TypicalCandidate> nearest;
-    nearest.reserve(candidates_.size());
-    for (const Candidate& candidate : candidates_)
-        nearest.push_back({candidate, std::abs(candidate.logit - typical.logit)});
-    const size_t keep = prefix_reaching(nearest, by_distance, [&](double sum) { return sum >= mass * typical.total; });
-    if (keep < min_keep && min_keep < nearest.size())
-        std::nth_element(nearest.begin(), nearest.begin() + ptrdiff_t(min_keep), nearest.end(), by_distance);
-    nearest.resize(std::min(nearest.size(), std::max(keep, min_keep)));
-    candidates_.assign(nearest.begin(), nearest.end());
+    const Nearer nearer{typical.logit};
+    const size_t keep = prefix_reaching(candidates_, nearer, [&](double sum) { return sum >= mass * typical.total; });
+    if (keep < min_keep && min_keep < candidates_.size())
+        std::nth_element(candidates_.begin(), candidates_.begin() + ptrdiff_t(min_keep), candidates_.end(), nearer);
+    candidates_.resize(std::min(candidates_.size(), std::max(keep, min_keep)));
 }
 
 void LogitsRow::keep_mass(double mass, size_t min_keep) {
@@ -434,18 +315,23 @@ void LogitsRow::keep_mass(double mass, size_t min_keep) {
         return;
     }
     const auto reached = enough(total_weight(1));
-    const size_t certain = gather_mass(1, reached);
-    if (candidates_.size() < min_keep)
-        gather_best(std::min(min_keep, size_));
-    else
-        truncate(prefix_reaching(candidates_, by_rank, reached, certain), min_keep);
-    is_narrowed_ = true;
+    gather(best_ - 4);  // does for most rows
+    const bool is_short = candidates_.size() <= size_ / kLongList;
+    if ((is_short || min_keep > 1) && reached(weigh(1, best_)) && candidates_.size() >= min_keep) {
+        truncate(prefix_reaching(candidates_, by_rank, reached), min_keep);
+        is_narrowed_ = true;
+    } else if (min_keep == 1) {
+        cut_row(best_, reached);
+    } else {
+        narrow_to_all();
+        weigh(1, best_);
+        truncate(prefix_reaching(candidates_, by_rank, reached), min_keep);
+    }
 }
 
 void LogitsRow::keep_likely(double share_of_best, size_t min_keep) {
     const auto limit = [&](float best) { return within_floats(double{best} + std::log(share_of_best)); };
     if (!is_narrowed_) {
-        candidates_.clear();
         gather(limit(best_));
         if (candidates_.size() < min_keep) gather_best(std::min(min_keep, size_));
         is_narrowed_ = true;
@@ -464,7 +350,6 @@ void LogitsRow::drop_top_choices(double threshold, size_t min_keep) {
     double total = 0;
     if (is_whole) {
         total = total_weight(1);
-        candidates_.clear();
         gather(
             within_floats(best_ + std::log(threshold * total) - 0.001));  // the weights decide, not this rounded limit
         weigh(1);
@@ -487,14 +372,31 @@ void LogitsRow::drop_top_choices(double threshold, size_t min_keep) {
     }
 }
 
-// The first token, from the best on, at which the running sum of weights exceeds uniform * total.
+// The first token, in the order of ids, at which the running sum of weights exceeds uniform * total.
 int32_t LogitsRow::draw(double uniform, float temperature) {
     const float inverse_temperature = inverse_of(temperature);
-    const double total = is_narrowed_ ? weigh(inverse_temperature) : total_weight(inverse_temperature);
-    const auto reached = [needed = uniform * total](double sum) { return sum > needed; };
-    const size_t certain = is_narrowed_ ? 0 : gather_mass(inverse_temperature, reached);
-    size_t chosen = prefix_reaching(candidates_, by_rank, reached, certain) - 1;
-    while (chosen > 0 && candidates_[chosen].weight == 0) --chosen;  // rounding let the sum end just short of it
+    double before = 0;
+    if (!is_narrowed_) {
+        // The block it lies in, by the sums of blocks.
+        block_mass_.resize(blocks());
+        const double total = weigh_blocks(view(), Weighing(best_, inverse_temperature), block_mass_.data());
+        const double needed = uniform * total;
+        size_t block = 0, last = 0;  // the last one that weighs anything: rounding may let the sum end just short of it
+        for (; block < blocks() && !(before + block_mass_[block] > needed); ++block) {
+            if (block_mass_[block] > 0) last = block;
+            before += block_mass_[block];
+        }
+        if (block == blocks()) block = last;
+        candidates_.clear();
+        for (size_t i = block * kRowBlock; i < block_end(block); ++i)
+            candidates_.push_back({values_[i], int32_t(i), 0});
+        weigh(inverse_temperature, best_);
+        uniform = needed;
+    } else {
+        uniform *= weigh(inverse_temperature);
+    }
+    size_t chosen = prefix_reaching(candidates_, by_id, [&](double sum) { return before + sum > uniform; }) - 1;
+    while (chosen > 0 && candidates_[chosen].weight == 0) --chosen;
     return candidates_[chosen].id;
 }
 

@@ -2,7 +2,8 @@
 //
 // How a vocabulary of 250,000 costs so little: one pass notes the greatest logit of every block of 64. The k-th
 // greatest of those is a lower bound for the k-th greatest logit, so only few blocks are looked into again. Nothing is
-// ever sorted whole: a nucleus, and the token to be drawn, are found by a quickselect over weights.
+// ever sorted whole: a nucleus, and the token to be drawn, are found by a quickselect over weights, in a short list or,
+// on a row whose likely tokens are many, in the one class of values in which it ends (logits_passes.h).
 #pragma once
 
 #include <algorithm>
@@ -29,7 +30,10 @@ struct Candidate {
     float weight = 0;  // e^((logit - best) / temperature), as of the last weigh()
 };
 
-// Until something narrows it, the row itself is the set of candidates: all finite values.
+struct RowView;
+
+// Until something narrows it to a list, the row itself is the set of candidates: all finite values. Where a list would
+// be long, a filter forbids values in the row instead.
 class LogitsRow {
 public:
     Result<> take(std::span<const float> logits);
@@ -54,23 +58,22 @@ public:
     int32_t draw(double uniform, float temperature);
 
 private:
-    static constexpr size_t kBlock = 64;  // a multiple of 32, so that a block is whole words of a mask
-
     void set(int32_t id, float logit);
+    RowView view() const;
     size_t blocks() const { return block_best_.size(); }
-    size_t block_end(size_t block) const { return std::min(size_, (block + 1) * kBlock); }
+    size_t block_end(size_t block) const;
     float best_of_block(size_t block) const;
     double total_weight(float inverse_temperature);
-    void gather(float at_least, float below = std::numeric_limits<float>::infinity());
+    void gather(float at_least);
     void gather_best(size_t count);
     template <class Reached>
-    size_t gather_mass(float inverse_temperature, Reached reached);
+    void cut_row(float origin, Reached reached);
     void narrow_to_all();
     // The logit of a token that surprises as much as the average one does, and the weight of all.
     struct Typical {
-        double logit = 0, total = 0;
+        float logit = 0;
+        double total = 0;
     };
-    Typical typical_of_row();
     Typical typical_of_candidates();
     void keep_nearest(const Typical& typical, double mass, size_t min_keep);
     double weigh(float inverse_temperature);
@@ -82,7 +85,7 @@ private:
     float best_ = kForbidden;
     bool is_narrowed_ = false;
     std::vector<float> changed_, block_best_, block_order_;
-    std::vector<double> mass_at_depth_;
+    std::vector<double> block_mass_, class_mass_;
     std::vector<Candidate> candidates_;
 };
 

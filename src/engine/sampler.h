@@ -10,7 +10,8 @@
 //    7. min-p       those at least p times as likely as the best one left
 //    8. XTC         with some probability drops all but the last of the tokens above a threshold
 //    9. temperature
-//   10. draw
+//   10. draw        in the order of ids, the first token at which the running sum of probabilities exceeds the random
+//                   number
 //
 // Steps 4 to 8 see probabilities at temperature 1, renormalised over what the step before has left; each of 5 to 7
 // keeps at least min_keep tokens. Equal logits rank by id, lower first. At temperature 0 the best token after step 3 is

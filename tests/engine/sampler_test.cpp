@@ -172,6 +172,7 @@ struct Reference {
                 items.erase(items.begin(), items.begin() + ptrdiff_t(above - 1));
         }
         share_out(items, options.temperature);
+        std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.id < b.id; });
         const double mass = rng.uniform();
         return items[prefix(items, mass) - 1].id;
     }
