@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/rng.h"
+#include "files/gguf_writer.h"
 #include "models/embedding_run.h"
 
 namespace hearth {
