@@ -14,6 +14,8 @@ constexpr std::string_view kYesOrNo =
     "search query, retrieve relevant passages that answer the query\n<Query>: {query}\n<Document>: "
     "{document}<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
 
+constexpr int64_t kRank = 4;  // pooling_type of files that score
+
 std::optional<Pooling> pooling_of(int64_t type) {
     constexpr int64_t kMean = 1, kFirst = 2, kLast = 3;
     if (type == kMean) return Pooling::mean;
@@ -28,12 +30,30 @@ void append(std::vector<int32_t>& tokens, int32_t id) {
 
 }  // namespace
 
+FileUse use_of(const Checkpoint& checkpoint) {
+    const Metadata& file = checkpoint.metadata();
+    const std::string family(file.text("general.architecture").value_or(""));
+    const int64_t type = file.integer(family + ".pooling_type").value_or(0);
+    if (type == kRank || checkpoint.find("cls.output.weight")) return FileUse::scores;
+    // Not all files say how to pool; those of families that only read at least have no output to choose a token from.
+    const bool reads_only = family.ends_with("bert") || family == "nomic-bert-moe" || family == "gemma-embedding" ||
+                            !file.boolean(family + ".attention.causal").value_or(true);
+    return pooling_of(type) || reads_only ? FileUse::embeddings : FileUse::text;
+}
+
+std::string_view name_of(FileUse use) {
+    return use == FileUse::scores ? "a reranker" : use == FileUse::embeddings ? "an embedding model" : "a text model";
+}
+
+std::string_view command_of(FileUse use) {
+    return use == FileUse::scores ? "rerank" : use == FileUse::embeddings ? "embed" : "run";
+}
+
 Result<TextReader> TextReader::make(Checkpoint checkpoint) {
     TextReader reader;
     reader.checkpoint_ = std::move(checkpoint);
     const Metadata& file = reader.checkpoint_.metadata();
     const std::string family(file.text("general.architecture").value_or(""));
-    constexpr int64_t kRank = 4;
     const int64_t type = file.integer(family + ".pooling_type").value_or(0);
     reader.pooling_ = pooling_of(type);
     reader.is_ranker_ = type == kRank;

@@ -16,6 +16,12 @@
 
 namespace hearth {
 
+// What a file was made for, as far as it says so.
+enum class FileUse : uint8_t { text, embeddings, scores };
+FileUse use_of(const Checkpoint& checkpoint);
+std::string_view name_of(FileUse use);     // "an embedding model"
+std::string_view command_of(FileUse use);  // the one that uses such a file: "embed"
+
 class TextReader {
 public:
     static Result<TextReader> make(Checkpoint checkpoint);
