@@ -27,6 +27,33 @@ constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
     {"devstral-small2:24b", "devstral-small2"},
     {"llama3.1:8b", "llama3.1"},
     {"gpt-oss:20b", "gpt-oss"},
+    // Released under names of their own, with the same shapes.
+    {"qwen3.5:27b", "qwen3.6:27b"},
+    {"qwen3.5:35b-a3b", "qwen3.6:35b-a3b"},
+    {"qwen3.5:35b-a3b", "qwen3.6:35b"},
+    {"mistral-small:24b", "magistral-small:24b"},
+    {"mistral-small:24b", "devstral-small:24b"},
+    {"mistral-small4:119b", "mistral-small4"},
+    {"lfm2:8b-a1b", "lfm2:8b"},
+    {"embeddinggemma:300m", "embeddinggemma"},
+    {"bge-m3:567m", "bge-m3"},
+    {"bge-reranker-v2-m3:568m", "bge-reranker-v2-m3"},
+    {"all-minilm:22m", "all-minilm"},
+    {"all-minilm:22m", "all-minilm-l6-v2"},
+    {"bge-small:33m", "bge-small"},
+    {"bge-small:33m", "bge-small-en-v1.5"},
+    {"bge-base:109m", "bge-base"},
+    {"bge-base:109m", "bge-base-en-v1.5"},
+    {"bge-large:335m", "bge-large"},
+    {"bge-large:335m", "bge-large-en-v1.5"},
+    {"nomic-embed:v1.5", "nomic-embed-text:v1.5"},
+    {"nomic-embed:v2-moe", "nomic-embed-text:v2-moe"},
+    {"modernbert:base", "gte-modernbert:base"},
+    {"gemma4:e2b-drafter", "gemma4:e2b-assistant"},
+    {"gemma4:e4b-drafter", "gemma4:e4b-assistant"},
+    {"gemma4:12b-drafter", "gemma4:12b-assistant"},
+    {"gemma4:26b-a4b-drafter", "gemma4:26b-a4b-assistant"},
+    {"gemma4:31b-drafter", "gemma4:31b-assistant"},
 };
 
 std::string folded(std::string_view name) {
@@ -38,14 +65,17 @@ std::string folded(std::string_view name) {
 
 std::vector<CatalogueEntry> make_catalogue() {
     std::vector<CatalogueEntry> entries;
-    for (auto family : {qwen35_shapes, gemma4_shapes, nemotron_shapes, decoder_shapes, gemma3_shapes, lfm2_shapes})
+    for (auto family : {qwen35_shapes, gemma4_shapes, nemotron_shapes, decoder_shapes, mistral4_shapes, gemma3_shapes,
+                        lfm2_shapes, encoder_shapes})
         for (Shape& shape : family()) {
             shape.full_layers = shape.layers();
             CatalogueEntry entry{.name = shape.name,
                                  .architecture = shape.architecture,
                                  .layers = shape.layers(),
                                  .context = shape.context,
-                                 .can_draft = shape.can_draft};
+                                 .purpose = shape.purpose,
+                                 .can_draft = shape.can_draft,
+                                 .drafts_for = shape.drafts_for};
             std::string dashed = shape.name;
             std::ranges::replace(dashed, ':', '-');
             entry.aliases.push_back(dashed);

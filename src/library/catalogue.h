@@ -16,13 +16,22 @@ namespace hearth {
 
 struct Shape;
 
+enum class Purpose {
+    text,       // writes
+    embedding,  // turns a text into a vector
+    reranking,  // scores a document for a query
+    drafting,   // no model of its own: guesses ahead for another one
+};
+
 struct CatalogueEntry {
     std::string name;                  // "qwen3.5:0.8b"
     std::vector<std::string> aliases;  // "qwen3.5-0.8b", and other spellings in use
     std::string architecture;          // general.architecture
     int64_t parameters = 0;            // weights of the whole model
     int64_t layers = 0, context = 0;
+    Purpose purpose = Purpose::text;
     bool can_draft = false;              // has a layer that predicts one token further
+    std::string drafts_for;              // purpose drafting: the name of the other model
     std::shared_ptr<const Shape> shape;  // library/shapes/shape.h
 };
 

@@ -33,6 +33,7 @@ MetadataValue to_metadata(const ShapeValue& value) {
         MetadataValue operator()(double v) const { return MetadataValue::of(float(v)); }
         MetadataValue operator()(const std::string& v) const { return MetadataValue::text_of(v); }
         MetadataValue operator()(const std::vector<int32_t>& v) const { return MetadataValue::of(v); }
+        MetadataValue operator()(const std::vector<std::string>& v) const { return MetadataValue::texts_of(v); }
         MetadataValue operator()(const std::vector<bool>& v) const {
             const auto flags = std::make_unique<bool[]>(v.size());
             std::ranges::copy(v, flags.get());

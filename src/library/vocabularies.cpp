@@ -150,12 +150,90 @@ Vocabulary tekken(std::string name, std::string pre, Ids special, std::string eo
             .chat_template = std::move(chat_template)};
 }
 
+// Texts of these end with a token of their own; the chat form is still there, but nobody asks for it.
+Vocabulary qwen_for_texts(std::string name, int64_t size) {
+    constexpr int64_t kWords = 151643;
+    const bool has_thinking = size > kWords + int64_t(kQwen25.size());
+    Vocabulary v = qwen(std::move(name), "qwen2", size, kWords, has_thinking);
+    v.roles = {{"bos", "<|endoftext|>"}, {"eos", "<|endoftext|>"}, {"padding", "<|endoftext|>"}};
+    v.adds_eos = true;
+    return v;
+}
+
+Vocabulary word_pieces(std::string name, int64_t size) {
+    return {.name = std::move(name),
+            .model = "bert",
+            .pre = "jina-v2-en",
+            .size = size,
+            .first_word = 999,
+            .end_of_words = 30522,
+            .special = at({{0, {"[PAD]"}}, {100, {"[UNK]", "[CLS]", "[SEP]", "[MASK]"}}}),
+            .roles = {{"bos", "[CLS]"},
+                      {"eos", "[SEP]"},
+                      {"unknown", "[UNK]"},
+                      {"seperator", "[SEP]"},
+                      {"padding", "[PAD]"},
+                      {"mask", "[MASK]"}},
+            .spare_front = "[unused",
+            .spare_back = "]",
+            .adds_bos = true,
+            .adds_eos = true,
+            .segments = 2};
+}
+
+Vocabulary xlm_roberta(std::string name, int64_t size) {
+    return {.name = std::move(name),
+            .model = "t5",
+            .pre = "default",
+            .size = size,
+            .first_word = 4,
+            .end_of_words = 250001,
+            .special = at({{0, {"<s>", "<pad>", "</s>", "<unk>"}}, {250001, {"<mask>"}}}),
+            .roles = {{"bos", "<s>"},
+                      {"eos", "</s>"},
+                      {"unknown", "<unk>"},
+                      {"seperator", "</s>"},
+                      {"padding", "<pad>"},
+                      {"mask", "<mask>"}},
+            .adds_bos = true,
+            .adds_eos = true,
+            .segments = 1};
+}
+
 std::vector<Vocabulary> make_vocabularies() {
     std::vector<Vocabulary> list;
     list.push_back(qwen("qwen3.5", "qwen35", 248320, 248044, true));
     list.push_back(qwen("qwen3", "qwen2", 151936, 151643, true));
     list.push_back(qwen("qwen2.5", "qwen2", 151936, 151643, false));
     list.push_back(qwen("qwen2.5-7b", "qwen2", 152064, 151643, false));
+    list.push_back(qwen_for_texts("qwen3-embedding", 151669));
+    list.push_back(qwen_for_texts("qwen3-embedding-4b", 151665));
+    list.push_back(qwen_for_texts("qwen3-reranker", 151669));
+    list.back().adds_eos = false;
+    list.back().rerank_template =
+        "<|im_start|>user\n<Query>: {query}\n<Document>: {document}<|im_end|>\n<|im_start|>assistant\n";
+    list.push_back(word_pieces("bert", 30522));
+    list.push_back(word_pieces("bert-nomic", 30528));
+    list.push_back(xlm_roberta("xlm-r", 250002));
+    list.push_back(xlm_roberta("xlm-r-nomic", 250048));
+    list.push_back({.name = "modernbert",
+                    .model = "gpt2",
+                    .pre = "modern-bert",
+                    .size = 50368,
+                    .first_word = 2,
+                    .end_of_words = 50254,
+                    .special = at({{0, {"|||IP_ADDRESS|||", "<|padding|>"}},
+                                   {50279, {"<|endoftext|>", "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"}}}),
+                    .roles = {{"bos", "[CLS]"},
+                              {"eos", "[SEP]"},
+                              {"unknown", "[UNK]"},
+                              {"seperator", "[SEP]"},
+                              {"padding", "[PAD]"},
+                              {"mask", "[MASK]"}},
+                    .spare_front = "[unused",
+                    .spare_back = "]",
+                    .adds_bos = true,
+                    .adds_eos = true});
     list.push_back(gemma(
         "gemma4", "gemma4",
         at({{0, {"<pad>", "<eos>", "<bos>", "<unk>", "<mask>"}},
@@ -175,6 +253,9 @@ std::vector<Vocabulary> make_vocabularies() {
                   {255999, {"<start_of_image>", "<end_of_image>"}}}),
               chat("<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}\nTEXT<end_of_turn>\n",
                    "<start_of_turn>model\n", "{{ bos_token }}")));
+    list.push_back(list.back());  // as Gemma 3, and texts end with a token too
+    list.back().name = "embeddinggemma";
+    list.back().adds_eos = true;
     list.push_back(
         tekken("nemotron3", "pixtral",
                at({{0, {"<unk>", "<s>", "</s>"}}, {10, {"<|im_start|>", "<|im_end|>", "<think>", "</think>"}}}),
@@ -302,25 +383,40 @@ void put(Tokens& out, int64_t id, std::string text, int32_t type) {
     out.types[size_t(id)] = type;
 }
 
+// SentencePiece and WordPiece write a blank as a character of its own, the byte alphabet as a letter like others.
+bool has_byte_alphabet(const Vocabulary& v) {
+    return v.model == "gpt2";
+}
+
+bool is_gemma(const Vocabulary& v) {
+    return v.model == "llama" || v.model == "gemma4";
+}
+
+// What words are merged from, the blank aside.
+std::vector<std::string> letters_of(const Vocabulary& v, const std::string& blank) {
+    if (has_byte_alphabet(v)) return byte_alphabet();
+    std::vector<std::string> letters;
+    if (v.model != "bert") letters.push_back(blank);
+    for (int c = 33; c < 127; ++c) letters.push_back({char(c)});
+    // Words that begin with one of the letters of `make_merges` are among the merges.
+    if (v.model == "bert")
+        for (int c = 33; c < 127; ++c)
+            if (kLetters.find(char(c)) == kLetters.npos) letters.push_back(blank + char(c));
+    return letters;
+}
+
 Tokens make_tokens(const Vocabulary& v) {
     Tokens out{std::vector<std::string>(size_t(v.size)), {}, std::vector<int32_t>(size_t(v.size), kNormal)};
     for (const auto& [id, text] : v.special) put(out, id, text, type_of_special(text));
-    const bool is_gemma = v.model != "gpt2";
-    std::vector<std::string> letters;
-    std::string blank = utf8(0x120);
-    if (is_gemma) {
-        blank = "\xE2\x96\x81";
-        letters = {blank};
-        for (int c = 33; c < 127; ++c) letters.push_back({char(c)});
+    if (is_gemma(v)) {
         // Runs of newlines are pieces of their own; the score-merging tokenizer cuts them out beforehand.
         const int32_t type = v.model == "llama" ? kUserDefined : kNormal;
         for (int length = 1; length < 32; ++length) put(out, 106 + length, std::string(size_t(length), '\n'), type);
         for (int byte = 0; byte < 256; ++byte) put(out, 238 + byte, fmt::format("<0x{:02X}>", byte), kByte);
-    } else {
-        letters = byte_alphabet();
     }
+    const std::string blank = has_byte_alphabet(v) ? utf8(0x120) : "\xE2\x96\x81";
     int64_t id = v.first_word;
-    for (std::string& letter : letters) put(out, id++, std::move(letter), kNormal);
+    for (std::string& letter : letters_of(v, blank)) put(out, id++, std::move(letter), kNormal);
     for (Merge& merge : make_merges(blank, size_t(v.end_of_words - id))) {
         out.merges.push_back(merge.left + " " + merge.right);
         out.texts[size_t(id++)] = merge.left + merge.right;
@@ -347,20 +443,26 @@ void write_vocabulary(const Vocabulary& v, Metadata& metadata) {
     set("model", MetadataValue::text_of(v.model));
     set("tokens", MetadataValue::texts_of(std::move(tokens.texts)));
     set("token_type", MetadataValue::of(tokens.types));
-    if (v.model != "llama") set("merges", MetadataValue::texts_of(std::move(tokens.merges)));
+    if (has_byte_alphabet(v) || v.model == "gemma4") set("merges", MetadataValue::texts_of(std::move(tokens.merges)));
     set("add_bos_token", MetadataValue::of(v.adds_bos));
-    if (v.model != "gpt2") {
+    if (v.adds_eos) set("add_eos_token", MetadataValue::of(true));
+    if (v.segments > 0) set("token_type_count", MetadataValue::of(uint32_t(v.segments)));
+    if (is_gemma(v) || v.model == "t5") {
+        // Merging takes the highest score first. Of cuts the sum counts, so a word costs little more than a letter.
         std::vector<float> scores;
-        for (int64_t id = 0; id < v.size; ++id) scores.push_back(-float(id));
+        for (int64_t id = 0; id < v.size; ++id) scores.push_back(is_gemma(v) ? -float(id) : -8 - 1e-5f * float(id));
         set("scores", MetadataValue::of(scores));
-        set("add_space_prefix", MetadataValue::of(false));
+        set("add_space_prefix", MetadataValue::of(v.model == "t5"));
     }
+    if (v.model == "t5") set("remove_extra_whitespaces", MetadataValue::of(true));
     if (v.model == "llama") set("pre", MetadataValue::text_of("default"));
-    if (v.model == "gpt2") set("pre", MetadataValue::text_of(v.pre));
+    if (!v.pre.empty()) set("pre", MetadataValue::text_of(v.pre));
     for (const auto& [role, text] : v.roles)
         for (const auto& [id, special] : v.special)
             if (special == text) set(role + "_token_id", MetadataValue::of(uint32_t(id)));
-    metadata.set("tokenizer.chat_template", MetadataValue::text_of(v.chat_template));
+    if (!v.chat_template.empty()) metadata.set("tokenizer.chat_template", MetadataValue::text_of(v.chat_template));
+    if (!v.rerank_template.empty())
+        metadata.set("tokenizer.chat_template.rerank", MetadataValue::text_of(v.rerank_template));
 }
 
 }  // namespace hearth

@@ -2,7 +2,9 @@
 #include <cstdlib>
 
 #include "engine/plan.h"
+#include "engine/texts.h"
 #include "library/synth.h"
+#include "models/registry.h"
 #include "support/shared_data.h"
 
 namespace hearth {
@@ -37,6 +39,7 @@ private:
 
 TEST(CatalogueLoad, EveryEntryIsAModel) {
     for (const CatalogueEntry& entry : catalogue()) {
+        if (entry.purpose == Purpose::drafting) continue;  // below
         const auto plan = plan_synth(entry, "q4_k_m");
         ASSERT_TRUE(plan.has_value()) << entry.name;
         const EmptyModel model(*plan);
@@ -45,11 +48,54 @@ TEST(CatalogueLoad, EveryEntryIsAModel) {
         EXPECT_EQ((*planner)->info().architecture, entry.architecture) << entry.name;
         EXPECT_EQ((*planner)->info().layers, entry.layers) << entry.name;
         EXPECT_EQ((*planner)->info().context_tokens, entry.context) << entry.name;
-        const auto memory = (*planner)->plan(2048);
+        const auto memory = (*planner)->plan(std::min<int64_t>(2048, entry.context));
         ASSERT_TRUE(memory.has_value()) << entry.name;
         // Weights are re-laid, not decoded: what the file holds, and a little beside it.
         EXPECT_GT(double(memory->weights), 0.85 * double(plan->tensor_bytes)) << entry.name;
         EXPECT_LT(double(memory->weights), 1.25 * double(plan->tensor_bytes)) << entry.name;
+        const FileUse use = use_of(model.checkpoint);
+        EXPECT_EQ(use == FileUse::embeddings, entry.purpose == Purpose::embedding) << entry.name;
+        EXPECT_EQ(use == FileUse::scores, entry.purpose == Purpose::reranking) << entry.name;
+        EXPECT_EQ((*planner)->info().scores > 0, entry.purpose == Purpose::reranking) << entry.name;
+    }
+}
+
+TEST(CatalogueLoad, EveryDrafterFitsItsModel) {
+    for (const CatalogueEntry& entry : catalogue()) {
+        if (entry.purpose != Purpose::drafting) continue;
+        const auto plan = plan_synth(entry, "q4_k_m"),
+                   trunk_plan = plan_synth(*find_in_catalogue(entry.drafts_for)->entry, "q4_k_m");
+        ASSERT_TRUE(plan && trunk_plan) << entry.name;
+        const EmptyModel file(*plan), trunk_file(*trunk_plan);
+        MemoryLedger ledger;
+        const auto backend = make_backend({.device = "cpu", .threads = 2}, ledger, true);
+        ASSERT_TRUE(backend);
+        const auto trunk = load_model(trunk_file.checkpoint, **backend);
+        ASSERT_TRUE(trunk) << entry.drafts_for << ": " << trunk.error().line();
+        const auto drafter = load_drafter(file.checkpoint, **backend, **trunk);
+        ASSERT_TRUE(drafter) << entry.name << ": " << drafter.error().line();
+        EXPECT_EQ(int64_t((*drafter)->needs().size()), entry.layers);
+        EXPECT_EQ(load_model(file.checkpoint, **backend).error().kind, ErrorKind::unsupported);
+    }
+}
+
+// Made-up vocabularies are read as the real ones are: a text keeps its words, and is framed as its model expects.
+TEST(CatalogueLoad, TextsBecomeTokensOfEveryVocabulary) {
+    for (const CatalogueEntry& entry : catalogue()) {
+        if (entry.purpose == Purpose::drafting) continue;
+        const auto plan = plan_synth(entry, "f16");
+        ASSERT_TRUE(plan) << entry.name;
+        EmptyModel model(*plan);
+        const auto reader = TextReader::make(std::move(model.checkpoint));
+        ASSERT_TRUE(reader) << entry.name << ": " << reader.error().line();
+        const Tokenizer& tokenizer = reader->tokenizer();
+        std::vector<int32_t> tokens;
+        ASSERT_TRUE(tokenizer.encode("the rain in spain", {.add_special = true}, tokens));
+        const std::string text = tokenizer.decode(tokens, false);
+        EXPECT_NE(text.find("the rain in spain"), std::string::npos) << entry.name << ": " << text;
+        EXPECT_LT(tokens.size(), 16u) << entry.name;
+        if (entry.purpose != Purpose::embedding) continue;
+        EXPECT_NE(tokenizer.type(tokens.back()), TokenType::normal) << entry.name << ": texts end with a mark";
     }
 }
 

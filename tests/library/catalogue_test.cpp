@@ -44,7 +44,25 @@ TEST(Catalogue, ParameterCountsAsPublished) {
                  {"lfm2:700m", 0.742, 0.0005},
                  {"lfm2:1.2b", 1.17, 0.005},
                  {"mistral-small:24b", 23.57, 0.005},
-                 {"ministral3:3b", 3.43, 0.005}};
+                 {"ministral3:3b", 3.43, 0.005},
+                 {"mistral-small4", 119, 0.5},
+                 {"lfm2:2.6b", 2.57, 0.005},
+                 {"lfm2:8b-a1b", 8.34, 0.005},
+                 {"embeddinggemma", 0.3029, 0.0001},
+                 {"qwen3-embedding:0.6b", 0.5958, 0.0001},
+                 {"qwen3-embedding:4b", 4.02, 0.005},
+                 {"qwen3-embedding:8b", 7.57, 0.005},
+                 // Less the pooler (0.15 and 1.05 million), which files leave out.
+                 {"all-minilm", 0.0227132 - 0.0001478, 0.0000001},
+                 {"bge-small", 0.0334, 0.0002},
+                 {"bge-base", 0.109, 0.0005},
+                 {"bge-large", 0.335, 0.001},
+                 {"bge-m3", 0.567755 - 0.00105, 0.000005},
+                 {"bge-reranker-v2-m3", 0.568, 0.001},
+                 {"nomic-embed-text:v1.5", 0.137, 0.0005},
+                 {"nomic-embed-text:v2-moe", 0.475, 0.0005},
+                 {"modernbert:base", 0.149, 0.0005},
+                 {"modernbert:large", 0.395, 0.001}};
     for (const auto& c : cases) {
         const auto match = find_in_catalogue(c.name);
         ASSERT_TRUE(match) << c.name;
@@ -61,7 +79,22 @@ TEST(Catalogue, NamesAreUniqueAndEveryVocabularyExists) {
         for (const std::string& alias : entry.aliases) EXPECT_EQ(find_in_catalogue(alias)->entry, &entry) << alias;
         EXPECT_NE(find_vocabulary(entry.shape->vocabulary), nullptr) << entry.name;
     }
-    EXPECT_GE(catalogue().size(), 45u);
+    EXPECT_GE(catalogue().size(), 72u);
+}
+
+// A drafter reads another entry's keys and vectors.
+TEST(Catalogue, DraftersNameTheirModel) {
+    int drafters = 0;
+    for (const CatalogueEntry& entry : catalogue()) {
+        EXPECT_EQ(entry.purpose == Purpose::drafting, !entry.drafts_for.empty()) << entry.name;
+        if (entry.drafts_for.empty()) continue;
+        ++drafters;
+        const auto trunk = find_in_catalogue(entry.drafts_for);
+        ASSERT_TRUE(trunk) << entry.name;
+        EXPECT_EQ(trunk->entry->purpose, Purpose::text);
+        EXPECT_EQ(trunk->entry->shape->width, entry.shape->trunk_width) << entry.name;
+    }
+    EXPECT_EQ(drafters, 5);
 }
 
 TEST(Catalogue, TypesBehindNames) {
@@ -76,6 +109,10 @@ TEST(Catalogue, TypesBehindNames) {
     EXPECT_EQ(name_and_type("qwen3:30b-a3b-pure-q4_k"), "qwen3:30b-a3b pure-q4_k");
     EXPECT_EQ(name_and_type("gpt-oss:20b-mxfp4"), "gpt-oss:20b mxfp4");
     EXPECT_EQ(name_and_type("ministral-3:8b"), "ministral3:8b ");
+    EXPECT_EQ(name_and_type("gemma-4-E2B-assistant-q8_0"), "gemma4:e2b-drafter q8_0");
+    EXPECT_EQ(name_and_type("bge-small-en-v1.5-f16"), "bge-small:33m f16");
+    EXPECT_EQ(name_and_type("Qwen3-Embedding-0.6B-f16"), "qwen3-embedding:0.6b f16");
+    EXPECT_EQ(name_and_type("qwen3.6:27b"), "qwen3.5:27b ");
 }
 
 TEST(Catalogue, UnknownNamesGetTheNearest) {

@@ -62,6 +62,10 @@ void ModelBuilder::norm(const std::string& block, std::string_view name, int64_t
     small(block + std::string(name) + ".weight", {width}, Fill::around(mean, 0.1));
 }
 
+void ModelBuilder::bias(const std::string& block, std::string_view name, int64_t width) {
+    small(block + std::string(name) + ".bias", {width}, Fill::around(0.0, 0.05));
+}
+
 void ModelBuilder::gated_feed_forward(const std::string& block, int64_t width, int64_t inner, double gain,
                                       std::string_view suffix) {
     const std::string end(suffix);
@@ -88,7 +92,7 @@ ModelBuilder ModelBuilder::built(const Shape& s) {
     m.key("embedding_length", s.width);
     m.key("attention.head_count", s.heads);
     m.key("attention.head_count_kv", s.kv_heads);
-    m.key("attention.layer_norm_rms_epsilon", s.eps);
+    m.key(s.eps_key, s.eps);
     if (s.experts > 0) {
         m.key("expert_count", s.experts);
         m.key("expert_used_count", s.experts_used);
@@ -99,8 +103,7 @@ ModelBuilder ModelBuilder::built(const Shape& s) {
     const int64_t words = find_vocabulary(s.vocabulary)->size;
     constexpr double kOutputGain = 2.0;
     m.matrix("", "token_embd", s.width, words, s.is_tied ? kOutputGain : 0.5 * std::sqrt(double(s.width)));
-    const bool is_lfm2 = s.architecture.starts_with("lfm2");  // its last norm bears the embedding's name
-    m.small(is_lfm2 ? "token_embd_norm.weight" : "output_norm.weight", {s.width}, Fill::signs());
+    if (!s.last_norm.empty()) m.small(s.last_norm + ".weight", {s.width}, Fill::signs());
     if (!s.is_tied) m.matrix("", "output", s.width, words, kOutputGain);
     s.build(m, s);
     return m;

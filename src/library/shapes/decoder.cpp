@@ -58,6 +58,7 @@ void build(ModelBuilder& m, const Shape& s) {
     m.key("rope.dimension_count", s.rotated ? s.rotated : s.head_width);
     m.key("vocab_size", find_vocabulary(s.vocabulary)->size);
     for (const auto& [name, value] : s.more_keys) m.key(name, value);
+    if (s.purpose == Purpose::reranking) m.matrix("cls.", "output", s.width, 2);
     if (!is_phi) {
         m.key("attention.key_length", s.head_width);
         m.key("attention.value_length", s.head_width);
@@ -131,6 +132,13 @@ constexpr Row kRows[] = {
     {"qwen3:1.7b", "qwen3", "qwen3", 2048, 28, 6144, 16, 8, 128, 40960, 1e6, 1e-6, true},
     {"qwen3:4b", "qwen3", "qwen3", 2560, 36, 9728, 32, 8, 128, 40960, 1e6, 1e-6, true},
     {"qwen3:8b", "qwen3", "qwen3", 4096, 36, 12288, 32, 8, 128, 40960, 1e6, 1e-6, false},
+    // Files of these have no output matrix: vectors and scores are made without.
+    {"qwen3-embedding:0.6b", "qwen3", "qwen3-embedding", 1024, 28, 3072, 16, 8, 128, 32768, 1e6, 1e-6, true},
+    {"qwen3-embedding:4b", "qwen3", "qwen3-embedding-4b", 2560, 36, 9728, 32, 8, 128, 40960, 1e6, 1e-6, true},
+    {"qwen3-embedding:8b", "qwen3", "qwen3-embedding-4b", 4096, 36, 12288, 32, 8, 128, 40960, 1e6, 1e-6, true},
+    {"qwen3-reranker:0.6b", "qwen3", "qwen3-reranker", 1024, 28, 3072, 16, 8, 128, 40960, 1e6, 1e-6, true},
+    {"qwen3-reranker:4b", "qwen3", "qwen3-reranker", 2560, 36, 9728, 32, 8, 128, 40960, 1e6, 1e-6, true},
+    {"qwen3-reranker:8b", "qwen3", "qwen3-reranker", 4096, 36, 12288, 32, 8, 128, 40960, 1e6, 1e-6, true},
     {"qwen3:30b-a3b", "qwen3moe", "qwen3", 2048, 48, 6144, 32, 4, 128, 40960, 1e6, 1e-6, false, 0, 0, 128, 8, 768},
 
     {"phi4-mini:3.8b", "phi3", "phi4-mini", 3072, 32, 8192, 24, 8, 128, 131072, 1e4, 1e-5, true, 0, 96},
@@ -171,6 +179,25 @@ ShapeKeys position_keys(const Row& row) {
     return {};
 }
 
+Purpose purpose_of(const Row& row) {
+    const std::string_view name = row.name;
+    if (name.starts_with("qwen3-embedding")) return Purpose::embedding;
+    if (name.starts_with("qwen3-reranker")) return Purpose::reranking;
+    return Purpose::text;
+}
+
+ShapeKeys more_keys(const Row& row) {
+    constexpr int64_t kLast = 3, kRank = 4;
+    ShapeKeys keys = position_keys(row);
+    const Purpose purpose = purpose_of(row);
+    if (purpose == Purpose::embedding) keys.emplace_back("pooling_type", kLast);
+    if (purpose == Purpose::reranking) {
+        keys.emplace_back("pooling_type", kRank);
+        keys.emplace_back("classifier.output_labels", std::vector<std::string>{"yes", "no"});
+    }
+    return keys;
+}
+
 }  // namespace
 
 std::vector<Shape> decoder_shapes() {
@@ -179,6 +206,7 @@ std::vector<Shape> decoder_shapes() {
         shapes.push_back({.name = row.name,
                           .architecture = row.architecture,
                           .vocabulary = row.vocabulary,
+                          .purpose = purpose_of(row),
                           .kinds = pattern_of_length(row.kinds, row.layers),
                           .width = row.width,
                           .feed_forward = row.feed_forward,
@@ -194,7 +222,7 @@ std::vector<Shape> decoder_shapes() {
                           .expert_width = row.expert_width,
                           .rotated = row.rotated,
                           .rope_factor = row.rope_factor,
-                          .more_keys = position_keys(row),
+                          .more_keys = more_keys(row),
                           .build = build});
     return shapes;
 }

@@ -1,5 +1,5 @@
-// Gemma 3, text: five sliding-window layers (kind S), then one with full attention (F); the last group may be
-// incomplete.
+// Gemma 3, text, and EmbeddingGemma: five sliding-window layers (kind S), then one with full attention (F); the last
+// group may be incomplete.
 #include "library/shapes/shape.h"
 
 namespace hearth {
@@ -66,6 +66,23 @@ std::vector<Shape> gemma3_shapes() {
                           .more_keys = scaling,
                           .build = build});
     }
+    constexpr int64_t kMean = 1;
+    shapes.push_back({.name = "embeddinggemma:300m",
+                      .architecture = "gemma-embedding",
+                      .vocabulary = "embeddinggemma",
+                      .purpose = Purpose::embedding,
+                      .kinds = pattern_of_length("SSSSSF", 24),
+                      .width = 768,
+                      .feed_forward = 1152,
+                      .heads = 3,
+                      .kv_heads = 1,
+                      .head_width = 256,
+                      .context = 2048,
+                      .eps = 1e-6,
+                      .is_tied = true,
+                      .window = 512,
+                      .more_keys = {{"pooling_type", kMean}},
+                      .build = build});
     return shapes;
 }
 

@@ -1,6 +1,7 @@
 // Gemma 4: sliding-window layers (kind S) and full-attention layers (F) of different head width. The last layers of E2B
 // and E4B share keys and values with earlier ones, and a slice of a second embedding table goes into every layer; the
-// larger models have fewer key heads in F layers and use the keys as values there.
+// larger models have fewer key heads in F layers and use the keys as values there. Their drafters have four layers that
+// read the keys and values of the model they guess for.
 #include <algorithm>
 #include <cmath>
 
@@ -46,7 +47,23 @@ void keys(ModelBuilder& m, const Shape& s, int64_t own) {
     m.key("rope.freq_base_swa", 1e4);
     m.key("rope.dimension_count", kHeadFull);
     m.key("rope.dimension_count_swa", kHeadSliding);
-    m.key("final_logit_softcapping", 30.0);
+}
+
+// A quarter of the pairs rotates.
+void divisors(ModelBuilder& m) {
+    std::vector<float> divisors(256, 1e30f);
+    std::fill_n(divisors.begin(), 64, 1.0f);
+    m.small("rope_freqs.weight", {256}, Fill::listed(divisors));
+}
+
+void norms_and_query(ModelBuilder& m, const std::string& b, const Shape& s, int64_t head) {
+    m.norm(b, "attn_norm", s.width);
+    m.norm(b, "ffn_norm", s.width);
+    m.norm(b, "post_attention_norm", s.width, 2.0);
+    m.norm(b, "post_ffw_norm", s.width, 2.0);
+    m.norm(b, "attn_q_norm", head, 0.5);
+    m.matrix(b, "attn_q", s.width, s.heads * head);
+    m.matrix(b, "attn_output", s.heads * head, s.width);
 }
 
 void experts(ModelBuilder& m, const std::string& b, const Shape& s) {
@@ -61,26 +78,19 @@ void experts(ModelBuilder& m, const std::string& b, const Shape& s) {
 void build(ModelBuilder& m, const Shape& s) {
     const int64_t own = layers_with_own_kv(s), layers = s.layers();
     keys(m, s, own);
+    m.key("final_logit_softcapping", 30.0);
     if (s.per_layer_width > 0) {
         m.matrix("", "per_layer_token_embd", s.per_layer_width * layers, kWords, std::sqrt(double(layers)));
         m.matrix("", "per_layer_model_proj", s.width, s.per_layer_width * layers, std::sqrt(double(s.width)));
         m.norm("", "per_layer_proj_norm", s.per_layer_width);
     }
-    std::vector<float> divisors(256, 1e30f);  // a quarter of the pairs rotates
-    std::fill_n(divisors.begin(), 64, 1.0f);
-    m.small("rope_freqs.weight", {256}, Fill::listed(divisors));
+    divisors(m);
     for (int64_t layer = 0; layer < layers; ++layer) {
         const char kind = s.kinds[size_t(layer)];
         const std::string b = "blk." + std::to_string(layer) + ".";
-        const int64_t head = head_width(kind), query = s.heads * head;
+        const int64_t head = head_width(kind);
         const int64_t key = (kind == 'F' ? s.kv_heads_full : s.kv_heads) * head;
-        m.norm(b, "attn_norm", s.width);
-        m.norm(b, "ffn_norm", s.width);
-        m.norm(b, "post_attention_norm", s.width, 2.0);
-        m.norm(b, "post_ffw_norm", s.width, 2.0);
-        m.norm(b, "attn_q_norm", head, 0.5);
-        m.matrix(b, "attn_q", s.width, query);
-        m.matrix(b, "attn_output", query, s.width);
+        norms_and_query(m, b, s, head);
         if (layer < own) {
             m.norm(b, "attn_k_norm", head, 0.5);
             m.matrix(b, "attn_k", s.width, key);
@@ -97,6 +107,21 @@ void build(ModelBuilder& m, const Shape& s) {
     }
 }
 
+void build_drafter(ModelBuilder& m, const Shape& s) {
+    keys(m, s, 0);
+    m.key("embedding_length_out", s.trunk_width);
+    m.key("nextn_predict_layers", s.layers());
+    m.matrix("nextn.", "pre_projection", 2 * s.trunk_width, s.width);
+    m.matrix("nextn.", "post_projection", s.width, s.trunk_width);
+    divisors(m);
+    for (int64_t layer = 0; layer < s.layers(); ++layer) {
+        const std::string b = "blk." + std::to_string(layer) + ".";
+        norms_and_query(m, b, s, head_width(s.kinds[size_t(layer)]));
+        m.gated_feed_forward(b, s.width, s.feed_forward);
+        m.small(b + "layer_output_scale.weight", {1}, Fill::between(0.6, 1.0));
+    }
+}
+
 struct Row {
     const char* size;
     int64_t width;
@@ -105,15 +130,38 @@ struct Row {
     int64_t layers_with_own_kv = 0, per_layer_width = 0;
     bool has_wide_tail = false;
     int64_t experts = 0, experts_used = 0, expert_width = 0;
+    int64_t drafter_width = 0, drafter_feed_forward = 0;
 };
 
 constexpr Row kRows[] = {
-    {"e2b", 1536, "SSSSF", 7, 6144, 8, 1, 1, 512, 131072, 15, 256, true},
-    {"e4b", 2560, "SSSSSF", 7, 10240, 8, 2, 2, 512, 131072, 24, 256},
-    {"12b", 3840, "SSSSSF", 8, 15360, 16, 8, 1, 1024, 262144},
-    {"26b-a4b", 2816, "SSSSSF", 5, 2112, 16, 8, 2, 1024, 262144, 0, 0, false, 128, 8, 704},
-    {"31b", 5376, "SSSSSF", 10, 21504, 32, 16, 4, 1024, 262144},
+    {"e2b", 1536, "SSSSF", 7, 6144, 8, 1, 1, 512, 131072, 15, 256, true, 0, 0, 0, 256, 2048},
+    {"e4b", 2560, "SSSSSF", 7, 10240, 8, 2, 2, 512, 131072, 24, 256, false, 0, 0, 0, 256, 2048},
+    {"12b", 3840, "SSSSSF", 8, 15360, 16, 8, 1, 1024, 262144, 0, 0, false, 0, 0, 0, 1024, 8192},
+    {"26b-a4b", 2816, "SSSSSF", 5, 2112, 16, 8, 2, 1024, 262144, 0, 0, false, 128, 8, 704, 1024, 8192},
+    {"31b", 5376, "SSSSSF", 10, 21504, 32, 16, 4, 1024, 262144, 0, 0, false, 0, 0, 0, 1024, 8192},
 };
+
+Shape drafter_of(const Row& row) {
+    const std::string trunk = std::string("gemma4:") + row.size;
+    constexpr int64_t kNarrow = 256;  // those of the two smallest models have half as many heads
+    return {.name = trunk + "-drafter",
+            .architecture = "gemma4-assistant",
+            .vocabulary = "gemma4",
+            .purpose = Purpose::drafting,
+            .kinds = "SSSF",
+            .width = row.drafter_width,
+            .feed_forward = row.drafter_feed_forward,
+            .heads = row.drafter_width == kNarrow ? row.heads / 2 : row.heads,
+            .kv_heads = row.kv_heads,
+            .context = row.context,
+            .eps = 1e-6,
+            .is_tied = true,
+            .kv_heads_full = row.kv_heads_full,
+            .window = row.window,
+            .drafts_for = trunk,
+            .trunk_width = row.width,
+            .build = build_drafter};
+}
 
 }  // namespace
 
@@ -140,6 +188,7 @@ std::vector<Shape> gemma4_shapes() {
                           .per_layer_width = row.per_layer_width,
                           .has_wide_tail = row.has_wide_tail,
                           .build = build});
+    for (const Row& row : kRows) shapes.push_back(drafter_of(row));
     return shapes;
 }
 

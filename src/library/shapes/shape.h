@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "library/catalogue.h"
 #include "library/fills.h"
 #include "tensor/dtype.h"
 
@@ -19,7 +20,8 @@ namespace hearth {
 
 // A metadata value before it gets its prefix. Integers are unsigned 32-bit alone and signed 32-bit in lists, as loaders
 // expect.
-using ShapeValue = std::variant<bool, int64_t, double, std::string, std::vector<bool>, std::vector<int32_t>>;
+using ShapeValue =
+    std::variant<bool, int64_t, double, std::string, std::vector<bool>, std::vector<int32_t>, std::vector<std::string>>;
 using ShapeKeys = std::vector<std::pair<std::string, ShapeValue>>;
 
 class ModelBuilder;
@@ -28,13 +30,17 @@ class ModelBuilder;
 struct Shape {
     std::string name;  // "qwen3.5:0.8b"
     std::string architecture, vocabulary;
+    Purpose purpose = Purpose::text;
     std::string kinds;  // one letter per layer
     int64_t width = 0, feed_forward = 0;
     int64_t heads = 0, kv_heads = 0, head_width = 0;
     int64_t context = 0;
     double eps = 1e-6, rope_base = 0;
-    bool is_tied = false;  // the embedding also makes the logits
+    std::string eps_key = "attention.layer_norm_rms_epsilon";
+    std::string last_norm = "output_norm";  // empty: none behind the last layer
+    bool is_tied = false;                   // the embedding also makes the logits
     int64_t experts = 0, experts_used = 0, expert_width = 0, shared_width = 0;
+    int64_t dense_layers = 0;                  // before the first with experts
     int64_t value_heads = 0;                   // Gated DeltaNet
     int64_t mamba_heads = 0, mamba_width = 0;  // Mamba-2: heads and their width
     int64_t kv_heads_full = 0, window = 0;     // sliding-window families
@@ -45,6 +51,8 @@ struct Shape {
     ShapeKeys more_keys;
     int64_t full_layers = 0;      // layers of the whole model; `kinds` may be cut shorter
     int64_t drafting_layers = 0;  // layers behind the last that predict one token further
+    std::string drafts_for;       // the model that a drafter reads from, and that model's width
+    int64_t trunk_width = 0;
     void (*build)(ModelBuilder&, const Shape&) = nullptr;
     bool can_draft = false;  // the family has a drafting layer to add
     bool starts_anywhere =
@@ -81,6 +89,7 @@ public:
     // Parts that several families share.
     void gated_feed_forward(const std::string& block, int64_t width, int64_t inner, double gain = 1.0,
                             std::string_view suffix = "");
+    void bias(const std::string& block, std::string_view name, int64_t width);
     void router(const std::string& block, const Shape& shape);
     void gated_experts(const std::string& block, const Shape& shape, double gain = 1.0, std::optional<DType> only = {});
 
@@ -107,6 +116,8 @@ std::vector<Shape> gemma4_shapes();
 std::vector<Shape> gemma3_shapes();
 std::vector<Shape> nemotron_shapes();
 std::vector<Shape> decoder_shapes();
+std::vector<Shape> mistral4_shapes();
 std::vector<Shape> lfm2_shapes();
+std::vector<Shape> encoder_shapes();
 
 }  // namespace hearth
