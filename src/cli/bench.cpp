@@ -1,6 +1,6 @@
 // hearth bench: how fast a model runs here, and how far that is from what the memory bus allows. Runs requests through
 // the same engine as every other command. A name from the catalogue needs no file: its real shape is filled with random
-// weights.
+// weights. Models that read texts for a vector or a score are measured at that.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <condition_variable>
@@ -11,11 +11,14 @@
 #include "base/os.h"
 #include "base/rng.h"
 #include "base/text_format.h"
+#include "cli/bench_report.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/read_texts.h"
 #include "engine/loaded_model.h"
 #include "engine/machine.h"
+#include "engine/texts.h"
 #include "library/synth.h"
 
 namespace hearth::cli {
@@ -29,21 +32,7 @@ struct BenchOptions {
     int runs = 3;
     std::vector<int64_t> depths{0};
     bool bandwidth = false, profile = false, json = false;
-};
-
-struct Measurement {
-    std::string test;  // prefill, decode
-    int64_t tokens = 0, depth = 0, batch = 1;
-    std::vector<double> speeds;  // tokens per second, one per run
-    double share_of_roof = -1;   // -1: not measured
-    std::vector<OpTime> profile;
-
-    double median() const {
-        std::vector<double> sorted = speeds;
-        std::ranges::sort(sorted);
-        const size_t middle = sorted.size() / 2;
-        return sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-    }
+    CLI::Option *prompt_option = nullptr, *generate_option = nullptr, *depth_option = nullptr;  // were they given?
 };
 
 // Ordinary tokens, the same ones every time.
@@ -115,6 +104,39 @@ Result<std::vector<Times>> run_batch(Engine& engine, const BenchOptions& options
     return times;
 }
 
+// Texts that are read for a vector or a score: `batch` of them at once, until the last one is done.
+Result<double> read_texts(Engine& engine, const BenchOptions& options, RowKind rows) {
+    std::vector<EmbedRequest> requests;
+    for (int64_t i = 0; i < options.batch; ++i)
+        requests.push_back(
+            {.tokens = random_prompt(engine.tokenizer(), engine.model().vocabulary, options.prompt, uint64_t(i)),
+             .rows = rows,
+             .each_row = {}});
+    const double begin = monotonic_seconds();
+    TRY(read_all(engine, std::move(requests), [](size_t, const Event&) -> Result<> { return {}; }));
+    return monotonic_seconds() - begin;
+}
+
+Result<std::vector<Measurement>> measure_texts(Engine& engine, const BenchOptions& options, const MachineRoof& roof,
+                                               FileUse use) {
+    const bool has_scores = use == FileUse::scores && engine.model().scores > 0;
+    Measurement texts{.test = has_scores ? "score" : "embed",
+                      .tokens = options.prompt,
+                      .batch = options.batch,
+                      .speeds = {},
+                      .profile = {}};
+    Progress progress("measuring");
+    for (int round = 0; round <= options.runs; ++round) {  // the first one warms up and does not count
+        progress.update(double(round) / double(options.runs + 1));
+        const double seconds = TRY(read_texts(engine, options, has_scores ? RowKind::scores : RowKind::hidden));
+        if (round > 0) texts.speeds.push_back(double(options.prompt * options.batch) / seconds);
+        texts.profile = engine.take_profile();  // of the last round
+    }
+    if (roof.int8_ops_per_second > 0)
+        texts.share_of_roof = texts.median() * engine.operations_per_token() / roof.int8_ops_per_second;
+    return std::vector{std::move(texts)};
+}
+
 Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& options, const MachineRoof& roof) {
     std::vector<Measurement> all;
     Progress progress("measuring");
@@ -161,89 +183,6 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
     return all;
 }
 
-Json profile_json(const std::vector<OpTime>& profile) {
-    Json list = Json::array();
-    for (const OpTime& op : profile) {
-        Json entry = Json::object();
-        entry.set("op", op.name);
-        entry.set("calls", op.calls);
-        entry.set("seconds", op.seconds);
-        list.push(std::move(entry));
-    }
-    return list;
-}
-
-// Where one round's time went, most expensive first.
-std::string profile_text(const Measurement& measurement) {
-    std::vector<OpTime> ops = measurement.profile;
-    std::ranges::sort(ops, std::greater(), &OpTime::seconds);
-    double total = 0;
-    for (const OpTime& op : ops) total += op.seconds;
-    std::string text = fmt::format("\n{} at depth {}, one round of {:.1f} ms in ops\n", measurement.test,
-                                   measurement.depth, total * 1e3);
-    for (const OpTime& op : ops)
-        text += fmt::format("  {:<20} {:>7} calls {:>10.2f} ms {:>6.1f} %\n", op.name, op.calls, op.seconds * 1e3,
-                            100 * op.seconds / total);
-    return text;
-}
-
-Json results_json(const Engine& engine, const BenchOptions& options, const std::vector<Measurement>& measurements,
-                  const MachineRoof& roof, bool is_random) {
-    Json machine = Json::object();
-    machine.set("processor", machine_name());
-    machine.set("device", engine.device());
-    machine.set("threads", engine.options().threads);
-    if (roof.read_bytes_per_second > 0) {
-        machine.set("read_gb_per_second", roof.read_bytes_per_second / 1e9);
-        machine.set("int8_gops", roof.int8_ops_per_second / 1e9);
-    }
-    Json model = Json::object();
-    model.set("name", options.model.model);
-    model.set("architecture", engine.model().architecture);
-    model.set("parameters", engine.model().parameters);
-    model.set("random_weights", is_random);
-    model.set("memory_bytes", engine.plan().total());
-    model.set("anonymous_bytes", resident_anonymous_bytes());  // really held, after all measurements
-    model.set("bytes_per_token", engine.bytes_per_token(0));
-    Json results = Json::array();
-    for (const Measurement& one : measurements) {
-        Json runs = Json::array();
-        for (const double speed : one.speeds) runs.push(speed);
-        Json entry = Json::object();
-        entry.set("test", one.test);
-        entry.set("tokens", one.tokens);
-        entry.set("depth", one.depth);
-        entry.set("batch", one.batch);
-        entry.set("tokens_per_second", one.median());
-        entry.set("share_of_roof", one.share_of_roof >= 0 ? Json(one.share_of_roof) : Json());
-        entry.set("runs", std::move(runs));
-        if (!one.profile.empty()) entry.set("profile", profile_json(one.profile));
-        results.push(std::move(entry));
-    }
-    Json all = Json::object();
-    all.set("machine", std::move(machine));
-    all.set("model", std::move(model));
-    all.set("results", std::move(results));
-    return all;
-}
-
-std::string results_text(const Engine& engine, const std::vector<Measurement>& measurements, const MachineRoof& roof,
-                         const std::string& title) {
-    std::string text = fmt::format("{}, {}\n", title, engine.device());
-    if (roof.read_bytes_per_second > 0)
-        text += fmt::format("this machine reads {:.1f} GB/s and multiplies {:.0f} Gop/s in int8\n",
-                            roof.read_bytes_per_second / 1e9, roof.int8_ops_per_second / 1e9);
-    text += fmt::format("{:<8} {:>7} {:>7} {:>6} {:>11} {:>19}\n", "test", "tokens", "depth", "batch", "tokens/s",
-                        roof.read_bytes_per_second > 0 ? "share of the roof" : "");
-    for (const Measurement& one : measurements)
-        text +=
-            fmt::format("{:<8} {:>7} {:>7} {:>6} {:>11.1f} {:>19}\n", one.test, one.tokens, one.depth, one.batch,
-                        one.median(), one.share_of_roof >= 0 ? fmt::format("{:.0f} %", one.share_of_roof * 100) : "");
-    for (const Measurement& one : measurements)
-        if (!one.profile.empty()) text += profile_text(one);
-    return text;
-}
-
 // A file, or a catalogue entry filled with random weights.
 Result<Checkpoint> open_model(const BenchOptions& options, bool& is_random, std::string& title) {
     std::error_code ignored;
@@ -256,6 +195,11 @@ Result<Checkpoint> open_model(const BenchOptions& options, bool& is_random, std:
             return fail(ErrorKind::not_found, "there is no file " + options.model.model, "check the path");
         return std::unexpected(match.error());
     }
+    if (!match->entry->drafts_for.empty())
+        return fail(ErrorKind::unsupported,
+                    fmt::format("{} is no model of its own: it guesses ahead for {}", match->entry->name,
+                                match->entry->drafts_for),
+                    "measure that one");
     const std::string type = match->type.empty() ? options.type : match->type;
     const SynthPlan plan = TRY(plan_synth(*match->entry, type));
     const SynthPlace place = TRY(choose_synth_place(plan, std::filesystem::temp_directory_path(ignored).string()));
@@ -268,33 +212,55 @@ Result<Checkpoint> open_model(const BenchOptions& options, bool& is_random, std:
     });
 }
 
-Result<> bench(const BenchOptions& options) {
-    int64_t deepest = 0;
-    for (const int64_t depth : options.depths) deepest = std::max(deepest, depth);
-    EngineOptions choice = TRY(engine_options(options.model));
-    const int64_t needed = deepest + std::max(options.prompt + 1, options.generate + 3);
-    if (choice.context_tokens == 0) choice.context_tokens = needed;
-    if (choice.context_tokens < needed)
+// What a model reads or writes is measured; a model that only reads has neither depth nor an answer.
+Result<BenchOptions> fitted(BenchOptions options, const Checkpoint& checkpoint, FileUse use) {
+    if (use == FileUse::text) return options;
+    if (options.generate_option->count() + options.depth_option->count() > 0)
+        return fail(
+            ErrorKind::bad_request,
+            "this is " + std::string(name_of(use)) + " and writes nothing: --generate and --depth say nothing about it",
+            fmt::format("leave them away; `hearth {}` uses such a model", command_of(use)));
+    const std::string family(checkpoint.metadata().text("general.architecture").value_or(""));
+    const int64_t most = checkpoint.metadata().integer(family + ".context_length").value_or(options.prompt);
+    if (options.prompt_option->count() == 0) options.prompt = std::min(options.prompt, most);
+    if (options.prompt > most)
         return fail(ErrorKind::bad_request,
-                    fmt::format("--ctx {} is too small, these tests need {}", choice.context_tokens, needed),
+                    fmt::format("texts of {} tokens are longer than the {} this model can read", options.prompt, most),
+                    fmt::format("use --prompt {} or less", most));
+    if (options.prompt < 1) return fail(ErrorKind::bad_request, "--prompt 0 leaves nothing to measure");
+    return options;
+}
+
+Result<int64_t> context_for(const BenchOptions& options, FileUse use) {
+    const int64_t deepest = *std::ranges::max_element(options.depths);
+    const int64_t needed =
+        use == FileUse::text ? deepest + std::max(options.prompt + 1, options.generate + 3) : options.prompt;
+    if (options.model.context != 0 && options.model.context < needed)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("--ctx {} is too small, these tests need {}", options.model.context, needed),
                     "leave --ctx away");
+    return options.model.context != 0 ? options.model.context : needed;
+}
+
+Result<> bench(const BenchOptions& asked) {
+    EngineOptions choice = TRY(engine_options(asked.model));
+    BenchReport report{.name = asked.model.model, .title = {}, .measurements = {}};
+    Checkpoint checkpoint = TRY(open_model(asked, report.is_random, report.title));
+    const FileUse use = use_of(checkpoint);
+    const BenchOptions options = TRY(fitted(asked, checkpoint, use));
+    choice.context_tokens = TRY(context_for(options, use));
     choice.sequences = options.batch;
     choice.profile = options.profile;
-
-    bool is_random = false;
-    std::string title;
-    Checkpoint checkpoint = TRY(open_model(options, is_random, title));
     std::unique_ptr<Engine> engine;
     {
         Progress progress("loading " + options.model.model);
         choice.progress = [&](double share) { return progress.update(share), !was_interrupted(); };
         engine = TRY(Engine::open(std::move(checkpoint), choice));
     }
-    MachineRoof roof;
-    if (options.bandwidth) roof = TRY(measure_machine(engine->options().threads, choice.isa));
-    const auto measurements = TRY(measure(*engine, options, roof));
-    if (options.json) return write_out(results_json(*engine, options, measurements, roof, is_random).dump(1) + "\n");
-    return write_out(results_text(*engine, measurements, roof, title));
+    if (options.bandwidth) report.roof = TRY(measure_machine(engine->options().threads, choice.isa));
+    report.measurements = TRY(use == FileUse::text ? measure(*engine, options, report.roof)
+                                                   : measure_texts(*engine, options, report.roof, use));
+    return write_out(options.json ? report.json(*engine).dump(1) + "\n" : report.text(*engine));
 }
 
 }  // namespace
@@ -302,19 +268,22 @@ Result<> bench(const BenchOptions& options) {
 void add_bench(CLI::App& app, int& exit_code) {
     auto options = std::make_shared<BenchOptions>();
     CLI::App* command = app.add_subcommand("bench", "How fast a model runs on this machine, with or without its file");
+    command->footer("Embedding models and rerankers are measured at reading --batch texts of --prompt tokens each.");
     command
         ->add_option("MODEL", options->model.model,
                      "A GGUF file, a Hugging Face directory, or a name such as qwen3.5:2b: then random weights")
         ->required();
-    command->add_option("--prompt", options->prompt, "Tokens to read; 0: do not measure")
-        ->capture_default_str()
-        ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
-    command->add_option("--generate", options->generate, "Tokens to write; 0: do not measure")
-        ->capture_default_str()
-        ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
-    command->add_option("--depth", options->depths, "Tokens already in the context, several with commas")
-        ->delimiter(',')
-        ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+    options->prompt_option = command->add_option("--prompt", options->prompt, "Tokens to read; 0: do not measure")
+                                 ->capture_default_str()
+                                 ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+    options->generate_option =
+        command->add_option("--generate", options->generate, "Tokens to write; 0: do not measure")
+            ->capture_default_str()
+            ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
+    options->depth_option =
+        command->add_option("--depth", options->depths, "Tokens already in the context, several with commas")
+            ->delimiter(',')
+            ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
     command->add_option("--batch", options->batch, "Sequences at the same time")
         ->capture_default_str()
         ->check(CLI::Range(1, 256));

@@ -147,10 +147,15 @@ Result<Checkpoint> open_weights(const ModelOptions& options) {
 }
 
 Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, EngineOptions options, bool announce) {
+    return open_engine(model, TRY(open_weights(model)), std::move(options), announce);
+}
+
+Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, Checkpoint checkpoint, EngineOptions options,
+                                            bool announce) {
     const std::string& path = model.model;
     Progress progress("loading " + path);
     options.progress = [&](double share) { return progress.update(share), !was_interrupted(); };
-    auto engine = TRY(Engine::open(TRY(open_weights(model)), options));
+    auto engine = TRY(Engine::open(std::move(checkpoint), options));
     const MemoryPlan& plan = engine->plan();
     if (plan.context_tokens > engine->model().context_tokens)
         notice(fmt::format("hearth: this model was made for {} tokens of context; beyond that answers get worse",

@@ -39,6 +39,8 @@ std::string version_text();
 Result<Checkpoint> open_weights(const ModelOptions& options);
 // Loads with a progress line. Says on stderr what was chosen when `announce`.
 Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, EngineOptions options, bool announce);
+Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, Checkpoint checkpoint, EngineOptions options,
+                                            bool announce);
 
 // Runs one request and hands its events to `on_event` on the calling thread. Ctrl-C cancels it, and so does an error of
 // `on_event`.

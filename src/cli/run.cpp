@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "engine/texts.h"
 #include "library/catalogue.h"
 
 namespace hearth::cli {
@@ -150,8 +151,13 @@ Result<int> run(const RunOptions& options) {
     if (!std::filesystem::exists(options.model.model, ignored) && find_in_catalogue(options.model.model))
         return fail(ErrorKind::not_found, "there is no file " + options.model.model,
                     "give the path of a GGUF file; a name alone works for `hearth bench` only");
-    auto engine = TRY(
-        open_engine(options.model, TRY(engine_options(options.model)), options.verbose || is_terminal(STDERR_FILENO)));
+    const EngineOptions choice = TRY(engine_options(options.model));
+    Checkpoint checkpoint = TRY(open_weights(options.model));
+    if (const FileUse use = use_of(checkpoint); use != FileUse::text && !options.raw)
+        return fail(ErrorKind::unsupported, fmt::format("this is {}: it was not made for answers", name_of(use)),
+                    fmt::format("use `hearth {}`", command_of(use)));
+    auto engine =
+        TRY(open_engine(options.model, std::move(checkpoint), choice, options.verbose || is_terminal(STDERR_FILENO)));
     Session session(*engine, options, TRY(sampler_options(options.sampling, engine->checkpoint().metadata())));
     TRY(session.start());
     if (is_dialogue) {

@@ -242,5 +242,61 @@ TEST_F(Texts, WhatGoesWrongIsNamed) {
     refused("\"$H\" run bert-cls.gguf hi --raw", 1, {"bert", "write none"});
 }
 
+// What was not made for answers says what it was made for; nobody is sent to --raw.
+TEST_F(Texts, RunNamesTheCommandForTheModel) {
+    for (const std::string model : {"bert-cls.gguf", "bert-mean.gguf", "qwen3-embed.gguf"}) {
+        refused("\"$H\" run " + model + " hi", 1, {"an embedding model", "`hearth embed`"});
+        EXPECT_EQ(hearth("run " + model + " hi").err.find("ChatML"), std::string::npos);
+    }
+    for (const std::string model : {"bert-rank.gguf", "qwen3-rank.gguf"})
+        refused("\"$H\" run " + model + " hi", 1, {"a reranker", "`hearth rerank`"});
+    refused("\"$H\" run bert-cls.gguf hi --raw", 1, {"read texts and write none", "`hearth embed`"});
+    // Asked for, a decoder may still continue a text.
+    EXPECT_EQ(hearth("run qwen3-embed.gguf hi --raw -n 2").exit_code, 0);
+}
+
+TEST_F(Texts, BenchMeasuresReading) {
+    for (const auto& [model, test] : {std::pair<std::string, std::string>{"bert-mean.gguf", "embed"},
+                                      {"bert-rank.gguf", "score"},
+                                      {"qwen3-embed.gguf", "embed"},
+                                      {"qwen3-rank.gguf", "score"}}) {
+        const Ran ran = hearth("bench " + model + " --prompt 24 --batch 3 --runs 2 --json", "");
+        ASSERT_EQ(ran.exit_code, 0) << ran.err;
+        const auto parsed = Json::parse(ran.out);
+        ASSERT_TRUE(parsed) << ran.out;
+        const auto& results = parsed->find("results")->items();
+        ASSERT_EQ(results.size(), 1u);
+        EXPECT_EQ(results[0].find("test")->as_string(), test) << model;
+        EXPECT_EQ(results[0].find("tokens")->as_int(), 24);
+        EXPECT_EQ(results[0].find("batch")->as_int(), 3);
+        EXPECT_GT(results[0].find("tokens_per_second")->as_double(), 0);
+        EXPECT_EQ(results[0].find("runs")->items().size(), 2u);
+    }
+    refused("\"$H\" bench bert-cls.gguf --generate 4", 1, {"an embedding model", "--generate", "`hearth embed`"});
+    refused("\"$H\" bench bert-rank.gguf --depth 4", 1, {"a reranker", "--depth", "`hearth rerank`"});
+    refused("\"$H\" bench bert-cls.gguf --prompt 100000", 1, {"100000", "--prompt"});
+    refused("\"$H\" bench bert-cls.gguf --prompt 20 --ctx 10", 1, {"--ctx 10", "20"});
+    refused("\"$H\" bench gemma4:e2b-drafter", 1, {"gemma4:e2b-drafter", "guesses ahead for gemma4:e2b"});
+}
+
+// Written shapes are read by the command that uses such models.
+TEST_F(Texts, RandomModelsOfEveryKindCanBeUsed) {
+    for (const std::string name : {"bge-small", "nomic-embed:v1.5", "modernbert:base", "embeddinggemma"}) {
+        const std::string cut = name == "embeddinggemma" ? " --layers 6" : " --layers 3";
+        ASSERT_EQ(hearth("inspect synth " + name + " random.gguf --type q8_0" + cut).exit_code, 0) << name;
+        const auto vector = objects("embed random.gguf", "the river was calm").at(0);
+        double squares = 0;
+        for (const double value : numbers(vector, "embedding")) squares += value * value;
+        EXPECT_NEAR(squares, 1, 1e-4) << name;
+        EXPECT_EQ(hearth("inspect tensors random.gguf").exit_code, 0);
+    }
+    ASSERT_EQ(hearth("inspect synth qwen3-reranker:0.6b random.gguf --type q4_0 --layers 1").exit_code, 0);
+    EXPECT_EQ(objects("rerank random.gguf --query calm", "the river\nthe sea").at(0).find("results")->items().size(),
+              2u);
+    ASSERT_EQ(hearth("inspect synth gemma4:e2b-drafter random.gguf --type q4_0").exit_code, 0);
+    EXPECT_NE(hearth("inspect tensors random.gguf").out.find("nextn.pre_projection.weight"), std::string::npos);
+    fs::remove(folder / "random.gguf");
+}
+
 }  // namespace
 }  // namespace hearth::test
