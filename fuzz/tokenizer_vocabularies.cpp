@@ -22,6 +22,23 @@ std::string stand_in(uint8_t byte) {
     return {char(0xC0 | code >> 6), char(0x80 | (code & 0x3F))};
 }
 
+// How Python shows a byte inside b'...'.
+std::string python_escape(uint8_t byte) {
+    switch (byte) {
+        case '\n':
+            return "\\n";
+        case '\r':
+            return "\\r";
+        case '\t':
+            return "\\t";
+        case '\\':
+        case '\'':
+            return {'\\', char(byte)};
+        default:
+            return byte >= 32 && byte < 127 ? std::string(1, char(byte)) : fmt::format("\\x{:02x}", byte);
+    }
+}
+
 void add_bytes(SmallVocabulary& v) {
     for (int byte = 0; byte < 256; ++byte) v.add(fmt::format("<0x{:02X}>", byte), TokenType::byte);
 }
@@ -180,6 +197,51 @@ std::unique_ptr<SmallVocabulary> small_unigram() {
     v->source.model = "t5";
     v->source.add_space_prefix = true;
     v->source.remove_extra_whitespaces = true;
+    v->finish();
+    return v;
+}
+
+std::unique_ptr<SmallVocabulary> small_rwkv() {
+    auto v = std::make_unique<SmallVocabulary>();
+    v->add("<s>", TokenType::control);
+    for (int byte = 0; byte < 256; ++byte) v->add(python_escape(uint8_t(byte)));
+    std::vector<std::string> words = kWords;
+    for (const char* more : {" there", "  ", "\n\n", "\\n", "it's", "\x98\x80\xC3", "\xC3\xA4\xC3"})
+        words.emplace_back(more);
+    for (const std::string& word : words)
+        for (size_t length = 2; length <= word.size(); ++length) {
+            std::string text;
+            for (const char c : word.substr(0, length)) text += python_escape(uint8_t(c));
+            if (!has(*v, text)) v->add(text);
+        }
+    v->add("<tag>", TokenType::user_defined);
+    v->add("[PAD0]", TokenType::unused);
+    v->source.model = "rwkv";
+    v->finish();
+    return v;
+}
+
+std::unique_ptr<SmallVocabulary> small_plamo2() {
+    auto v = std::make_unique<SmallVocabulary>();
+    v->add("<|plamo:unk|>", TokenType::unknown);
+    for (const char* role : {"bos", "eos", "pad"}) v->add(fmt::format("<|plamo:{}|>", role), TokenType::control);
+    add_bytes(*v);
+    // Half of the beginnings of words only, at prices of which many add up to the same.
+    int price = 0;
+    for (const std::string& word : kWords)
+        for (const char* blank : {"", " "}) {
+            std::vector<std::string> characters;
+            characters_of(blank + word, characters);
+            std::string text;
+            for (size_t i = 0; i < characters.size(); ++i) {
+                text += characters[i];
+                if (!has(*v, characters[i]) && i % 3 != 2) v->add(characters[i], TokenType::normal, -4.0f);
+                if (i > 0 && !has(*v, text)) v->add(text, TokenType::normal, -3.5f - 0.5f * float(price++ % 7));
+            }
+        }
+    v->add("never", TokenType::normal, -2500.0f);
+    v->add("<tag>", TokenType::user_defined, -1.0f);
+    v->source.model = "plamo2";
     v->finish();
     return v;
 }

@@ -29,5 +29,7 @@ std::unique_ptr<SmallVocabulary> small_spm();
 std::unique_ptr<SmallVocabulary> small_gemma4();
 std::unique_ptr<SmallVocabulary> small_wordpiece();
 std::unique_ptr<SmallVocabulary> small_unigram();
+std::unique_ptr<SmallVocabulary> small_rwkv();    // tokens that begin and end inside characters, <s> (control)
+std::unique_ptr<SmallVocabulary> small_plamo2();  // <|plamo:bos|> (control), cuts that cost the same
 
 }  // namespace hearth

@@ -36,11 +36,18 @@ struct UnigramOptions {
     std::span<const std::byte> precompiled_charsmap;
 };
 
+struct RwkvOptions {
+    int32_t unknown = -1;
+    bool matches_specials = false;  // text that reads like a control token or a filler becomes that token
+};
+
 // All keep a reference to `tokens`, whose pieces are built.
 Result<std::unique_ptr<Encoder>> make_bpe_encoder(const TokenTable& tokens, PreTokenizer pre_tokenizer,
                                                   std::span<const std::string_view> merges);
 std::unique_ptr<Encoder> make_spm_encoder(const TokenTable& tokens, const SpmOptions& options);
 std::unique_ptr<Encoder> make_wordpiece_encoder(const TokenTable& tokens, const WordPieceOptions& options);
 Result<std::unique_ptr<Encoder>> make_unigram_encoder(const TokenTable& tokens, const UnigramOptions& options);
+std::unique_ptr<Encoder> make_rwkv_encoder(const TokenTable& tokens, const RwkvOptions& options);
+Result<std::unique_ptr<Encoder>> make_plamo2_encoder(const TokenTable& tokens, bool drops_byte_order_mark);
 
 }  // namespace hearth

@@ -60,6 +60,35 @@ void append_unescaped(std::string& out, std::string_view text) {
     }
 }
 
+int hex_digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+// Appends the bytes behind Python's escapes; false where an escape is cut short or has no hexadecimal digits.
+bool append_without_escapes(std::string& out, std::string_view text) {
+    for (size_t at = 0; at < text.size(); ++at) {
+        if (text[at] != '\\') {
+            out += text[at];
+            continue;
+        }
+        if (++at == text.size()) return false;
+        if (text[at] != 'x') {
+            const char c = text[at];
+            out += c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
+            continue;
+        }
+        if (text.size() - at < 3) return false;
+        const int high = hex_digit(text[at + 1]), low = hex_digit(text[at + 2]);
+        if (high < 0 || low < 0) return false;
+        out += char(high * 16 + low);
+        at += 2;
+    }
+    return true;
+}
+
 }  // namespace
 
 bool append_unmapped(std::string& out, std::string_view text) {
@@ -70,7 +99,7 @@ bool append_unmapped(std::string& out, std::string_view text) {
     return count >= 0;
 }
 
-Result<TokenTable> TokenTable::make(const VocabularySource& source, bool byte_alphabet) {
+Result<TokenTable> TokenTable::make(const VocabularySource& source, Spelling spelling) {
     const size_t count = source.tokens.size();
     if (count == 0 || count > 1u << 30)
         return fail(ErrorKind::bad_file, fmt::format("the vocabulary has {} tokens", count),
@@ -84,7 +113,7 @@ Result<TokenTable> TokenTable::make(const VocabularySource& source, bool byte_al
                     fmt::format("the vocabulary has {} tokens, but {} token types", count, source.types.size()),
                     "get another copy of the model");
     TokenTable table;
-    table.byte_alphabet_ = byte_alphabet;
+    table.spelling_ = spelling;
     table.texts_.assign(source.tokens.begin(), source.tokens.end());
     if (!source.scores.empty()) {
         table.scores_.assign(source.scores.begin(), source.scores.begin() + ptrdiff_t(count));
@@ -112,8 +141,16 @@ Result<TokenTable> TokenTable::make(const VocabularySource& source, bool byte_al
         return fail(ErrorKind::bad_file, fmt::format("the vocabulary holds {} bytes of text", total_bytes),
                     "get another copy of the model");
 
+    std::string bytes;
+    for (size_t id = 0; id < count && spelling == Spelling::escaped; ++id)
+        if (table.types_[id] == TokenType::normal && !append_without_escapes(bytes, table.texts_[id]))
+            return fail(
+                ErrorKind::bad_file,
+                fmt::format("token {} of the vocabulary is '{}', whose escapes are broken", id, table.texts_[id]),
+                "convert the model again");
+
     std::vector<uint32_t> without_bytes;
-    if (byte_alphabet) {
+    if (table.has_byte_alphabet()) {
         table.raw_bytes_.resize(total_bytes);
         table.raw_.resize(count);
         char* out = table.raw_bytes_.data();
@@ -162,10 +199,27 @@ Result<TokenTable> TokenTable::make(const VocabularySource& source, bool byte_al
 }
 
 uint32_t TokenTable::find_text(std::string_view text) const {
-    if (!byte_alphabet_) return find(text);
+    if (!has_byte_alphabet()) return find(text);
     std::string raw;
     if (append_unmapped(raw, text)) return find(raw);
     return by_text_.find(texts_.data(), text);
+}
+
+void TokenTable::append_normal(uint32_t id) {
+    switch (spelling_) {
+        case Spelling::marked_blanks:
+            append_unescaped(pieces_, texts_[id]);
+            break;
+        case Spelling::byte_alphabet:
+            pieces_ += raw_[id].data() ? raw_[id] : texts_[id];
+            break;
+        case Spelling::escaped:
+            append_without_escapes(pieces_, texts_[id]);
+            break;
+        case Spelling::plain:
+            pieces_ += texts_[id];
+            break;
+    }
 }
 
 void TokenTable::build_pieces() {
@@ -176,10 +230,7 @@ void TokenTable::build_pieces() {
         const std::string_view text = texts_[id];
         switch (types_[id]) {
             case TokenType::normal:
-                if (!byte_alphabet_)
-                    append_unescaped(pieces_, text);
-                else
-                    pieces_ += raw_[id].data() ? raw_[id] : text;
+                append_normal(uint32_t(id));
                 break;
             case TokenType::byte:
                 if (const int byte = byte_of_name(text); byte >= 0) pieces_ += char(byte);

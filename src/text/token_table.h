@@ -20,12 +20,20 @@ constexpr std::string_view kEscapedSpace = "\xE2\x96\x81";  // U+2581, how Sente
 // U+0100. Appends the bytes behind `text`; false (and garbage in `out`) when a character is no stand-in.
 bool append_unmapped(std::string& out, std::string_view text);
 
+// How a file writes the bytes of ordinary tokens.
+enum class Spelling {
+    marked_blanks,  // U+2581 for a blank
+    byte_alphabet,  // GPT-2's stand-ins
+    escaped,        // as Python shows bytes: \n, \t, \r, \\, \', \x7f
+    plain,
+};
+
 class TokenTable {
 public:
     static constexpr uint32_t kNone = StringTable::kNone;
 
-    // `byte_alphabet`: tokens are written in GPT-2's stand-ins. Types may still change until `build_pieces`.
-    static Result<TokenTable> make(const VocabularySource& source, bool byte_alphabet);
+    // Types may still change until `build_pieces`.
+    static Result<TokenTable> make(const VocabularySource& source, Spelling spelling);
     void build_pieces();
 
     size_t size() const { return texts_.size(); }
@@ -55,9 +63,11 @@ public:
     size_t memory_bytes() const;
 
 private:
-    StringTable::Keys keys() const { return byte_alphabet_ ? raw_.data() : texts_.data(); }
+    StringTable::Keys keys() const { return has_byte_alphabet() ? raw_.data() : texts_.data(); }
+    bool has_byte_alphabet() const { return spelling_ == Spelling::byte_alphabet; }
+    void append_normal(uint32_t id);  // to pieces_
 
-    bool byte_alphabet_ = false;
+    Spelling spelling_ = Spelling::marked_blanks;
     std::vector<std::string_view> texts_;
     std::deque<std::string> placeholders_;  // unique stand-ins for empty texts
     std::vector<TokenType> types_;

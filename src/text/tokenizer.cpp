@@ -25,13 +25,15 @@ static Result<TokenizerKind> kind_of(std::string_view model) {
     if (model == "bert") return TokenizerKind::wordpiece;
     if (model == "t5") return TokenizerKind::unigram;
     if (model == "gemma4") return TokenizerKind::gemma4;
+    if (model == "rwkv") return TokenizerKind::rwkv;
+    if (model == "plamo2") return TokenizerKind::plamo2;
     if (model == "none" || model == "no_vocab") return TokenizerKind::none;
     if (model.empty())
         return fail(ErrorKind::bad_file, "the model file names no tokenizer (tokenizer.ggml.model)",
                     "it is perhaps a part of a model; use the file with the language model");
     return fail(ErrorKind::unsupported,
                 fmt::format("the model uses a tokenizer of kind '{}', which this version does not know", model),
-                "use a newer version of hearth; known are gpt2, llama, bert, t5 and gemma4");
+                "use a newer version of hearth; known are gpt2, llama, bert, t5, gemma4, rwkv and plamo2");
 }
 
 // White space around a special that belongs to it: a property of the original tokenizers that GGUF files do not carry.
@@ -55,6 +57,13 @@ static std::vector<Special> list_specials(const TokenTable& tokens, const Vocabu
                             .strips_right = phi3 && text != "<unk>" && text != "<s>" && text != "<|endoftext|>"});
     }
     return specials;
+}
+
+static Spelling spelling_of(TokenizerKind kind, const PreTokenizer& pre) {
+    if (kind == TokenizerKind::bpe && pre.byte_alphabet) return Spelling::byte_alphabet;
+    if (kind == TokenizerKind::rwkv) return Spelling::escaped;
+    if (kind == TokenizerKind::plamo2) return Spelling::plain;
+    return Spelling::marked_blanks;
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::make(const VocabularySource& source, TokenizerCompat compat) {
@@ -92,10 +101,14 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::make(const VocabularySource& sourc
             ids = {.eos = 1, .unknown = 2, .padding = 0};
             t.add_eos_ = true;
             break;
+        case TokenizerKind::plamo2:
+            ids = {.bos = 1, .eos = 2, .unknown = 0, .padding = 3};
+            break;
+        case TokenizerKind::rwkv:
         case TokenizerKind::none:
             break;
     }
-    t.parts_->tokens = TRY(TokenTable::make(source, merges && pre.byte_alphabet));
+    t.parts_->tokens = TRY(TokenTable::make(source, spelling_of(t.kind_, pre)));
     TokenTable& tokens = t.parts_->tokens;
     t.ends_ = assign_special_ids(source, compat, tokens, ids);
     tokens.build_pieces();
@@ -132,6 +145,14 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::make(const VocabularySource& sourc
                          .remove_extra_whitespaces = source.remove_extra_whitespaces.value_or(false),
                          .unknown = ids.unknown,
                          .precompiled_charsmap = source.precompiled_charsmap}));
+            break;
+        case TokenizerKind::rwkv:
+            t.parts_->encoder = make_rwkv_encoder(
+                tokens, {.unknown = ids.unknown, .matches_specials = compat == TokenizerCompat::llama_cpp});
+            break;
+        case TokenizerKind::plamo2:
+            // The published tokenizer keeps a mark that stands at the beginning of a text.
+            t.parts_->encoder = TRY(make_plamo2_encoder(tokens, compat == TokenizerCompat::llama_cpp));
             break;
         case TokenizerKind::none:
             break;

@@ -17,6 +17,8 @@ enum class TokenizerKind {
     wordpiece,  // "bert"
     unigram,    // "t5"
     gemma4,     // BPE over raw UTF-8
+    rwkv,       // the longest token first
+    plamo2,     // the cheapest cut
     none,       // a model without text
 };
 enum class TokenType : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };

@@ -69,8 +69,8 @@ TEST(Tokenizer, NamesWhatItCannotRead) {
     EXPECT_NE(refused.error().line().find("no-such-rule"), std::string::npos);
 
     vocabulary = small_bpe();
-    vocabulary->source.model = "rwkv";
-    EXPECT_NE(Tokenizer::make(vocabulary->source).error().line().find("rwkv"), std::string::npos);
+    vocabulary->source.model = "abacus";
+    EXPECT_NE(Tokenizer::make(vocabulary->source).error().line().find("abacus"), std::string::npos);
     vocabulary->source.model = "";
     EXPECT_FALSE(Tokenizer::make(vocabulary->source));
 
@@ -88,6 +88,15 @@ TEST(Tokenizer, NamesWhatItCannotRead) {
     const std::byte map[] = {std::byte{255}, std::byte{0}, std::byte{0}, std::byte{0}};
     vocabulary->source.precompiled_charsmap = map;
     EXPECT_FALSE(Tokenizer::make(vocabulary->source));
+    for (const char* broken : {"\\", "x\\x4", "\\xg0"}) {
+        vocabulary = small_rwkv();
+        vocabulary->add(broken);
+        EXPECT_NE(Tokenizer::make(vocabulary->finish()).error().line().find("escapes are broken"), std::string::npos);
+    }
+    vocabulary = small_plamo2();
+    const auto byte = std::ranges::find(vocabulary->tokens, "<0x41>");
+    vocabulary->types[size_t(byte - vocabulary->tokens.begin())] = int32_t(TokenType::normal);
+    EXPECT_NE(Tokenizer::make(vocabulary->finish()).error().line().find("0x41"), std::string::npos);
 }
 
 TEST(Tokenizer, WithoutVocabularyOnlyIdsWork) {
@@ -121,8 +130,8 @@ void check_speed(const SmallVocabulary& vocabulary, std::string_view part, size_
 }
 
 TEST(Tokenizer, IsLinearOnHostileText) {
-    for (const auto& vocabulary :
-         {small_bpe("qwen35"), small_spm(), small_gemma4(), small_wordpiece(), small_unigram()})
+    for (const auto& vocabulary : {small_bpe("qwen35"), small_spm(), small_gemma4(), small_wordpiece(), small_unigram(),
+                                   small_rwkv(), small_plamo2()})
         for (const char* part : {"a", " ", "\U0001F600"}) check_speed(*vocabulary, part, 1'000'000);
     for (const std::string_view pre : pre_tokenizer_names()) {
         if (!find_pre_tokenizer(pre, TokenizerCompat::published)->byte_alphabet) continue;
