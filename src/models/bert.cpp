@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "models/blocks.h"
+#include "models/decoder.h"
+#include "models/encoder.h"
 #include "models/registry.h"
 #include "models/rope.h"
 
@@ -58,16 +60,11 @@ int64_t rows_of(Source& file, const std::string& name, int64_t width) {
     return stored && stored->elements() % width == 0 ? std::max<int64_t>(1, stored->elements() / width) : 1;
 }
 
-class Bert final : public Model {
+class Bert final : public Encoder {
 public:
     explicit Bert(Source& file);
-    std::vector<LayerNeeds> needs() const override {
-        const KvGeometry geometry{num_heads_, head_dim_, head_dim_};
-        return std::vector<LayerNeeds>(layers_.size(), LayerNeeds{.kv = geometry, .state_floats = {}});
-    }
     Tensor embed(Ops& ops, const Step& step) const override;
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
-    Tensor head(Ops&, Tensor) const override { return {}; }
     Tensor hidden(Ops&, Tensor x) const override { return x; }
     Tensor classify(Ops& ops, Tensor x) const override;
 
@@ -86,9 +83,7 @@ private:
     Tensor feed_forward(Ops& ops, const Mlp& w, Tensor x) const { return mlp(ops, w, x); }
     Tensor feed_forward(Ops& ops, const GeluExperts& w, Tensor x) const;
 
-    int64_t hidden_size_ = 1, intermediate_size_ = 1, num_heads_ = 1, head_dim_ = 1;
     int64_t num_experts_ = 0, num_experts_used_ = 0, moe_every_ = 0;
-    float eps_ = 0;
     std::optional<Rope> rope_;  // absent: learned positions
     std::vector<Layer> layers_;
     Weight embedding_;
@@ -190,18 +185,7 @@ void Bert::load_classifier(Source& file) {
 }
 
 Bert::Bert(Source& file) {
-    info_.architecture = file.architecture();
-    info_.name = std::string(file.metadata().text("general.name").value_or(""));
-    info_.is_causal = false;
-    info_.generates = false;
-    info_.layers = file.integer("block_count", 1, 1 << 14);
-    info_.context_tokens = file.integer("context_length", 1, 1 << 24);
-    hidden_size_ = info_.hidden = file.integer("embedding_length", 1, 1 << 20);
-    intermediate_size_ = file.integer("feed_forward_length", 1, 1 << 24);
-    num_heads_ = file.integer("attention.head_count", 1, 1 << 16);
-    if (hidden_size_ % num_heads_ != 0) file.problem("embedding_length is no multiple of attention.head_count");
-    head_dim_ = std::max<int64_t>(1, hidden_size_ / num_heads_);
-    eps_ = float(file.number("attention.layer_norm_epsilon"));
+    read_sizes(file);
     if (file.architecture() != "bert") {
         if (head_dim_ % 2 != 0) file.problem("heads have an odd number of values, which cannot be turned in pairs");
         const RopeConfig rope = read_rope(file, head_dim_, info_.context_tokens);
@@ -221,9 +205,7 @@ Bert::Bert(Source& file) {
     embedding_norm_ = load_norm(file, "token_embd_norm", hidden_size_);
     for (int64_t i = 0; i < info_.layers; ++i) load_layer(file, i);
     load_classifier(file);
-    info_.parameters = file.parameters();
-    info_.bytes_per_token = file.bytes_per_token();
-    info_.operations_per_token = file.operations_per_token();
+    count_weights(file, info_);
 }
 
 }  // namespace

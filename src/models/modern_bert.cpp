@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "models/blocks.h"
+#include "models/decoder.h"
+#include "models/encoder.h"
 #include "models/registry.h"
 #include "models/rope.h"
 
@@ -20,18 +22,13 @@ struct Layer {
     Weight gate_and_up, down;  // one matrix, gate rows first
 };
 
-class ModernBert final : public Model {
+class ModernBert final : public Encoder {
 public:
     explicit ModernBert(Source& file);
-    std::vector<LayerNeeds> needs() const override {
-        const KvGeometry geometry{num_heads_, head_dim_, head_dim_};
-        return std::vector<LayerNeeds>(layers_.size(), LayerNeeds{.kv = geometry, .state_floats = {}});
-    }
     Tensor embed(Ops& ops, const Step& step) const override {
         return norm(ops, ops.embed(step, embedding_), embedding_norm_);
     }
     void layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, const Step& step) const override;
-    Tensor head(Ops&, Tensor) const override { return {}; }
     Tensor hidden(Ops& ops, Tensor x) const override { return norm(ops, x, output_norm_); }
 
 private:
@@ -39,8 +36,7 @@ private:
     Tensor norm(Ops& ops, Tensor x, Tensor scale) const { return ops.layer_norm(x, scale, {}, eps_); }
     Tensor attend(Ops& ops, const Layer& w, Tensor x, const LayerState& state, const Step& step) const;
 
-    int64_t hidden_size_ = 1, intermediate_size_ = 1, num_heads_ = 1, head_dim_ = 1, window_ = 0;
-    float eps_ = 0;
+    int64_t window_ = 0;
     bool is_silu_ = false;
     Rope global_rope_, local_rope_;
     std::vector<Layer> layers_;
@@ -78,19 +74,8 @@ void ModernBert::load_layer(Source& file, int64_t index, int64_t pattern) {
 }
 
 ModernBert::ModernBert(Source& file) {
-    info_.architecture = file.architecture();
-    info_.name = std::string(file.metadata().text("general.name").value_or(""));
-    info_.is_causal = false;
-    info_.generates = false;
-    info_.layers = file.integer("block_count", 1, 1 << 14);
-    info_.context_tokens = file.integer("context_length", 1, 1 << 24);
-    hidden_size_ = info_.hidden = file.integer("embedding_length", 1, 1 << 20);
-    intermediate_size_ = file.integer("feed_forward_length", 1, 1 << 24);
-    num_heads_ = file.integer("attention.head_count", 1, 1 << 16);
-    if (hidden_size_ % num_heads_ != 0 || hidden_size_ / num_heads_ % 2 != 0)
-        file.problem("embedding_length over attention.head_count is no even number");
-    head_dim_ = std::max<int64_t>(1, hidden_size_ / num_heads_);
-    eps_ = float(file.number("attention.layer_norm_epsilon"));
+    read_sizes(file);
+    if (head_dim_ % 2 != 0) file.problem("heads have an odd number of values, which cannot be turned in pairs");
     window_ = file.integer_or("attention.sliding_window", 0, 0, 1 << 24);
     const int64_t pattern = file.integer_or("attention.sliding_window_pattern", 3, 1, 1 << 14);
     const std::string activation = file.text_or("hidden_activation", "gelu");
@@ -107,9 +92,7 @@ ModernBert::ModernBert(Source& file) {
     embedding_norm_ = file.floats("token_embd_norm.weight", hidden_size_);
     output_norm_ = file.floats("output_norm.weight", hidden_size_);
     for (int64_t i = 0; i < info_.layers; ++i) load_layer(file, i, pattern);
-    info_.parameters = file.parameters();
-    info_.bytes_per_token = file.bytes_per_token();
-    info_.operations_per_token = file.operations_per_token();
+    count_weights(file, info_);
 }
 
 }  // namespace
