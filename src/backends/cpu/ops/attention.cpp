@@ -60,36 +60,13 @@ struct AttentionKernels {
 
 }  // namespace hearth::cpu
 
-#include "backends/cpu/ops/lanes.h"
-
-namespace hearth::cpu::plain {
-#include "backends/cpu/ops/attention_kernels.inc"
-}
-#if TARGET_X86
-namespace hearth::cpu::avx2 {
-TARGET_BEGIN(TARGET_AVX2)
-#include "backends/cpu/ops/attention_kernels.inc"
-TARGET_END
-}  // namespace hearth::cpu::avx2
-namespace hearth::cpu::avx512 {
-TARGET_BEGIN(TARGET_AVX512)
-#include "backends/cpu/ops/attention_kernels.inc"
-TARGET_END
-}  // namespace hearth::cpu::avx512
-#endif
+#define KERNELS "backends/cpu/ops/attention_kernels.inc"
+#define KERNEL_TABLE kAttention
+#include "backends/cpu/ops/every_row.inc"
 
 namespace hearth::cpu {
 
 namespace {
-
-const KernelTable<const AttentionKernels*> kAttentionTable {
-#if TARGET_X86
-    {Isa::avx512, &avx512::kAttention}, {Isa::avx2, &avx2::kAttention},
-#endif
-    {
-        Isa::any, &plain::kAttention
-    }
-};
 
 constexpr int64_t kTileRows = 96;       // query rows (tokens times heads of a kv head) that share a widened tile
 constexpr int64_t kSplitTokens = 8;     // up to so many tokens of a sequence, its parts are computed side by side,
@@ -189,7 +166,7 @@ Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule
     // The last tiles of a causal prompt see the most keys: begin with them, so that the end is smooth.
     std::reverse(items.begin(), items.end());
 
-    const AttentionKernels& kernels = *kAttentionTable.at(isa_);
+    const AttentionKernels& kernels = *kEveryRow.at(isa_);
     const auto sink_of = [&](int64_t head) { return rule.sinks ? &value_at(rule.sinks, 0, head) : nullptr; };
     const auto work = [&](int64_t begin, int64_t end, int thread) {
         float* at = room + thread * floats_per_thread;
@@ -292,7 +269,7 @@ Tensor CpuOps::attention(Tensor q, Tensor k, Tensor v, const AttentionRule& rule
 // Tokens write disjoint bytes of their pages, so any split will do.
 void CpuOps::append_to_cache(Tensor k, Tensor v, const KvLayer& kv, const Step& step) {
     const KvGeometry& geometry = kv.geometry;
-    const AttentionKernels& kernels = *kAttentionTable.at(isa_);
+    const AttentionKernels& kernels = *kEveryRow.at(isa_);
     const bool is_plain = kv.type == KvType::f32 || kv.type == KvType::f16;
     run(k.rows, 16, double(k.count() + v.count()) / (is_plain ? 2e3 : 200), [&](int64_t begin, int64_t end, int) {
         for (int64_t token = begin; token < end; ++token) {

@@ -3,10 +3,51 @@
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "backends/recurrent.h"
 
 namespace hearth::cpu {
+
+// The work of a step in pieces that can be done in any order: for each sequence, every head's columns in blocks.
+class ColumnItems {
+public:
+    struct Item {
+        const SequenceStep* sequence;
+        int64_t head, column, count;  // `count` columns of the head from `column` on
+        int64_t width;                // of this sequence's blocks; the last of a head may have fewer columns
+    };
+
+    // width_of(sequence): columns of a block.
+    template <class WidthOf>
+    ColumnItems(const Step& step, int64_t heads, int64_t columns, WidthOf width_of) : columns_(columns) {
+        for (const SequenceStep& sequence : step.sequences) {
+            if (sequence.tokens == 0) continue;
+            const int64_t width = width_of(sequence);
+            parts_.push_back({&sequence, width, (columns + width - 1) / width, count_});
+            count_ += heads * parts_.back().blocks;
+            tokens_ += sequence.tokens;
+        }
+    }
+
+    int64_t count() const { return count_; }
+    int64_t tokens() const { return tokens_; }
+    Item at(int64_t item) const {
+        size_t index = parts_.size() - 1;
+        while (parts_[index].first_item > item) --index;
+        const Part& part = parts_[index];
+        const int64_t block = item - part.first_item, column = block % part.blocks * part.width;
+        return {part.sequence, block / part.blocks, column, std::min(part.width, columns_ - column), part.width};
+    }
+
+private:
+    struct Part {
+        const SequenceStep* sequence;
+        int64_t width, blocks, first_item;
+    };
+    int64_t columns_, count_ = 0, tokens_ = 0;
+    std::vector<Part> parts_;
+};
 
 // A block of one head's columns inside a slot.
 struct StateBlock {

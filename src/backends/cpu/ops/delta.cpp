@@ -41,36 +41,13 @@ struct DeltaKernels {
 
 }  // namespace hearth::cpu
 
-#include "backends/cpu/ops/lanes.h"
-
-namespace hearth::cpu::plain {
-#include "backends/cpu/ops/delta_kernels.inc"
-}
-#if TARGET_X86
-namespace hearth::cpu::avx2 {
-TARGET_BEGIN(TARGET_AVX2)
-#include "backends/cpu/ops/delta_kernels.inc"
-TARGET_END
-}  // namespace hearth::cpu::avx2
-namespace hearth::cpu::avx512 {
-TARGET_BEGIN(TARGET_AVX512)
-#include "backends/cpu/ops/delta_kernels.inc"
-TARGET_END
-}  // namespace hearth::cpu::avx512
-#endif
+#define KERNELS "backends/cpu/ops/delta_kernels.inc"
+#define KERNEL_TABLE kDelta
+#include "backends/cpu/ops/every_row.inc"
 
 namespace hearth::cpu {
 
 namespace {
-
-const KernelTable<const DeltaKernels*> kDeltaTable {
-#if TARGET_X86
-    {Isa::avx512, &avx512::kDelta}, {Isa::avx2, &avx2::kDelta},
-#endif
-    {
-        Isa::any, &plain::kDelta
-    }
-};
 
 constexpr double kCellsPerMicrosecond = 10e3;
 
@@ -81,7 +58,7 @@ Tensor CpuOps::gated_delta_rule(const DeltaInput& in, const StateBuffer& memory,
     assert(in.v.rows == step.tokens() && in.q.heads_count == key_heads && heads % key_heads == 0);
     assert(in.log_keep.columns() == heads && in.write.columns() == heads);
     assert(planning() || memory.floats == heads * values * keys);
-    const DeltaKernels& kernels = *kDeltaTable.at(isa_);
+    const DeltaKernels& kernels = *kEveryRow.at(isa_);
     Tensor y = make(in.v.rows, heads, values);
     const Scratch temporary = scratch();
     const int64_t block_floats = aligned(4 * keys * std::max(kernels.columns_width, kernels.wide_width)) / 4;
@@ -98,31 +75,18 @@ Tensor CpuOps::gated_delta_rule(const DeltaInput& in, const StateBuffer& memory,
 
     // A sequence with one token takes wide blocks in place where it can; one with more takes narrow ones through a
     // local copy.
-    struct Part {
-        const SequenceStep* sequence;
-        int64_t width, blocks, first_item;
-    };
-    std::vector<Part> parts;
-    int64_t items = 0, cells = 0;
-    for (const SequenceStep& sequence : step.sequences) {
-        if (sequence.tokens == 0) continue;
-        const int64_t width = sequence.tokens == 1 ? kernels.wide_width : kernels.columns_width;
-        parts.push_back({&sequence, width, (values + width - 1) / width, items});
-        items += heads * parts.back().blocks;
-        cells += sequence.tokens * heads * values * keys;
-    }
+    const ColumnItems items(step, heads, values, [&](const SequenceStep& sequence) {
+        return sequence.tokens == 1 ? kernels.wide_width : kernels.columns_width;
+    });
 
     const auto work = [&](int64_t begin, int64_t end, int thread) {
         float* local = blocks + thread * block_floats;
         std::vector<DeltaToken> tokens;
         for (int64_t item = begin; item < end; ++item) {
-            size_t index = parts.size() - 1;
-            while (parts[index].first_item > item) --index;
-            const Part& part = parts[index];
+            const ColumnItems::Item part = items.at(item);
             const SequenceStep& sequence = *part.sequence;
-            const int64_t head = (item - part.first_item) / part.blocks, key_head = head % key_heads;
-            const int64_t column = (item - part.first_item) % part.blocks * part.width;
-            const int64_t count = std::min(part.width, values - column);
+            const int64_t head = part.head, column = part.column, count = part.count;
+            const int64_t key_head = head % key_heads;
 
             tokens.resize(size_t(sequence.tokens));
             for (int64_t t = 0; t < sequence.tokens; ++t) {
@@ -143,7 +107,7 @@ Tensor CpuOps::gated_delta_rule(const DeltaInput& in, const StateBuffer& memory,
             });
         }
     };
-    run(items, 1, double(cells) / kCellsPerMicrosecond, work);
+    run(items.count(), 1, double(items.tokens() * heads * values * keys) / kCellsPerMicrosecond, work);
     return y;
 }
 

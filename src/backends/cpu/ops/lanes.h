@@ -1,7 +1,7 @@
 // One small vocabulary of float vectors, spoken by three instruction sets, so that each op's kernel is written once: a
-// kernel body (ops/*_kernels.inc) is included in the namespace of every set and sees `Floats`, kLanes and the functions
-// below. Lanes are independent everywhere except in sum() and largest(), whose order is fixed; a partial vector
-// computes what a full one does. Therefore a result depends on its place in no way.
+// kernel body (ops/*_kernels.inc) is included in the namespace of every set (by every_row.inc) and sees `Floats`,
+// kLanes and the functions below. Lanes are independent everywhere except in sum() and largest(), whose order is fixed;
+// a partial vector computes what a full one does. Therefore a result depends on its place in no way.
 #pragma once
 
 #include <cmath>

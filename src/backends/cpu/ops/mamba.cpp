@@ -40,36 +40,13 @@ struct MambaKernels {
 
 }  // namespace hearth::cpu
 
-#include "backends/cpu/ops/lanes.h"
-
-namespace hearth::cpu::plain {
-#include "backends/cpu/ops/mamba_kernels.inc"
-}
-#if TARGET_X86
-namespace hearth::cpu::avx2 {
-TARGET_BEGIN(TARGET_AVX2)
-#include "backends/cpu/ops/mamba_kernels.inc"
-TARGET_END
-}  // namespace hearth::cpu::avx2
-namespace hearth::cpu::avx512 {
-TARGET_BEGIN(TARGET_AVX512)
-#include "backends/cpu/ops/mamba_kernels.inc"
-TARGET_END
-}  // namespace hearth::cpu::avx512
-#endif
+#define KERNELS "backends/cpu/ops/mamba_kernels.inc"
+#define KERNEL_TABLE kMamba
+#include "backends/cpu/ops/every_row.inc"
 
 namespace hearth::cpu {
 
 namespace {
-
-const KernelTable<const MambaKernels*> kMambaTable {
-#if TARGET_X86
-    {Isa::avx512, &avx512::kMamba}, {Isa::avx2, &avx2::kMamba},
-#endif
-    {
-        Isa::any, &plain::kMamba
-    }
-};
 
 constexpr double kCellsPerMicrosecond = 10e3;
 constexpr int64_t kBlockFloats = 6 << 10;  // 24 KB: half of a first-level cache, three quarters of a small one
@@ -89,7 +66,7 @@ Tensor CpuOps::mamba(const MambaInput& in, const StateBuffer& state, const Step&
     assert(in.u.rows == step.tokens() && heads % groups == 0 && in.c.heads_count == groups && in.c.width == rows);
     assert(in.dt.columns() == heads && in.a.columns() == heads && in.d.columns() == heads);
     assert(planning() || state.floats == heads * columns * rows);
-    const MambaKernels& kernels = *kMambaTable.at(isa_);
+    const MambaKernels& kernels = *kEveryRow.at(isa_);
     // A single token passes over the state once, whatever the block; longer chunks keep theirs in the cache.
     const int64_t single = block_vectors(kernels, rows, columns, false);
     const int64_t cached = block_vectors(kernels, rows, columns, true);
@@ -99,31 +76,16 @@ Tensor CpuOps::mamba(const MambaInput& in, const StateBuffer& state, const Step&
     float* locals = arena().take(local_floats * threads_);
     if (planning()) return y;
 
-    struct Part {
-        const SequenceStep* sequence;
-        int64_t vectors, blocks, first_item;
-    };
-    std::vector<Part> parts;
-    int64_t items = 0, cells = 0;
-    for (const SequenceStep& sequence : step.sequences) {
-        if (sequence.tokens == 0) continue;
-        const int64_t vectors = sequence.tokens == 1 ? single : cached, width = vectors * kernels.lanes;
-        parts.push_back({&sequence, vectors, (columns + width - 1) / width, items});
-        items += heads * parts.back().blocks;
-        cells += sequence.tokens * state.floats;
-    }
-
+    const ColumnItems items(step, heads, columns, [&](const SequenceStep& sequence) {
+        return (sequence.tokens == 1 ? single : cached) * kernels.lanes;
+    });
     const auto work = [&](int64_t begin, int64_t end, int thread) {
         std::vector<MambaToken> tokens;
         for (int64_t item = begin; item < end; ++item) {
-            size_t index = parts.size() - 1;
-            while (parts[index].first_item > item) --index;
-            const Part& part = parts[index];
+            const ColumnItems::Item part = items.at(item);
             const SequenceStep& sequence = *part.sequence;
-            const int64_t head = (item - part.first_item) / part.blocks, group = head / (heads / groups);
-            const int64_t width = part.vectors * kernels.lanes;
-            const int64_t column = (item - part.first_item) % part.blocks * width;
-            const int64_t count = std::min(width, columns - column);
+            const int64_t head = part.head, column = part.column, count = part.count;
+            const int64_t group = head / (heads / groups);
             // The last block may need fewer vectors than the others.
             const int64_t vectors = (count + kernels.lanes - 1) / kernels.lanes;
 
@@ -146,7 +108,7 @@ Tensor CpuOps::mamba(const MambaInput& in, const StateBuffer& state, const Step&
                           });
         }
     };
-    run(items, 1, double(cells) / kCellsPerMicrosecond, work);
+    run(items.count(), 1, double(items.tokens() * state.floats) / kCellsPerMicrosecond, work);
     return y;
 }
 
