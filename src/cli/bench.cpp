@@ -183,6 +183,17 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
     return all;
 }
 
+Result<int64_t> context_for(const BenchOptions& options, FileUse use) {
+    const int64_t deepest = *std::ranges::max_element(options.depths);
+    const int64_t needed =
+        use == FileUse::text ? deepest + std::max(options.prompt + 1, options.generate + 3) : options.prompt;
+    if (options.model.context != 0 && options.model.context < needed)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("--ctx {} is too small, these tests need {}", options.model.context, needed),
+                    "leave --ctx away");
+    return options.model.context != 0 ? options.model.context : needed;
+}
+
 // A file, or a catalogue entry filled with random weights.
 Result<Checkpoint> open_model(const BenchOptions& options, bool& is_random, std::string& title) {
     std::error_code ignored;
@@ -200,6 +211,8 @@ Result<Checkpoint> open_model(const BenchOptions& options, bool& is_random, std:
                     fmt::format("{} is no model of its own: it guesses ahead for {}", match->entry->name,
                                 match->entry->drafts_for),
                     "measure that one");
+    // Before gigabytes are filled for nothing.
+    if (match->entry->purpose == Purpose::text) TRY(context_for(options, FileUse::text));
     const std::string type = match->type.empty() ? options.type : match->type;
     const SynthPlan plan = TRY(plan_synth(*match->entry, type));
     const SynthPlace place = TRY(choose_synth_place(plan, std::filesystem::temp_directory_path(ignored).string()));
@@ -229,17 +242,6 @@ Result<BenchOptions> fitted(BenchOptions options, const Checkpoint& checkpoint, 
                     fmt::format("use --prompt {} or less", most));
     if (options.prompt < 1) return fail(ErrorKind::bad_request, "--prompt 0 leaves nothing to measure");
     return options;
-}
-
-Result<int64_t> context_for(const BenchOptions& options, FileUse use) {
-    const int64_t deepest = *std::ranges::max_element(options.depths);
-    const int64_t needed =
-        use == FileUse::text ? deepest + std::max(options.prompt + 1, options.generate + 3) : options.prompt;
-    if (options.model.context != 0 && options.model.context < needed)
-        return fail(ErrorKind::bad_request,
-                    fmt::format("--ctx {} is too small, these tests need {}", options.model.context, needed),
-                    "leave --ctx away");
-    return options.model.context != 0 ? options.model.context : needed;
 }
 
 Result<> bench(const BenchOptions& asked) {

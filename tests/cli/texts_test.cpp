@@ -276,6 +276,7 @@ TEST_F(Texts, BenchMeasuresReading) {
     refused("\"$H\" bench bert-rank.gguf --depth 4", 1, {"a reranker", "--depth", "`hearth rerank`"});
     refused("\"$H\" bench bert-cls.gguf --prompt 100000", 1, {"100000", "--prompt"});
     refused("\"$H\" bench bert-cls.gguf --prompt 20 --ctx 10", 1, {"--ctx 10", "20"});
+    refused("\"$H\" bench qwen3.5:397b-a17b --ctx 5", 1, {"--ctx 5", "513"});  // before anything is filled
     refused("\"$H\" bench gemma4:e2b-drafter", 1, {"gemma4:e2b-drafter", "guesses ahead for gemma4:e2b"});
 }
 
