@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -60,6 +61,27 @@ std::string tiny_weights() {
     return std::string(reinterpret_cast<const char*>(&length), 8) + header + std::string(at, '\0');
 }
 
+// A file with this header whose data are as long as the header says, within bounds: mutations then go into names, types
+// and shapes instead of being stopped at the first length.
+std::string weights_with(std::string_view header) {
+    constexpr std::string_view kKey = "\"data_offsets\":[";
+    constexpr size_t kMostBytes = 1 << 16;
+    size_t most = 0;
+    for (size_t at = 0; (at = header.find(kKey, at)) != std::string_view::npos;) {
+        at += kKey.size();
+        const size_t comma = header.find(',', at);
+        size_t end = 0;
+        for (size_t i = comma + 1; comma < header.size() && i < header.size() && std::isdigit(uint8_t(header[i])); ++i)
+            end = std::min(kMostBytes, end * 10 + size_t(header[i] - '0'));
+        most = std::max(most, end);
+    }
+    const uint64_t length = header.size();
+    std::string file(reinterpret_cast<const char*>(&length), 8);
+    file += header;
+    for (size_t i = 0; i < most; ++i) file += char(i * 37 & 0x73);
+    return file;
+}
+
 // One directory per process, gone with it.
 class Scratch {
 public:
@@ -68,7 +90,6 @@ public:
         const std::string parent = std::filesystem::exists("/dev/shm", ignored) ? "/dev/shm" : "/tmp";
         path_ = parent + "/hearth-fuzz-hf-" + std::to_string(getpid());
         std::filesystem::create_directories(path_);
-        write_file(path_ + "/model.safetensors", tiny_weights());
     }
     ~Scratch() {
         std::error_code ignored;
@@ -99,7 +120,8 @@ void use(const Checkpoint& checkpoint) {
     }
     const auto tokens = checkpoint.metadata().texts("tokenizer.ggml.tokens");
     const auto types = checkpoint.metadata().integers("tokenizer.ggml.token_type");
-    promise(tokens && types && tokens->size() == types->size() && tokens->size() <= 6,
+    const StoredTensor* table = checkpoint.find("token_embd.weight");
+    promise(tokens && types && table && tokens->size() == types->size() && int64_t(tokens->size()) <= table->rows(),
             "tokens have types and rows of the table");
 }
 
@@ -133,7 +155,11 @@ std::string check_hf_config(std::span<const std::byte> bytes) {
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     const size_t cut = text.find('\0');
     write_file(scratch.path() + "/config.json", text.substr(0, cut));
-    write_file(scratch.path() + "/tokenizer.json", cut == std::string_view::npos ? "" : text.substr(cut + 1));
+    const std::string_view behind = cut == std::string_view::npos ? "" : text.substr(cut + 1);
+    const size_t second = behind.find('\0');
+    write_file(scratch.path() + "/tokenizer.json", behind.substr(0, second));
+    write_file(scratch.path() + "/model.safetensors",
+               second == std::string_view::npos ? tiny_weights() : weights_with(behind.substr(second + 1)));
     const auto opened = huggingface::open_directory(scratch.path());
     if (!opened) {
         promise(!opened.error().what.empty(), "a refusal has words");

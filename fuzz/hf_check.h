@@ -13,7 +13,7 @@ namespace hearth {
 std::string check_safetensors(std::span<const std::byte> bytes);
 
 // A directory with the weights of a tiny Llama whose config.json are the bytes up to the first zero byte, and whose
-// tokenizer.json are those behind it.
+// tokenizer.json are those behind it, up to a second zero byte; what stands behind that is the header of other weights.
 std::string check_hf_config(std::span<const std::byte> bytes);
 
 }  // namespace hearth

@@ -93,5 +93,62 @@ for kind, more in {
     "smollm3": {"no_rope_layers": [1]},
 }.items():
     put("hf_config", kind, pair({**config, "model_type": kind, **more}, bpe))
+sizes = {"BF16": 2, "F16": 2, "F32": 4, "I32": 4, "I64": 8, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1}
+plain = {
+    "embed_tokens.weight": ("BF16", [6, 64]), "norm.weight": ("BF16", [64]), "layers.0.input_layernorm.weight": ("BF16", [64]),
+    "layers.0.post_attention_layernorm.weight": ("BF16", [64]), "layers.0.self_attn.q_proj.weight": ("BF16", [64, 64]),
+    "layers.0.self_attn.k_proj.weight": ("BF16", [32, 64]), "layers.0.self_attn.v_proj.weight": ("BF16", [32, 64]),
+    "layers.0.self_attn.o_proj.weight": ("BF16", [64, 64]), "layers.0.mlp.up_proj.weight": ("BF16", [32, 64]),
+    "layers.0.mlp.gate_proj.weight": ("BF16", [32, 64]), "layers.0.mlp.down_proj.weight": ("BF16", [64, 32]),
+}
+
+
+def weights(parts):
+    header, at = {}, 0
+    names = {**plain}
+    for stem in ("layers.0.self_attn.q_proj.", "layers.0.mlp.up_proj."):
+        del names[stem + "weight"]
+        rows = 64 if "q_proj" in stem else 32
+        for name, (dtype, shape) in parts(rows, 64).items():
+            names[stem + name] = (dtype, shape)
+    for name, (dtype, shape) in names.items():
+        size = sizes[dtype]
+        for n in shape:
+            size *= n
+        header["model." + name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    return json.dumps(header, separators=(",", ":")).encode()
+
+
+wide = {**config, "hidden_size": 64, "intermediate_size": 32}
+for name, settings, parts in [
+    ("fp8", {"quant_method": "fp8", "weight_block_size": [24, 40]},
+     lambda o, i: {"weight": ("F8_E4M3", [o, i]), "weight_scale_inv": ("F32", [-(-o // 24), 2])}),
+    ("fp8-rows", {"quant_method": "compressed-tensors", "format": "float-quantized"},
+     lambda o, i: {"weight": ("F8_E5M2", [o, i]), "weight_scale": ("BF16", [o, 1])}),
+    ("fp8-own", {"quant_method": "fp8"}, lambda o, i: {"weight": ("F8_E4M3", [o, i]), "qscale_weight": ("BF16", [])}),
+    ("int8", {"quant_method": "compressed-tensors", "format": "int-quantized"},
+     lambda o, i: {"weight": ("I8", [o, i]), "weight_scale": ("F32", [o, 4]), "weight_zero_point": ("I8", [o, 4])}),
+    ("gptq", {"quant_method": "gptq", "bits": 4, "group_size": 16},
+     lambda o, i: {"qweight": ("I32", [i // 8, o]), "qzeros": ("I32", [4, o // 8]), "scales": ("F16", [4, o])}),
+    ("gptq-3", {"quant_method": "gptq", "bits": 3, "checkpoint_format": "gptq_v2"},
+     lambda o, i: {"qweight": ("I32", [i * 3 // 32, o]), "qzeros": ("I32", [1, o * 3 // 32]), "scales": ("F16", [1, o])}),
+    ("awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm"},
+     lambda o, i: {"qweight": ("I32", [i, o // 8]), "qzeros": ("I32", [2, o // 8]), "scales": ("F16", [2, o])}),
+    ("nvfp4", {"quant_method": "modelopt", "quant_algo": "NVFP4"},
+     lambda o, i: {"weight": ("U8", [o, i // 2]), "weight_scale": ("F8_E4M3", [o, i // 16]), "weight_scale_2": ("F32", [])}),
+    ("nvfp4-packed", {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"},
+     lambda o, i: {"weight_packed": ("U8", [o, i // 2]), "weight_scale": ("F8_E4M3", [o, i // 16]),
+                   "weight_global_scale": ("F32", [1])}),
+]:
+    put("hf_config", "parts-" + name, pair({**wide, "quantization_config": settings}, bpe) + b"\0" + weights(parts))
+# Zeros of the pattern in the data decide about these: sizes that a tensor holds, groups of columns.
+put("hf_config", "parts-w4", pair({**wide, "quantization_config": {"quant_method": "compressed-tensors", "format": "pack-quantized"}}, bpe)
+    + b"\0" + weights(lambda o, i: {"weight_packed": ("I32", [o, i // 8]), "weight_shape": ("I64", [2]),
+                                    "weight_scale": ("BF16", [o, 2]), "weight_zero_point": ("I32", [o // 8, 2])}))
+put("hf_config", "parts-g-idx", pair({**wide, "quantization_config": {"quant_method": "gptq", "bits": 4}}, bpe)
+    + b"\0" + weights(lambda o, i: {"qweight": ("I32", [i // 8, o]), "qzeros": ("I32", [4, o // 8]),
+                                    "scales": ("F16", [4, o]), "g_idx": ("I32", [i])}))
+put("hf_config", "refused-by-name", pair({**wide, "quantization_config": {"quant_method": "hqq"}}, bpe))
 put("hf_config", "garbage", b"{\0{")
 put("hf_config", "no-tokenizer", json.dumps(config).encode())

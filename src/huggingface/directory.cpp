@@ -149,6 +149,7 @@ Result<OpenedDirectory> open_directory(const std::string& path) {
                                 known_families()),
                     "use a model of one of these families, or a GGUF file of it");
     }
+    TRY(check_quantisation(config, path + "/config.json"));
     auto files = std::make_shared<const Safetensors>(TRY(open_safetensors_directory(path)));
     Tensors tensors(files, kPrefixes, config);
     Translation to(std::move(config), std::move(tensors));

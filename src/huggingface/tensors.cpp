@@ -132,7 +132,7 @@ ValuesPtr plain_values(std::shared_ptr<const Safetensors> files, const RawTensor
 }
 
 Tensors::Tensors(std::shared_ptr<const Safetensors> files, std::span<const std::string_view> prefixes, Config& config)
-    : files_(std::move(files)) {
+    : files_(std::move(files)), quantisation_(read_quantisation(config)) {
     for (const RawTensor& tensor : files_->tensors()) {
         std::string_view name = tensor.name;
         for (const std::string_view prefix : prefixes)
@@ -158,7 +158,18 @@ const std::string& Tensors::long_name(const std::string& name) const {
 }
 
 bool Tensors::has(const std::string& name) const {
-    return entries_.contains(name);
+    return entries_.contains(name) || layout_of(*this, name);
+}
+
+std::optional<std::vector<int64_t>> Tensors::shape(const std::string& name) const {
+    if (!layout_of(*this, name)) {
+        const RawTensor* tensor = raw(name);
+        return tensor ? std::optional(shape_of(*tensor)) : std::nullopt;
+    }
+    Tensors probe = *this;  // opening marks as used
+    Config ignored;
+    const ValuesPtr values = probe.open(name, ignored);
+    return values ? std::optional(values->shape()) : std::nullopt;
 }
 
 ValuesPtr Tensors::open_raw(const std::string& name) {
@@ -169,6 +180,11 @@ ValuesPtr Tensors::open_raw(const std::string& name) {
 }
 
 ValuesPtr Tensors::open(const std::string& name, Config& config) {
+    if (const QuantisedLayout* layout = layout_of(*this, name)) {
+        ValuesPtr values = layout->open(Parts(*this, config, name));
+        if (values) ++quantised_[layout->name];
+        return values;
+    }
     const RawTensor* tensor = raw(name);
     if (!tensor) return nullptr;
     mark_used(name);

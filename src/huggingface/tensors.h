@@ -10,6 +10,7 @@
 
 #include "files/safetensors.h"
 #include "huggingface/config.h"
+#include "huggingface/quantised/layout.h"
 #include "huggingface/values.h"
 
 namespace hearth::huggingface {
@@ -22,6 +23,8 @@ public:
 
     // There is such a tensor, plainly or as a quantised layout that stands for it.
     bool has(const std::string& name) const;
+    // Its shape as numbers; nothing when it is absent or cannot be read. Does not count as use.
+    std::optional<std::vector<int64_t>> shape(const std::string& name) const;
     // Its values; nullptr when it is absent, or stored in a way that cannot be read (then a problem of `config`).
     ValuesPtr open(const std::string& name, Config& config);
     const RawTensor* raw(const std::string& name) const;  // as stored
@@ -34,6 +37,9 @@ public:
     const std::string& long_name(const std::string& name) const;
 
     const std::shared_ptr<const Safetensors>& files() const { return files_; }
+    const Quantisation& quantisation() const { return quantisation_; }
+    // How many of the opened tensors were stored in which layout.
+    const std::map<std::string_view, int64_t>& quantised() const { return quantised_; }
 
 private:
     struct Entry {
@@ -43,6 +49,8 @@ private:
     std::shared_ptr<const Safetensors> files_;
     std::map<std::string, Entry, std::less<>> entries_;
     std::map<std::string, bool> used_;
+    Quantisation quantisation_;
+    std::map<std::string_view, int64_t> quantised_;
 };
 
 // A plainly stored tensor as Values; nullptr for types that are no floats.

@@ -91,7 +91,36 @@ void Translation::add(MadeTensor tensor) {
     made_.push_back(std::move(tensor));
 }
 
+// Factors of blocks go into a tensor beside the weight, from where the product is multiplied with them. Where the model
+// has a tensor of that name already, or none can be named, the numbers are written out instead.
+void Translation::add_factors() {
+    std::vector<MadeTensor> added;
+    int64_t written_out = 0, in_blocks = 0;
+    for (MadeTensor& tensor : made_) {
+        if (tensor.values->natural() != DType::nvfp4) continue;
+        const bool is_weight = tensor.name.ends_with(".weight");
+        const std::string beside = is_weight ? tensor.name.substr(0, tensor.name.size() - 6) + "scale" : "";
+        const auto has_that_name = [&](const MadeTensor& other) { return other.name == beside; };
+        if (tensor.type != DType::nvfp4 || !is_weight || std::ranges::any_of(made_, has_that_name)) {
+            if (tensor.type == DType::nvfp4) tensor.type = unblocked(tensor.type);
+            ++written_out;
+            continue;
+        }
+        ++in_blocks;
+        added.push_back({beside, DType::f32, constant(tensor.values->factors())});
+    }
+    if (in_blocks > 0)
+        notes_.push_back(fmt::format("{} tensors keep their NVFP4 codes, with their factors beside them", in_blocks));
+    for (MadeTensor& tensor : added) add(std::move(tensor));
+    for (const auto& [layout, count] : tensors.quantised()) {
+        if (layout == "NVFP4" && written_out == 0 && in_blocks > 0) continue;
+        notes_.push_back(
+            fmt::format("{} tensors are stored as {} and read as the numbers they stand for", count, layout));
+    }
+}
+
 void Translation::finish() {
+    add_factors();
     std::map<std::string, std::pair<int64_t, uint64_t>> left;
     for (const std::string& name : tensors.unused()) {
         const auto begins = [&](const std::string& prefix) { return name.starts_with(prefix); };
@@ -124,7 +153,11 @@ void Translation::finish() {
     DType most = DType::f32;
     for (const auto& [type, count] : elements)
         if (count > elements[most]) most = type;
-    const uint32_t file_type = most == DType::f16 ? 1 : most == DType::bf16 ? 32 : 0;
+    const uint32_t file_type = most == DType::f16     ? 1
+                               : most == DType::bf16  ? 32
+                               : most == DType::mxfp4 ? 38
+                               : most == DType::nvfp4 ? 39
+                                                      : 0;
     metadata.set("general.file_type", MetadataValue::of(file_type));
 }
 

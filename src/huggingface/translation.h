@@ -48,6 +48,8 @@ public:
     void set_counts(std::string_view key, const std::vector<int64_t>& values);  // i32[]
     void set_flags(std::string_view key, const std::vector<bool>& values);
 
+    std::vector<std::shared_ptr<const Safetensors>> more_files;  // beside those of `tensors`
+
     int64_t layers = 0;
     int64_t experts = 0;
     // Lines whose published tensor is absent are skipped; whether that is right the model's own loader knows.
@@ -71,6 +73,7 @@ private:
         metadata.set(architecture + "." + std::string(key), std::move(value));
     }
     void add_name(const Name& name, int64_t layer);
+    void add_factors();
     ValuesPtr stack_experts(const std::string& pattern);
 
     std::vector<MadeTensor> made_;

@@ -21,6 +21,10 @@ class Reshaped final : public OverOne {
 public:
     using OverOne::OverOne;
     std::span<const std::byte> plain() const override { return from_->plain(); }
+    bool blocks(int64_t row, int64_t rows, std::byte* out) const override {
+        return width() == from_->width() && from_->blocks(row, rows, out);
+    }
+    std::vector<float> factors() const override { return from_->factors(); }
     void read(const Block& block, float* out) const override {
         if (width() == from_->width()) return from_->read(block, out);
         // A row of ours is a run of elements that may begin and end anywhere in the rows below.
@@ -41,22 +45,38 @@ public:
 
 class WithRows final : public OverOne {
 public:
-    WithRows(ValuesPtr from, std::vector<int64_t> shape, std::vector<int64_t> rows, int64_t per_group)
-        : OverOne(from, std::move(shape), from->natural()), rows_(std::move(rows)), per_group_(per_group) {}
+    WithRows(ValuesPtr from, std::vector<int64_t> shape, DType natural, std::vector<int64_t> rows, int64_t per_group)
+        : OverOne(from, std::move(shape), natural), rows_(std::move(rows)), per_group_(per_group) {}
     void read(const Block& block, float* out) const override {
-        const int64_t kept = int64_t(rows_.size());
-        for (int64_t r = 0; r < block.rows;) {
-            // Rows that follow each other below are read at once.
-            const int64_t first = place(block.row + r, kept);
-            int64_t count = 1;
-            while (r + count < block.rows && place(block.row + r + count, kept) == first + count) ++count;
+        for_runs(block.row, block.rows, [&](int64_t first, int64_t count) {
             from_->read({first, count, block.column, block.columns}, out);
             out += count * block.columns;
-            r += count;
-        }
+            return true;
+        });
     }
+    bool blocks(int64_t row, int64_t rows, std::byte* out) const override {
+        const int64_t bytes = row_bytes(natural(), width());
+        return for_runs(row, rows, [&](int64_t first, int64_t count) {
+            if (!from_->blocks(first, count, out)) return false;
+            out += count * bytes;
+            return true;
+        });
+    }
+    std::vector<float> factors() const override { return from_->factors(); }
 
 private:
+    // Rows that follow each other below are read at once.
+    bool for_runs(int64_t row, int64_t rows, const auto& read_run) const {
+        const int64_t kept = int64_t(rows_.size());
+        for (int64_t r = 0; r < rows;) {
+            const int64_t first = place(row + r, kept);
+            int64_t count = 1;
+            while (r + count < rows && place(row + r + count, kept) == first + count) ++count;
+            if (!read_run(first, count)) return false;
+            r += count;
+        }
+        return true;
+    }
     int64_t place(int64_t row, int64_t kept) const { return row / kept * per_group_ + rows_[size_t(row % kept)]; }
     std::vector<int64_t> rows_;
     int64_t per_group_;
@@ -65,7 +85,7 @@ private:
 class WithColumns final : public OverOne {
 public:
     WithColumns(ValuesPtr from, std::vector<int64_t> shape, std::vector<int64_t> columns)
-        : OverOne(from, std::move(shape), from->natural()), columns_(std::move(columns)) {}
+        : OverOne(from, std::move(shape), unblocked(from->natural())), columns_(std::move(columns)) {}
     void read(const Block& block, float* out) const override {
         std::vector<float> row(size_t(from_->width()));
         for (int64_t r = 0; r < block.rows; ++r) {
@@ -92,7 +112,8 @@ private:
 
 class Transposed final : public OverOne {
 public:
-    Transposed(ValuesPtr from, std::vector<int64_t> shape) : OverOne(from, std::move(shape), from->natural()) {}
+    Transposed(ValuesPtr from, std::vector<int64_t> shape)
+        : OverOne(from, std::move(shape), unblocked(from->natural())) {}
     void read(const Block& block, float* out) const override {
         // Below, a matrix has `width()` rows of `height` values; ours has them the other way round.
         const int64_t height = shape()[shape().size() - 2];
@@ -111,25 +132,50 @@ public:
 
 class Several final : public Values {
 public:
-    Several(std::vector<ValuesPtr> parts, std::vector<int64_t> shape)
-        : Values(std::move(shape), parts.front()->natural()), parts_(std::move(parts)) {
+    Several(std::vector<ValuesPtr> parts, std::vector<int64_t> shape, DType natural)
+        : Values(std::move(shape), natural), parts_(std::move(parts)) {
         for (const ValuesPtr& part : parts_) ends_.push_back((ends_.empty() ? 0 : ends_.back()) + part->rows());
     }
     void read(const Block& block, float* out) const override {
-        for (int64_t r = 0; r < block.rows;) {
-            const int64_t row = block.row + r;
-            const size_t part = size_t(std::ranges::upper_bound(ends_, row) - ends_.begin());
-            const int64_t count = std::min(block.rows - r, ends_[part] - row);
-            parts_[part]->read({row - (ends_[part] - parts_[part]->rows()), count, block.column, block.columns}, out);
+        for_parts(block.row, block.rows, [&](const Values& part, int64_t first, int64_t count) {
+            part.read({first, count, block.column, block.columns}, out);
             out += count * block.columns;
-            r += count;
+            return true;
+        });
+    }
+    bool blocks(int64_t row, int64_t rows, std::byte* out) const override {
+        const int64_t bytes = row_bytes(natural(), width());
+        return for_parts(row, rows, [&](const Values& part, int64_t first, int64_t count) {
+            if (part.natural() != natural() || !part.blocks(first, count, out)) return false;
+            out += count * bytes;
+            return true;
+        });
+    }
+    std::vector<float> factors() const override {
+        size_t most = 0;
+        for (const ValuesPtr& part : parts_) most = std::max(most, part->factors().size());
+        std::vector<float> all;
+        for (const ValuesPtr& part : parts_) {
+            std::vector<float> own = part->factors();
+            own.resize(most, own.empty() ? 1 : own.front());
+            all.insert(all.end(), own.begin(), own.end());
         }
+        return all;
     }
     void release() const override {
         for (const ValuesPtr& part : parts_) part->release();
     }
 
 private:
+    bool for_parts(int64_t row, int64_t rows, const auto& read_part) const {
+        for (const int64_t end = row + rows; row < end;) {
+            const size_t part = size_t(std::ranges::upper_bound(ends_, row) - ends_.begin());
+            const int64_t count = std::min(end, ends_[part]) - row;
+            if (!read_part(*parts_[part], row - (ends_[part] - parts_[part]->rows()), count)) return false;
+            row += count;
+        }
+        return true;
+    }
     std::vector<ValuesPtr> parts_;
     std::vector<int64_t> ends_;  // first row behind each part
 };
@@ -149,6 +195,10 @@ private:
 
 }  // namespace
 
+DType unblocked(DType natural) {
+    return info(natural).block_elements > 1 ? DType::bf16 : natural;
+}
+
 ValuesPtr reshaped(ValuesPtr from, std::vector<int64_t> shape) {
     if (!from) return nullptr;
     int64_t product = 1, *open = nullptr;
@@ -163,7 +213,7 @@ ValuesPtr reshaped(ValuesPtr from, std::vector<int64_t> shape) {
         product *= *open;
     }
     if (product != from->elements() || shape.empty()) return nullptr;
-    const DType natural = from->natural();
+    const DType natural = shape.back() == from->width() ? from->natural() : unblocked(from->natural());
     return std::make_shared<Reshaped>(std::move(from), std::move(shape), natural);
 }
 
@@ -179,7 +229,11 @@ ValuesPtr with_rows(ValuesPtr from, std::vector<int64_t> rows, int64_t rows_per_
     const int64_t kept = counted / rows_per_group * int64_t(rows.size());
     if (is_vector) from = reshaped(std::move(from), {-1, 1});
     counted = kept;
-    auto out = std::make_shared<WithRows>(std::move(from), shape, std::move(rows), rows_per_group);
+    // Each factor stays with its part of the rows, unless the groups are larger than the parts.
+    const int64_t factors = std::max<int64_t>(1, int64_t(from->factors().size()));
+    const bool keeps_blocks = factors == 1 || from->rows() / factors % rows_per_group == 0;
+    const DType natural = keeps_blocks ? from->natural() : unblocked(from->natural());
+    auto out = std::make_shared<WithRows>(std::move(from), shape, natural, std::move(rows), rows_per_group);
     return is_vector ? reshaped(std::move(out), {kept}) : out;
 }
 
@@ -205,25 +259,15 @@ ValuesPtr transposed(ValuesPtr from) {
 
 ValuesPtr stacked(std::vector<ValuesPtr> parts) {
     if (parts.empty() || !parts.front()) return nullptr;
-    for (const ValuesPtr& part : parts)
-        if (!part || part->shape() != parts.front()->shape() || part->natural() != parts.front()->natural())
+    DType natural = parts.front()->natural();
+    for (const ValuesPtr& part : parts) {
+        if (!part || part->shape() != parts.front()->shape() || unblocked(part->natural()) != unblocked(natural))
             return nullptr;
+        if (part->natural() != natural) natural = unblocked(natural);  // some in blocks, some plainly
+    }
     std::vector<int64_t> shape = parts.front()->shape();
     shape.insert(shape.begin(), int64_t(parts.size()));
-    return std::make_shared<Several>(std::move(parts), std::move(shape));
-}
-
-ValuesPtr joined(std::vector<ValuesPtr> parts) {
-    if (parts.empty() || !parts.front() || parts.front()->shape().size() < 2) return nullptr;
-    std::vector<int64_t> shape = parts.front()->shape();
-    shape[0] = 0;
-    for (const ValuesPtr& part : parts) {
-        if (!part || part->natural() != parts.front()->natural() || part->shape().size() != shape.size() ||
-            !std::equal(shape.begin() + 1, shape.end(), part->shape().begin() + 1))
-            return nullptr;
-        shape[0] += part->shape()[0];
-    }
-    return std::make_shared<Several>(std::move(parts), std::move(shape));
+    return std::make_shared<Several>(std::move(parts), std::move(shape), natural);
 }
 
 ValuesPtr constant(std::vector<float> values) {

@@ -38,6 +38,9 @@ public:
     virtual std::span<const std::byte> plain() const { return {}; }
     // Whole rows in type natural(), where that is a type of blocks; the answer is whether it is one that can do so.
     virtual bool blocks(int64_t /*row*/, int64_t /*rows*/, std::byte* /*out*/) const { return false; }
+    // What the numbers in blocks() are still to be multiplied with, as read() has done: nothing, one factor for all, or
+    // one for each of so many equal parts of the rows.
+    virtual std::vector<float> factors() const { return {}; }
     virtual void release() const {}  // what this reads from will not be needed soon
 
 protected:
@@ -49,6 +52,10 @@ private:
 };
 
 using ValuesPtr = std::shared_ptr<const Values>;
+
+// The type for numbers that were stored as `natural` and lost its order: itself, or bf16 for types of blocks (their
+// makers multiply in it).
+DType unblocked(DType natural);
 
 // Each returns nullptr when the input's shape does not allow it (the caller names the tensor and what was expected),
 // and passes nullptr on.
@@ -63,10 +70,8 @@ ValuesPtr with_columns(ValuesPtr from, std::vector<int64_t> columns);
 ValuesPtr mapped(ValuesPtr from, float (*apply)(float));
 // The last two dimensions change places.
 ValuesPtr transposed(ValuesPtr from);
-// Equal shapes on top of each other: a new first dimension.
+// Equal shapes and types on top of each other: a new first dimension.
 ValuesPtr stacked(std::vector<ValuesPtr> parts);
-// Rows one behind the other: first dimensions add up, the rest is equal.
-ValuesPtr joined(std::vector<ValuesPtr> parts);
 // Numbers made up by the converter.
 ValuesPtr constant(std::vector<float> values);
 

@@ -4,9 +4,9 @@
 namespace hearth::huggingface {
 
 int64_t embedding_rows(Translation& to, const char* name) {
-    const RawTensor* table = to.tensors.raw(name);
-    if (table && table->shape.size() == 2 && table->shape[0] > 0) return table->shape[0];
-    to.config.problem(std::string("tensor ") + name + (table ? " is no matrix" : " is missing"));
+    const auto shape = to.tensors.shape(name);
+    if (shape && shape->size() == 2 && shape->front() > 0) return shape->front();
+    to.config.problem(std::string("tensor ") + name + (to.tensors.has(name) ? " is no matrix" : " is missing"));
     return 0;
 }
 
@@ -64,7 +64,8 @@ std::vector<Name> joined_names(std::vector<Name> first, std::span<const Name> se
 
 void add_output(Translation& to) {
     if (to.config.boolean_or("tie_word_embeddings", !to.tensors.has("lm_head.weight"))) {
-        to.tensors.mark_used("lm_head.weight");  // a copy of the table, where it is stored at all
+        Config ignored;
+        to.tensors.open("lm_head.weight", ignored);  // a copy of the table, where it is stored at all
         return;
     }
     const Name head[] = {{"output.weight", "lm_head.weight"}, {"output.bias", "lm_head.bias"}};

@@ -23,9 +23,8 @@ TokenizerChoice translate_gemma4(Translation& to) {
     std::vector<int64_t> widths, kv_of_layer;
     std::vector<bool> slides;
     for (int64_t i = 0; i < to.layers; ++i) {
-        const RawTensor* gate = to.tensors.raw(fmt::format("layers.{}.mlp.gate_proj.weight", i));
-        widths.push_back(gate && gate->shape.size() == 2 ? gate->shape[0]
-                                                         : config.integer("intermediate_size", 1, 1 << 24));
+        const auto gate = to.tensors.shape(fmt::format("layers.{}.mlp.gate_proj.weight", i));
+        widths.push_back(gate && gate->size() == 2 ? gate->front() : config.integer("intermediate_size", 1, 1 << 24));
         slides.push_back(kinds[size_t(i)] == "sliding_attention");
         kv_of_layer.push_back(slides.back() ? kv : full_kv);
     }

@@ -28,9 +28,9 @@ TokenizerChoice translate_lfm2(Translation& to) {
     if (kinds.empty() && listed.empty()) config.problem("layer_types is missing");
     to.set_counts("attention.head_count_kv", kv_of_layer);
     // The published width is adjusted by rules that changed over time; the matrix itself has the right one.
-    const RawTensor* gate = to.tensors.raw("layers.0.feed_forward.w1.weight");
+    const auto gate = to.tensors.shape("layers.0.feed_forward.w1.weight");
     to.set_count("feed_forward_length",
-                 gate && gate->shape.size() == 2 ? gate->shape[0] : config.integer("intermediate_size", 1, 1 << 24));
+                 gate && gate->size() == 2 ? gate->front() : config.integer("intermediate_size", 1, 1 << 24));
     if (to.experts > 0) {
         to.set_count("expert_count", to.experts);
         to.set_count("expert_used_count", config.integer("num_experts_per_tok", 1, to.experts));
