@@ -346,16 +346,16 @@ Result<Safetensors> open_safetensors(const std::vector<std::string>& paths) {
     return set;
 }
 
-Result<Safetensors> open_safetensors_directory(const std::string& directory) {
+Result<Safetensors> open_safetensors_directory(const std::string& directory, std::string_view name) {
     namespace fs = std::filesystem;
     std::error_code ignored;
-    const std::string index_path = directory + "/model.safetensors.index.json";
+    const std::string single = fmt::format("{}/{}.safetensors", directory, name), index_path = single + ".index.json";
     if (!fs::exists(index_path, ignored)) {
-        const std::string single = directory + "/model.safetensors";
         if (!fs::exists(single, ignored)) {
             const bool has_pickle = fs::exists(directory + "/pytorch_model.bin", ignored) ||
                                     fs::exists(directory + "/pytorch_model.bin.index.json", ignored);
-            return fail(ErrorKind::not_found, directory + " has neither model.safetensors nor its index",
+            return fail(ErrorKind::not_found,
+                        fmt::format("{} has neither {}.safetensors nor its index", directory, name),
                         has_pickle ? "it holds a PyTorch pickle, which can run code and is not read here: get the "
                                      "safetensors version"
                                    : "download the whole repository");
@@ -365,21 +365,21 @@ Result<Safetensors> open_safetensors_directory(const std::string& directory) {
     const Index index = TRY(read_index(index_path));
     std::vector<std::string> paths;
     Problems problems;
-    for (const std::string& name : index.files) {
-        paths.push_back(directory + "/" + name);
-        if (!fs::exists(paths.back(), ignored)) problems.add(fmt::format("file {} is missing", shown(name)));
+    for (const std::string& file : index.files) {
+        paths.push_back(directory + "/" + file);
+        if (!fs::exists(paths.back(), ignored)) problems.add(fmt::format("file {} is missing", shown(file)));
     }
     if (!problems.empty()) return problems.report(index_path, "download the whole repository");
     Safetensors set = TRY(open_safetensors(paths));
     std::vector<bool> is_listed(set.tensors().size());
-    for (const auto& [name, file] : index.places) {
-        const RawTensor* tensor = set.find(name);
+    for (const auto& [tensor_name, file] : index.places) {
+        const RawTensor* tensor = set.find(tensor_name);
         if (!tensor || tensor->file != file) {
-            problems.add(fmt::format("tensor {} is not in {}", shown(name), index.files[file]));
+            problems.add(fmt::format("tensor {} is not in {}", shown(tensor_name), index.files[file]));
             continue;
         }
         const size_t number = size_t(tensor - set.tensors().data());
-        if (is_listed[number]) problems.add(fmt::format("tensor {} is listed twice", shown(name)));
+        if (is_listed[number]) problems.add(fmt::format("tensor {} is listed twice", shown(tensor_name)));
         is_listed[number] = true;
     }
     for (size_t i = 0; i < is_listed.size(); ++i)

@@ -81,8 +81,8 @@ private:
 Result<Safetensors> open_safetensors(const std::vector<std::string>& paths);
 
 // The weights of a Hugging Face directory: model.safetensors, or what model.safetensors.index.json names (each tensor
-// must lie in the file that the index says).
-Result<Safetensors> open_safetensors_directory(const std::string& directory);
+// must lie in the file that the index says). Other publishers use another name than "model".
+Result<Safetensors> open_safetensors_directory(const std::string& directory, std::string_view name = "model");
 
 // Bytes of a small file read whole; more than `most_bytes` is refused.
 Result<std::string> read_small_file(const std::string& path, uint64_t most_bytes);

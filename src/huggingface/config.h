@@ -34,6 +34,7 @@ public:
     std::vector<double> numbers(std::string_view key);     // empty when absent
     std::vector<std::string> texts(std::string_view key);  // empty when absent
 
+    const Json& object() const { return whole_; }
     const std::string& file() const { return file_; }
     bool has_text_part() const { return text_ != nullptr; }
     void problem(std::string text) { problems_.push_back(std::move(text)); }

@@ -5,6 +5,7 @@
 
 #include "base/text_format.h"
 #include "huggingface/families.h"
+#include "huggingface/sentence_transformers.h"
 #include "tensor/encode.h"
 
 namespace hearth::huggingface {
@@ -23,7 +24,7 @@ constexpr std::string_view kPrefixes[] = {"model.language_model.model.",
 
 class Maker final : public TensorMaker {
 public:
-    Maker(std::shared_ptr<const Safetensors> files, std::vector<MadeTensor> tensors)
+    Maker(std::vector<std::shared_ptr<const Safetensors>> files, std::vector<MadeTensor> tensors)
         : files_(std::move(files)), tensors_(std::move(tensors)) {}
 
     Result<> make(int64_t made, int64_t first, int64_t count, std::span<std::byte> out) const override {
@@ -46,26 +47,33 @@ public:
         return {};
     }
     void release(int64_t made) const override { tensors_[size_t(made)].values->release(); }
-    Result<> check_whole() const override { return files_->check_whole(); }
+    Result<> check_whole() const override {
+        for (const auto& set : files_) TRY(set->check_whole());
+        return {};
+    }
 
 private:
-    std::shared_ptr<const Safetensors> files_;
+    std::vector<std::shared_ptr<const Safetensors>> files_;
     std::vector<MadeTensor> tensors_;
 };
-
-const PublishedFamily* find_family(const Config& config) {
-    const Json* type = config.find("model_type");
-    if (!type || !type->is_string()) return nullptr;
-    for (const PublishedFamily& family : kPublishedFamilies)
-        if (family.model_type == type->as_string()) return &family;
-    return nullptr;
-}
 
 std::string known_families() {
     std::string names;
     for (const PublishedFamily& family : kPublishedFamilies)
         names += (names.empty() ? "" : ", ") + std::string(family.model_type);
     return names;
+}
+
+Result<Translate> translation_of(const Config& config, const std::string& path) {
+    const Json* type = config.find("model_type");
+    const bool is_text = type && type->is_string();
+    for (const PublishedFamily& family : kPublishedFamilies)
+        if (is_text && family.model_type == type->as_string()) return family.translate;
+    return fail(ErrorKind::unsupported,
+                fmt::format("{}/config.json: model_type is {}; this build knows: {}", path,
+                            is_text ? fmt::format("\"{}\"", valid_utf8(type->as_string().substr(0, 60))) : "missing",
+                            known_families()),
+                "use a model of one of these families, or a GGUF file of it");
 }
 
 std::string name_of_directory(const std::string& path) {
@@ -112,7 +120,10 @@ uint64_t metadata_bytes(const Metadata& metadata) {
 
 Checkpoint to_checkpoint(Translation& to, std::shared_ptr<const Safetensors> files) {
     Checkpoint::Format format{.version = 0, .alignment = 1};
-    for (const MappedFile& file : files->files()) format.parts.push_back(file.path());
+    std::vector<std::shared_ptr<const Safetensors>> sets = to.more_files;
+    sets.insert(sets.begin(), std::move(files));
+    for (const auto& set : sets)
+        for (const MappedFile& file : set->files()) format.parts.push_back(file.path());
     std::vector<StoredTensor> tensors;
     format.total_bytes = metadata_bytes(to.metadata);
     for (const MadeTensor& made : to.made()) {
@@ -122,7 +133,7 @@ Checkpoint to_checkpoint(Translation& to, std::shared_ptr<const Safetensors> fil
         format.total_bytes += uint64_t(tensor.bytes());
         tensors.push_back(std::move(tensor));
     }
-    auto maker = std::make_shared<Maker>(std::move(files), to.made());
+    auto maker = std::make_shared<Maker>(std::move(sets), to.made());
     return Checkpoint::adopt(std::move(format), std::move(to.metadata), std::move(tensors), std::move(maker));
 }
 
@@ -135,29 +146,25 @@ bool is_directory(const std::string& path) {
 
 Result<OpenedDirectory> open_directory(const std::string& path) {
     std::error_code ignored;
-    if (!std::filesystem::exists(path + "/config.json", ignored))
+    const bool has_config = std::filesystem::exists(path + "/config.json", ignored);
+    const bool is_mistrals = !has_config && std::filesystem::exists(path + "/params.json", ignored);
+    if (!has_config && !is_mistrals)
         return fail(ErrorKind::not_found, path + " has no config.json, so it is no Hugging Face model",
                     "name a GGUF file, or the directory of a downloaded repository");
-    Config config = TRY(Config::read(path, "config.json"));
-    const PublishedFamily* family = find_family(config);
-    if (!family) {
-        const Json* type = config.find("model_type");
-        return fail(ErrorKind::unsupported,
-                    fmt::format("{}/config.json: model_type is {}; this build knows: {}", path,
-                                type && type->is_string() ? valid_utf8("\"" + type->as_string().substr(0, 60) + "\"")
-                                                          : "missing",
-                                known_families()),
-                    "use a model of one of these families, or a GGUF file of it");
-    }
+    Config config = is_mistrals ? TRY(read_mistral_params(path)) : TRY(Config::read(path, "config.json"));
+    Translate translate = translate_mistral_own;
+    if (has_config) translate = TRY(translation_of(config, path));
     TRY(check_quantisation(config, path + "/config.json"));
-    auto files = std::make_shared<const Safetensors>(TRY(open_safetensors_directory(path)));
+    auto files = std::make_shared<const Safetensors>(
+        TRY(open_safetensors_directory(path, is_mistrals ? "consolidated" : "model")));
     Tensors tensors(files, kPrefixes, config);
     Translation to(std::move(config), std::move(tensors));
     to.metadata.set("general.architecture", MetadataValue::text_of(""));  // in front
     to.metadata.set("general.type", MetadataValue::text_of("model"));
     to.metadata.set("general.name", MetadataValue::text_of(name_of_directory(path)));
-    const TokenizerChoice choice = family->translate(to);
+    const TokenizerChoice choice = translate(to);
     to.metadata.set("general.architecture", MetadataValue::text_of(to.architecture));
+    TRY(read_modules(to, path));
     if (to.config.problems().empty()) to.finish();  // with wrong sizes nothing fits, which would only hide them
     write_sampling(to, path);
     TRY(write_tokenizer(to, path, choice));

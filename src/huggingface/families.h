@@ -11,6 +11,7 @@ namespace hearth::huggingface {
 // Sets architecture, keys and tensors; says how the vocabulary is to be written. Problems go to `to.config`.
 using Translate = TokenizerChoice (*)(Translation& to);
 
+TokenizerChoice translate_bert(Translation& to);
 TokenizerChoice translate_gemma3(Translation& to);
 TokenizerChoice translate_gemma4(Translation& to);
 TokenizerChoice translate_gpt_oss(Translation& to);
@@ -20,6 +21,7 @@ TokenizerChoice translate_llama4(Translation& to);
 TokenizerChoice translate_ministral3(Translation& to);
 TokenizerChoice translate_mistral4(Translation& to);
 TokenizerChoice translate_nemotron_h(Translation& to);
+TokenizerChoice translate_nomic_bert(Translation& to);
 TokenizerChoice translate_phi3(Translation& to);
 TokenizerChoice translate_qwen2(Translation& to);
 TokenizerChoice translate_qwen3(Translation& to);
@@ -27,12 +29,17 @@ TokenizerChoice translate_qwen35(Translation& to);
 TokenizerChoice translate_qwen3moe(Translation& to);
 TokenizerChoice translate_smollm3(Translation& to);
 
+// Mistral's own layout, which needs no name: params.json in place of config.json, in the latter's words.
+Result<Config> read_mistral_params(const std::string& directory);
+TokenizerChoice translate_mistral_own(Translation& to);
+
 struct PublishedFamily {
     std::string_view model_type;  // of the text model's part
     Translate translate;
 };
 
 inline constexpr PublishedFamily kPublishedFamilies[] = {
+    {"bert", translate_bert},           {"nomic_bert", translate_nomic_bert}, {"xlm-roberta", translate_bert},
     {"gemma3_text", translate_gemma3},  {"gemma4_text", translate_gemma4},    {"gpt_oss", translate_gpt_oss},
     {"lfm2", translate_lfm2},           {"lfm2_moe", translate_lfm2},         {"llama", translate_llama},
     {"llama4_text", translate_llama4},  {"ministral3", translate_ministral3}, {"mistral", translate_llama},

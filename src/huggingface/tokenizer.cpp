@@ -37,29 +37,6 @@ bool is_byte_name(std::string_view text) {
     return text.size() == 6 && text.starts_with("<0x") && text[5] == '>' && hex(text[3]) && hex(text[4]);
 }
 
-std::string from_base64(std::string_view text) {
-    std::string out;
-    uint32_t bits = 0;
-    int count = 0;
-    for (const char c : text) {
-        const int value = c >= 'A' && c <= 'Z'   ? c - 'A'
-                          : c >= 'a' && c <= 'z' ? c - 'a' + 26
-                          : c >= '0' && c <= '9' ? c - '0' + 52
-                          : c == '+'             ? 62
-                          : c == '/'             ? 63
-                                                 : -1;
-        if (value < 0) continue;
-        bits = bits << 6 | uint32_t(value);
-        if (++count == 4) {
-            for (int shift = 16; shift >= 0; shift -= 8) out += char(bits >> shift & 255);
-            bits = 0, count = 0;
-        }
-    }
-    if (count == 3) out += char(bits >> 10 & 255), out += char(bits >> 2 & 255);
-    if (count == 2) out += char(bits >> 4 & 255);
-    return out;
-}
-
 // One kind of node anywhere in a pipeline of normalisers, pre-tokenizers, decoders or post-processors.
 const Json* find_step(const Json* node, std::string_view type, int depth = 0) {
     if (!node || !node->is_object() || depth > 4) return nullptr;
@@ -361,19 +338,27 @@ void write_roles(Translation& to, const Config& config, const Config& generation
     };
     const auto first = roles.by_text(pieces.first), last = roles.by_text(pieces.last);
     std::optional<int64_t> bos = roles.id("bos"), eos = roles.id("eos");
-    const std::optional<int64_t> separator = roles.by_text(role_text(config, "sep_token"));
+    std::optional<int64_t> separator = roles.by_text(role_text(config, "sep_token"));
     if (pieces.model == "bert") {
-        bos = roles.id("cls") ? roles.id("cls") : bos;
+        if (const auto cls = roles.by_text("[CLS]"); !bos) bos = cls;
+        if (const auto cls = roles.id("cls")) bos = cls;
+        if (!separator) separator = roles.by_text("[SEP]");
         if (!eos) eos = separator;
+        set_id("cls", bos);
     } else if (last && last != separator) {
         eos = last;  // Embedding models end a text with another token than a conversation
     }
     set_id("bos", bos);
     set_id("eos", eos);
-    set_id("unknown", roles.by_text(role_text(config, "unk_token")));
+    // BERT's names for the roles are always the same, whether a file repeats them or not.
+    const auto named = [&](const char* role, const char* usual) {
+        const std::string text = role_text(config, role);
+        return roles.by_text(text.empty() && pieces.model == "bert" ? usual : text);
+    };
+    set_id("unknown", named("unk_token", "[UNK]"));
     set_id("seperator", separator);  // the key's own spelling
-    set_id("padding", roles.id("pad"));
-    set_id("mask", roles.by_text(role_text(config, "mask_token")));
+    set_id("padding", roles.id("pad") ? roles.id("pad") : named("pad_token", "[PAD]"));
+    set_id("mask", named("mask_token", "[MASK]"));
 
     // All ids that end an answer, beyond the first.
     std::vector<int32_t> ends;
@@ -395,10 +380,13 @@ void write_roles(Translation& to, const Config& config, const Config& generation
         return by_processor;
     };
     const bool is_processed = !pieces.first.empty() || !pieces.last.empty();
-    set_flag("add_bos_token", given("add_bos_token", pieces.add_bos ? pieces.add_bos
-                                                     : is_processed ? std::optional(first && first == bos)
-                                                                    : std::optional(false)));
-    set_flag("add_eos_token", given("add_eos_token", pieces.add_eos        ? pieces.add_eos
+    const bool is_words = pieces.model == "bert";  // always between [CLS] and [SEP]
+    set_flag("add_bos_token", given("add_bos_token", is_words         ? std::optional(true)
+                                                     : pieces.add_bos ? pieces.add_bos
+                                                     : is_processed   ? std::optional(first && first == bos)
+                                                                      : std::optional(false)));
+    set_flag("add_eos_token", given("add_eos_token", is_words              ? std::optional(true)
+                                                     : pieces.add_eos      ? pieces.add_eos
                                                      : last && last == eos ? std::optional(true)
                                                                            : std::nullopt));
     set_flag("add_space_prefix", pieces.model == "gpt2" ? std::nullopt : pieces.add_space_prefix);
@@ -438,6 +426,18 @@ Result<> write_templates(Translation& to, const std::string& directory, const Co
     return {};
 }
 
+// What tokenizer_config.json says of Mistral's vocabularies, which always hold these.
+Json tekken_roles() {
+    Json roles = Json::object();
+    roles.set("bos_token", "<s>");
+    roles.set("eos_token", "</s>");
+    roles.set("unk_token", "<unk>");
+    roles.set("pad_token", "<pad>");
+    roles.set("add_bos_token", true);
+    roles.set("add_eos_token", false);
+    return roles;
+}
+
 Result<Pieces> read_pieces(Translation& to, const std::string& directory, const TokenizerChoice& choice,
                            const Config& config) {
     const std::string json_path = directory + "/tokenizer.json", model_path = directory + "/tokenizer.model";
@@ -452,6 +452,10 @@ Result<Pieces> read_pieces(Translation& to, const std::string& directory, const 
         // Pieces that are merged by score: the real scores stand in tokenizer.model.
         if (from_json->model != "llama" || !exists(model_path)) return std::move(*from_json);
     }
+    if (!from_json && !exists(model_path) && exists(directory + "/vocab.txt") && choice.may_be_words)
+        return read_vocab_txt(directory + "/vocab.txt", config);
+    if (!from_json && !exists(model_path) && exists(directory + "/tekken.json"))
+        return read_tekken(directory + "/tekken.json", choice.rows);
     if (!exists(model_path))
         return fail(ErrorKind::not_found, directory + " has neither tokenizer.json nor tokenizer.model",
                     "download the whole repository");
@@ -479,9 +483,35 @@ Result<Pieces> read_pieces(Translation& to, const std::string& directory, const 
 
 }  // namespace
 
+std::string from_base64(std::string_view text) {
+    std::string out;
+    uint32_t bits = 0;
+    int count = 0;
+    for (const char c : text) {
+        const int value = c >= 'A' && c <= 'Z'   ? c - 'A'
+                          : c >= 'a' && c <= 'z' ? c - 'a' + 26
+                          : c >= '0' && c <= '9' ? c - '0' + 52
+                          : c == '+'             ? 62
+                          : c == '/'             ? 63
+                                                 : -1;
+        if (value < 0) continue;
+        bits = bits << 6 | uint32_t(value);
+        if (++count == 4) {
+            for (int shift = 16; shift >= 0; shift -= 8) out += char(bits >> shift & 255);
+            bits = 0, count = 0;
+        }
+    }
+    if (count == 3) out += char(bits >> 10 & 255), out += char(bits >> 2 & 255);
+    if (count == 2) out += char(bits >> 4 & 255);
+    return out;
+}
+
 Result<> write_tokenizer(Translation& to, const std::string& directory, const TokenizerChoice& choice) {
     Config config(Json::object(), "tokenizer_config.json"), generation(Json::object(), "generation_config.json");
-    if (exists(directory + "/tokenizer_config.json")) config = TRY(Config::read(directory, "tokenizer_config.json"));
+    if (exists(directory + "/tokenizer_config.json"))
+        config = TRY(Config::read(directory, "tokenizer_config.json"));
+    else if (exists(directory + "/tekken.json") && !exists(directory + "/tokenizer.json"))
+        config = Config(tekken_roles(), "tekken.json");
     if (exists(directory + "/generation_config.json"))
         generation = TRY(Config::read(directory, "generation_config.json"));
     Pieces pieces = TRY(read_pieces(to, directory, choice, config));
@@ -489,7 +519,7 @@ Result<> write_tokenizer(Translation& to, const std::string& directory, const To
 
     Metadata& out = to.metadata;
     out.set("tokenizer.ggml.model", MetadataValue::text_of(pieces.model));
-    if (!pieces.pre.empty() || pieces.model == "llama" || pieces.model == "t5")
+    if (!pieces.pre.empty() || pieces.model == "llama" || pieces.model == "t5" || pieces.model == "bert")
         out.set("tokenizer.ggml.pre", MetadataValue::text_of(pieces.pre.empty() ? "default" : pieces.pre));
     write_roles(to, config, generation, pieces);
     out.set("tokenizer.ggml.tokens", MetadataValue::texts_of(std::move(pieces.tokens)));

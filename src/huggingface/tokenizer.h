@@ -17,7 +17,8 @@ struct TokenizerChoice {
     std::string pre;
     // A vocabulary of pieces with ▁ that is merged by ranks keeps its merges (Gemma 4) instead of becoming scores.
     bool keeps_merges = false;
-    int64_t rows = 0;  // of the embedding table; a shorter vocabulary is filled up, a longer one is a problem
+    bool may_be_words = false;  // vocab.txt is BERT's, not what older BPE releases have under that name
+    int64_t rows = 0;           // of the embedding table; a shorter vocabulary is filled up, a longer one is a problem
 };
 
 // Problems go to `to.config`; an error is a file that cannot be read at all.
@@ -37,6 +38,14 @@ struct Pieces {
 
 // tokenizer.model, the protocol buffer of SentencePiece.
 Result<Pieces> read_sentencepiece(const std::string& path);
+
+// tekken.json, Mistral's own, cut to `rows` tokens; 0: all.
+Result<Pieces> read_tekken(const std::string& path, int64_t rows);
+
+std::string from_base64(std::string_view text);
+
+// vocab.txt, BERT's own.
+Result<Pieces> read_vocab_txt(const std::string& path, const Config& config);
 
 // The name GGUF files have for the way a tokenizer.json cuts text into words; "" when nobody knows it.
 // `is_whole_first`: a word that is a token is taken without merging.

@@ -5,11 +5,10 @@ namespace hearth::huggingface {
 
 TokenizerChoice translate_gemma3(Translation& to) {
     Config& config = to.config;
-    to.architecture = "gemma3";
+    // EmbeddingGemma sees in both directions; its last layers stand in modules.json.
+    to.architecture = config.boolean_or("use_bidirectional_attention", false) ? "gemma-embedding" : "gemma3";
     leave_out_towers(to);
     write_decoder_keys(to);
-    if (config.boolean_or("use_bidirectional_attention", false))
-        config.problem("this is an EmbeddingGemma, whose directory form is not read; use a GGUF file of it");
     write_attention_keys(to);
     if (!config.has("head_dim")) {
         to.set_count("attention.key_length", 256);
