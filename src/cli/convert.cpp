@@ -40,7 +40,9 @@ Result<> convert(const ConvertChoice& choice) {
 void add_convert(CLI::App& app, int& exit_code) {
     auto choice = std::make_shared<ConvertChoice>();
     CLI::App* command = app.add_subcommand("convert", "Write a Hugging Face directory as one GGUF file");
-    command->add_option("HF_DIR", choice->in, "The directory with config.json and the safetensors files")->required();
+    command
+        ->add_option("HF_DIR", choice->in, "The directory with config.json (or params.json) and the safetensors files")
+        ->required();
     command->add_option("OUT", choice->out, "The GGUF file to write; it appears when it is whole")->required();
     command->add_option("--type", choice->type,
                         "bf16, f16, f32, q8_0, q4_k_m or any other that `hearth quantize` knows; without it the types "

@@ -169,7 +169,7 @@ void add_embed(CLI::App& app, int& exit_code) {
         "With --json one object: {\"model\",\"dimensions\",\"pooling\",\"normalised\",\"prefix\",\"tokens\","
         "\"data\":[ a line's object, ... ]}\n"
         "With --pooling none:    \"embeddings\":[[...], ...], a vector per token, never normalised");
-    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
     command->add_option("--file", options->file, "File of lines (default: standard input)");
     command->add_flag("--jsonl", options->jsonl, "Each line is a JSON string or {\"text\": \"...\"}");
     command

@@ -203,7 +203,7 @@ void add_perplexity(CLI::App& app, int& exit_code) {
         "The text is cut into pieces of --ctx tokens; of each the second half is scored. Intervals hold the "
         "true value in 95 of 100 cases.\nFirst run the better model with --kl-base FILE, which makes FILE; "
         "then the other one with the same FILE, which compares.");
-    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
     command->add_option("TEXT", options->text, "File with the text, - for standard input")->required();
     command->add_option("--kl-base", options->kl_base,
                         "Compare with the log-probabilities in this file; makes it if it does not exist");

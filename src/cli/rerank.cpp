@@ -177,7 +177,7 @@ void add_rerank(CLI::App& app, int& exit_code) {
         "Out, a line per query:  {\"query\",\"tokens\",\"results\":[{\"index\":2,\"score\":0.97}, ...]}, best "
         "first\n"
         "With --json one object: {\"model\",\"data\":[ a line's object, ... ]}");
-    command->add_option("MODEL", options->model.model, "A GGUF file")->required();
+    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
     options->query_option = command->add_option("--query", options->query, "The query; every line is then a document");
     command->add_option("--file", options->file, "File of lines (default: standard input)");
     command->add_flag("--documents", options->with_documents, "Repeat the documents in the results");

@@ -113,9 +113,10 @@ void Translation::add_factors() {
         notes_.push_back(fmt::format("{} tensors keep their NVFP4 codes, with their factors beside them", in_blocks));
     for (MadeTensor& tensor : added) add(std::move(tensor));
     for (const auto& [layout, count] : tensors.quantised()) {
-        if (layout == "NVFP4" && written_out == 0 && in_blocks > 0) continue;
-        notes_.push_back(
-            fmt::format("{} tensors are stored as {} and read as the numbers they stand for", count, layout));
+        const int64_t read = layout == "NVFP4" ? written_out : count;
+        if (read > 0)
+            notes_.push_back(
+                fmt::format("{} tensors are stored as {} and read as the numbers they stand for", read, layout));
     }
 }
 
