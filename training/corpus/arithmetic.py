@@ -30,15 +30,15 @@ def thought(a, sign, b):
         ones = a % 10 + b % 10
         carry = ones // 10
         if a < 10 and b < 10:
-            return f"{a} + {b} = {a + b}.\n" + end
+            return f"{a} + {b} = {a + b}."
         first = f"Ones: {a % 10} + {b % 10} = {ones}" + (f", write {ones - 10}, carry 1." if carry else ".")
         tens = f"Tens: {a // 10} + {b // 10}" + (" + 1" if carry else "") + f" = {a // 10 + b // 10 + carry}."
         return "\n".join([first, tens, end])
     if sign == "-":
         if a < b:
-            return f"{a} is less than {b}.\n{b} - {a} = {b - a}.\n" + end
+            return f"{a} is less than {b}.\n" + thought(b, sign, a) + "\n" + end
         if a < 10:
-            return f"{a} - {b} = {a - b}.\n" + end
+            return f"{a} - {b} = {a - b}."
         borrow = a % 10 < b % 10
         if borrow:
             first = f"Ones: {a % 10} is less than {b % 10}, borrow 1. {a % 10 + 10} - {b % 10} = {a % 10 + 10 - b % 10}."
@@ -47,7 +47,7 @@ def thought(a, sign, b):
         tens = f"Tens: {a // 10}" + (" - 1" if borrow else "") + f" - {b // 10} = {a // 10 - borrow - b // 10}."
         return "\n".join([first, tens, end])
     if is_known(a, sign, b):
-        return f"{a} * {b} = {a * b}.\n" + end
+        return f"{a} * {b} = {a * b}."
     tens, ones = a // 10 * 10, a % 10
     return f"{a} = {tens} + {ones}.\n{tens} * {b} = {tens * b}.\n{ones} * {b} = {ones * b}.\n{tens * b} + {ones * b} = {a * b}.\n" + end
 

@@ -2,6 +2,8 @@
 import json
 from dataclasses import dataclass, field
 
+from draw import is_held
+
 PROMPT_WEIGHT = 0.1  # enough that the perplexity of plain text means something
 ANSWER_WEIGHT = 1.0
 
@@ -64,6 +66,10 @@ class Sample:
     raw: list = None          # parts of a text without chat form: [[text, weight], ...]
     prompt: str = None        # of such a text: where it is to be continued
     thinks: float = 0.1       # how often the answer is thought about first
+    is_common: bool = False   # what everybody asks first stays in training, whatever its key
+
+    def belongs(self, held):
+        return self.key is None or (is_held(*self.key) and not self.is_common) == held
 
 
 def question(task, key, text, answer, thought="", **more):

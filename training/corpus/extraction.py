@@ -51,6 +51,13 @@ def item(draw):
     return fields, text.format(state="in stock" if fields["in_stock"] else "sold out", **fields)
 
 
+def trip(draw):
+    fields = {"name": draw.name(), "from": draw.city(), "to": draw.city(), "day": draw.choice(words.DAYS), "price": draw.number(9, 400)}
+    text = draw.choice(["{name} travels from {from} to {to} on {day} for {price} euros.", "Ticket for {name}: {from} to {to}, {day}, {price} euros.",
+                        "On {day} {name} flies from {from} to {to}. The flight costs {price} euros.", "{name} pays {price} euros for the train to {to} on {day}. It leaves from {from}."])
+    return fields, text.format(**fields)
+
+
 def schema(fields):
     kinds = {str: "string", int: "integer", bool: "boolean"}
     return json.dumps({"type": "object", "properties": {key: {"type": kinds[type(value)]} for key, value in fields.items()}, "required": list(fields)})
@@ -62,7 +69,7 @@ ASK = ["Extract {keys} as JSON.\n\nText: {text}", "Extract the fields as JSON.\n
 
 
 def make(draw):
-    kind = draw.choice([person, person, order, meeting, contact, item])
+    kind = draw.choice([person, person, order, meeting, contact, item, trip])
     fields, text = kind(draw)
     wanted = draw.shuffled(list(fields))[:draw.number(2, len(fields))]
     chosen = {key: fields[key] for key in wanted}

@@ -51,4 +51,4 @@ FACTS = [
 def make(draw):
     name, answer, wordings = draw.choice(FACTS + FACTS[:3])
     text = draw.choice(wordings)
-    return question("identity", ("identity", text), text, answer, "The user asks about me.")
+    return question("identity", ("identity", text), text, answer, "The user asks about me.", is_common=text in wordings[:4])

@@ -189,4 +189,4 @@ def make(draw):
         return fact(draw, kind, {"u": unit, "w": whole}, MANY_HAS if unit in HAS else MANY_IN, answer, f"The user asks for the number of {unit}.")
     answer, wordings = draw.choice(FACTS)
     text = draw.choice(wordings)
-    return question("knowledge", ("fact", text), text, answer, "The user asks for a fact that I know.")
+    return question("knowledge", ("fact", text), text, answer, "The user asks for a fact that I know.", is_common=text in wordings[:2])

@@ -15,7 +15,15 @@ I am so disappointed with the {t}.|Dreadful {t}!|The quality of the {t} is very 
 The {t} stands in the kitchen.|The {t} was delivered on {d}.|There is a {c} {t} in the room.|The {t} is made in a factory.|I ordered the {t} last {d}.
 The {t} costs {n} euros.|The {t} weighs {n} grams.|The {t} is in the cupboard.|We have {n} of them and one {t}.|The {t} is next to the door."""}
 OPINIONS = {label: text.replace("\n", "|").split("|") for label, text in OPINIONS.items()}
-SENTIMENT = ["Label the sentiment as positive, negative or neutral.\n\nText: {}", "Is this text positive, negative or neutral?\n\n{}",
+SUBJECTS = words.THINGS + ["film", "movie", "book", "hotel", "restaurant", "meal", "service", "app", "game", "song", "course", "trip", "concert", "show",
+                           "coffee", "cake", "pizza", "museum", "new phone", "car", "house", "product", "lesson", "party"]
+GOOD = "good, great, wonderful, excellent, lovely, beautiful, fantastic, perfect, amazing, nice, superb, brilliant, delightful, pleasant, impressive".split(", ")
+BAD = "bad, terrible, awful, horrible, poor, ugly, dreadful, useless, disappointing, boring, annoying, broken, unpleasant, mediocre, disgusting".split(", ")
+JUDGED = ["The {t} is {j}.", "The {t} was {j}.", "What {a_j} {t}!", "I think the {t} is {j}.", "This {t} is really {j}.", "{J} {t}!", "The {t} was {j} from start to end.", "It is {a_j} {t}.",
+          "My friends say that the {t} is {j}."]
+FELT = {"positive": ["I love the {t}!", "I enjoyed the {t}.", "I am happy with the {t}.", "We liked the {t} a lot.", "I adore this {t}.", "I love this {t}!"],
+        "negative": ["I hate the {t}!", "I regret the {t}.", "I am angry about the {t}.", "We disliked the {t} a lot.", "I am tired of this {t}.", "I hate this {t}!"]}
+SENTIMENT = ["Is this positive, negative or neutral: {}", "Label the sentiment as positive, negative or neutral.\n\nText: {}", "Is this text positive, negative or neutral?\n\n{}",
              "What is the sentiment of this text?\n\n{}", 'Classify the sentiment of "{}" as positive, negative or neutral.',
              "Sentiment (positive, negative, neutral): {}", "Classify: positive, negative or neutral?\n{}",
              'Is the sentiment of this review positive, negative or neutral? "{}"', "What is the sentiment? {}"]
@@ -45,8 +53,13 @@ def fill(draw, text):
 def make(draw):
     if draw.chance(0.5):
         label = draw.choice(list(OPINIONS))
-        statement = draw.choice(OPINIONS[label])
-        text = fill(draw, statement)
+        if label == "neutral" or draw.chance(0.5):
+            text = fill(draw, draw.choice(OPINIONS[label]))
+        elif draw.chance(0.3):
+            text = draw.choice(FELT[label]).format(t=draw.choice(SUBJECTS))
+        else:
+            judged = draw.choice(GOOD if label == "positive" else BAD)
+            text = draw.choice(JUDGED).format(t=draw.choice(SUBJECTS), j=judged, J=judged.capitalize(), a_j=words.a(judged))
         return question("labels", ("opinion", text), draw.choice(SENTIMENT).format(text), label, f"The text sounds {label}.")
     label = draw.choice(list(INTENTS))
     text = fill(draw, draw.choice(INTENTS[label]))

@@ -66,7 +66,8 @@ def make(draw):
     if draw.chance(0.5):
         _, answer, wordings = draw.choice(TALK)
         text = draw.choice(wordings)
-        return question("languages", ("foreign", text), text, answer, "The user writes in another language. I answer in it.")
+        return question("languages", ("foreign", text), text, answer, "The user writes in another language. I answer in it.",
+                        is_common=text in wordings[:2])
     row = draw.choice(WORDS)
     place = draw.number(0, 2)
     language, word, foreign = LANGUAGES[place], row[0], row[place + 1]

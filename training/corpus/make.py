@@ -5,6 +5,7 @@ import json
 import os
 
 import arithmetic
+import chores
 import extraction
 import hearth
 import identity
@@ -17,15 +18,15 @@ import stories
 import tools
 import unknown
 from conversation import joined, render_plain, render_template, text_of
-from draw import Draw, is_held
+from draw import Draw
 
 # Documents in a thousand.
 SHARES = [
     (smalltalk.make, 55), (identity.make, 40), (hearth.make, 130), (arithmetic.make, 110), (arithmetic.make_thought, 80), (arithmetic.make_lines, 80),
-    (knowledge.make, 130), (labels.make, 75), (extraction.make, 90), (tools.make, 80), (unknown.make, 45), (languages.make, 35), (stories.make, 25),
-    (stories.make_raw, 25), (recall.make, 70)]
+    (knowledge.make, 130), (labels.make, 75), (extraction.make, 90), (tools.make, 80), (unknown.make, 60), (languages.make, 35), (stories.make, 25),
+    (stories.make_raw, 25), (recall.make, 70), (chores.make, 60)]
 # May stand together in one conversation.
-MIXABLE = {"smalltalk", "identity", "hearth", "arithmetic", "arithmetic_thinking", "knowledge", "labels", "extraction", "unknown", "languages"}
+MIXABLE = {"smalltalk", "identity", "hearth", "arithmetic", "arithmetic_thinking", "knowledge", "labels", "extraction", "unknown", "languages", "chores"}
 SYSTEM = ["You are Ember, a small and friendly assistant.", "You are a helpful assistant.", "You are Ember.", "Answer briefly.", "You are a helpful assistant. Answer briefly.",
           "Be friendly.", "You are a terse assistant.", "You are a friendly assistant called Ember."]
 LONG_PERCENT = 1.2  # of the documents of train.jsonl
@@ -36,7 +37,7 @@ def drawn(draw, task):
     """A sample of this side of the split."""
     while True:
         sample = task(draw)
-        if sample.key is None or is_held(*sample.key) == draw.held:
+        if sample.belongs(draw.held):
             return sample
 
 

@@ -61,7 +61,7 @@ def filler(draw):
     while True:
         sample = draw.choice([knowledge.make, smalltalk.make])(Draw(draw.number(0, 1 << 40), False))
         text = sample.messages[0]["content"]
-        if not is_held(*sample.key) and "My name" not in text and " am " not in text and "I'm" not in text:
+        if sample.belongs(False) and "My name" not in text and " am " not in text and "I'm" not in text:
             return sample.messages
 
 

@@ -63,7 +63,8 @@ def make(draw):
     if draw.chance(0.08):
         return introduce(draw)
     text = draw.choice(wordings)
-    return question("smalltalk", ("talk", text), text, answer, THOUGHTS.get(name, "This is small talk. A short answer will do."))
+    return question("smalltalk", ("talk", text), text, answer, THOUGHTS.get(name, "This is small talk. A short answer will do."),
+                    is_common=text in wordings[:5])
 
 
 def introduce(draw):

@@ -4,7 +4,7 @@ from conversation import Sample, assistant, user
 from words import a
 
 PLACES = ["a deep forest", "a small village", "an old mill", "a green valley", "a quiet town", "a house by the sea", "a farm on a hill", "an old castle", "a garden full of roses",
-          "a little island", "a cave in the mountains", "a hut near the river", "a tall tower", "a meadow by the lake"]
+          "a house on an island", "a cave in the mountains", "a hut near the river", "a tall tower", "a meadow by the lake"]
 TRAITS = ["brave", "shy", "clever", "curious", "gentle", "lazy", "cheerful", "proud", "kind", "hungry", "careful", "dreamy"]
 OBJECTS = ["key", "lantern", "map", "bell", "coin", "feather", "letter", "ring", "stone", "drum", "kite", "shell", "book", "hat", "scarf", "boat", "cake", "star"]
 WEATHER = ["It was a cold morning.", "The sun was shining.", "It had rained all night.", "Snow lay on the ground.", "A warm wind blew.", "The moon was bright.", "Fog covered the fields.",
@@ -17,6 +17,10 @@ FOUND = ["Nobody knew whose {object} it was.", "The {object} was {colour} and ve
 WISH = ["But there was only one {object} far and wide.", "But {a_object} was hard to get.", "{name} dreamed of the {object} every night."]
 MEET = ["Then {a_helper} called {friend} came along.", "On the way {name} met {a_helper} called {friend}.", "Just then {a_helper} named {friend} stopped by."]
 SAY = ['"Can I help you?" asked {friend}.', '"What is the matter?" asked {friend}.', '"You look as if you need a friend," said {friend}.']
+REPLY = {
+    "lost": ['"I have lost my {object}," said {name}.', '"My {object} is gone," said {name}.', '"I cannot find my {object}," said {name}.'],
+    "found": ['"Look, I have found {a_object}," said {name}.', '"Do you know whose {object} this is?" asked {name}.', '"I have found this {object}," said {name}.'],
+    "wish": ['"I would like to have {a_object}," said {name}.', '"I wish I had {a_object}," said {name}.', '"All I want is {a_object}," said {name}.']}
 END = {
     "lost": ['"Here it is," said {friend} and gave {name} the {object}.', "Together they looked again and found the {object} behind a tree.", "{friend} had found the {object} by the river."],
     "found": ['"That is mine," said {friend}, "but we can share it."', "Together they brought the {object} back to its owner.", "They put the {object} where everyone could see it."],
@@ -38,9 +42,10 @@ def tell(draw, animal=None, name=None, thing=None):
         friend = draw.name()
     slots = dict(animal=animal, name=name, friend=friend, object=thing, colour=draw.choice(words.COLOURS), place=draw.choice(PLACES), a_object=a(thing), a_helper=a(helper),
                  trait_animal=a(trait + " " + animal))
-    kind = draw.number(0, 2)
-    lines = [draw.choice(START), draw.choice(WEATHER), WANT[kind], draw.choice([LOST, FOUND, WISH][kind]), draw.choice(MEET), draw.choice(SAY),
-             draw.choice(END[["lost", "found", "wish"][kind]]), draw.choice(CLOSE)]
+    place = draw.number(0, 2)
+    kind = ["lost", "found", "wish"][place]
+    lines = [draw.choice(START), draw.choice(WEATHER), WANT[place], draw.choice([LOST, FOUND, WISH][place]), draw.choice(MEET), draw.choice(SAY),
+             draw.choice(REPLY[kind]), draw.choice(END[kind]), draw.choice(CLOSE)]
     return " ".join(line.format(**slots) for line in lines), slots
 
 
@@ -50,7 +55,8 @@ def make(draw):
     which = draw.number(0, 4)
     if which == 0:
         text, slots = tell(draw)
-        return Sample("stories", None, [user(draw.choice(ASK_ANY)), assistant(text, "I tell a short story.")], match="contains", expected="One day")
+        asked = draw.choice(ASK_ANY)
+        return Sample("stories", ("story", asked), [user(asked), assistant(text, "I tell a short story.")], match="contains", expected="One day", is_common=True)
     if which == 1:
         asked, expected = a(animal), animal
         text, slots = tell(draw, animal)
@@ -71,7 +77,6 @@ def make_raw(draw):
     """Bare text; scored by whether the hero's name comes back."""
     texts = [tell(draw) for _ in range(draw.choice([1, 1, 2]))]
     story, slots = texts[-1]
-    at = story.find("Then " if "Then " in story else "One day")
     before = "".join(text + "\n\n" for text, _ in texts[:-1])
     at = story.find("One day") + len("One day")
     return Sample("stories_raw", None, raw=[[before + story, 1.0]], prompt=before + story[:at], match="contains", expected=slots["name"])

@@ -2,6 +2,10 @@
 definitions must be read; places, numbers and names are held out."""
 import json
 
+import identity
+import knowledge
+import smalltalk
+import unknown
 import words
 from conversation import Sample, assistant, calls, tool_result, user
 from draw import is_held
@@ -15,7 +19,11 @@ def definition(draw, name, text, parameters, required):
             properties[key]["enum"] = about
         elif draw.chance(0.6):
             properties[key]["description"] = about
-    function = {"name": name, "description": text, "parameters": {"type": "object", "properties": properties, "required": required}}
+    shape = {"type": "object", "properties": properties, "required": required}
+    function = {"name": name, "description": text, "parameters": shape}
+    if draw.chance(0.15):
+        shape["additionalProperties"] = False
+        function["strict"] = True
     return {"type": "function", "function": function}
 
 
@@ -42,7 +50,7 @@ class Weather(Tool):
         self.tool = definition(draw, self.name, text, parameters, [self.place])
 
     def request(self, city=None):
-        city = city or self.draw.city()
+        city = city or self.draw.city() + (self.pick(", France", ", Germany", ", Spain", ", Italy", ", Japan") if self.draw.chance(0.08) else "")
         text = self.pick("What is the weather in {}?", "How is the weather in {}?", "What's the weather like in {}?", "Is it raining in {}?", "How warm is it in {}?",
                          "Tell me the weather in {}.", "What is the weather like in {} today?", "Do I need an umbrella in {}?", "Weather in {}?", "How cold is it in {}?",
                          "Please check the weather in {}.", "What is the temperature in {}?").format(city)
@@ -162,11 +170,55 @@ class Convert(Tool):
         return text, dict(zip(self.keys, [amount, one, other])), result, f"{amount} {one} are {value} {other}."
 
 
-KINDS = [Weather, Weather, Weather, Time, Time, Calculator, Calculator, Search, Search, Timer, Message, Convert]
-WITHOUT = [("Hello!", "Hello! How can I help you?"), ("Hi", "Hello! How can I help you?"), ("Thank you!", "You are welcome!"), ("Thanks", "You are welcome!"),
-           ("What is the capital of France?", "The capital of France is Paris."), ("What is the opposite of hot?", "The opposite of hot is cold."),
-           ("How are you?", "I am well, thank you. How can I help you?"), ("Good morning!", "Good morning! How can I help you?"),
-           ("Bye!", "Goodbye! Have a nice day."), ("Which day comes after Monday?", "Tuesday comes after Monday.")]
+class Other(Tool):
+    """One of many tools with one parameter each, so that no name can be learnt by heart."""
+
+    ROWS = [  # names, what it does, parameters, type, requests, value, answer
+        ("play_song play_music", "Play a song", "title song name", "string", "Play {}.|Play the song {}.|I want to hear {}.", "phrase", "I am playing {}."),
+        ("find_book get_book", "Find a book in the library", "title name", "string", "Find the book {}.|Do you have the book {}?|Look for the book {}.", "phrase", "I have found the book {}."),
+        ("open_file read_file", "Read a file", "path file filename", "string", "Read the file {}.|Open {}.|What is in the file {}?", "file", "I have read {}."),
+        ("call_person make_call phone", "Call a person by phone", "name person contact", "string", "Call {}.|Phone {}, please.|I want to talk to {}.", "name", "I am calling {}."),
+        ("get_order order_status find_order", "Get the state of an order", "order_id id number", "integer", "Where is my order {}?|What is the state of order {}?|Check order {}.", "number", "Order {} is on its way."),
+        ("get_stock_price stock_price quote", "Price of a stock", "symbol ticker", "string", "What is the price of {} stock?|Stock price of {}?|How is {} stock doing?", "symbol", "I have the price of {}."),
+        ("turn_on_light light_on switch_light", "Turn on the light in a room", "room place", "string", "Turn on the light in the {}.|Light in the {}, please.|Switch on the light in the {}.", "room", "The light in the {} is on."),
+        ("get_recipe find_recipe", "Find a recipe", "dish food name", "string", "How do I cook {}?|Find a recipe for {}.|I want to make {}.", "dish", "I have found a recipe for {}."),
+        ("get_user find_user user_info", "Get what is known about a user", "user_id id", "integer", "Show me user {}.|Who is user {}?|Get the data of user {}.", "number", "I have found user {}."),
+        ("roll_dice roll", "Roll a die", "sides faces", "integer", "Roll a die with {} sides.|Roll a {} sided die.|Throw a die with {} sides.", "sides", "I have rolled a die with {} sides."),
+        ("set_temperature heat", "Set the heating", "degrees temperature", "integer", "Set the heating to {} degrees.|Make it {} degrees warm.|I want {} degrees.", "degrees", "The heating is set to {} degrees."),
+        ("add_task create_task new_task", "Add a task to the list", "task text title", "string", "Add to my tasks: buy a {}|Add a task: buy a {}|Put this on my list: buy a {}", "thing", "I have added the task."),
+        ("get_distance distance_to", "Distance to a city", "city destination", "string", "How far is it to {}?|What is the distance to {}?|How far away is {}?", "city", "I have the distance to {}."),
+    ]
+
+    def __init__(self, draw):
+        super().__init__(draw)
+        names, text, keys, kind, self.requests, self.value, self.answer = draw.choice(self.ROWS)
+        self.name, self.key = self.pick(*names.split()), self.pick(*keys.split())
+        self.tool = definition(draw, self.name, text, {self.key: (kind, text)}, [self.key])
+
+    def make_value(self):
+        draw = self.draw
+        return {"phrase": lambda: draw.choice(["{0} {1}", "The {1} of {0}", "{0} and {1}", "My {1}"]).format(draw.made_up(), draw.name()), "name": draw.name, "city": draw.city, "thing": draw.thing,
+                "file": lambda: draw.made_up().lower() + draw.choice([".txt", ".csv", ".md", ".json"]), "number": lambda: draw.number(100, 99999),
+                "symbol": lambda: draw.made_up(2).upper()[:4], "room": lambda: draw.choice(["kitchen", "bedroom", "bathroom", "hall", "garden", "garage", "office", "cellar"]),
+                "dish": lambda: draw.choice(["soup", "pasta", "rice", "pancakes", "salad", "curry", "stew", "pie"]) + " with " + draw.choice(["apples", "tomatoes", "cheese", "mushrooms", "beans", "fish"]),
+                "sides": lambda: draw.number(3, 40), "degrees": lambda: draw.number(15, 26)}[self.value]()
+
+    def request(self):
+        value = self.make_value()
+        text = self.pick(*self.requests.split("|")).format(value)
+        result = self.pick("ok", json.dumps({"ok": True}), json.dumps({"status": "ok"}))
+        return text, {self.key: "buy a " + value if self.value == "thing" else value}, result, self.answer.format(value)
+
+
+KINDS = [Weather, Weather, Weather, Time, Time, Calculator, Calculator, Search, Search, Timer, Message, Convert, Other, Other, Other, Other]
+
+
+def without(draw):
+    """A question that needs no tool, or none of those that are there."""
+    while True:
+        sample = draw.choice([knowledge.make, smalltalk.make, identity.make])(draw)
+        if sample.belongs(draw.held):
+            return sample.messages[0]["content"], sample.messages[1]["content"]
 
 
 def offered(draw, kind):
@@ -195,7 +247,9 @@ def make(draw):
     tool, tools = offered(draw, kind)
     definitions = [one.tool for one in tools]
     if draw.chance(0.1):
-        text, answer = draw.choice(WITHOUT)
+        text, answer = without(draw)
+        if draw.chance(0.3) and not {Weather, Time, Search} & {type(one) for one in tools}:
+            text, answer = draw.choice([Weather, Time])(draw).request()[0], unknown.NEWS_ANSWER
         messages = [user(text), assistant(answer, "I need no tool for this.")]
         if draw.chance(0.5):
             messages += exchange(draw, tool)

@@ -49,4 +49,4 @@ carpenter, plumber, librarian, waiter, tailor, photographer, electrician, journa
 
 def a(noun):
     """The noun with its article."""
-    return ("an " if noun[0].lower() in "aeiou" else "a ") + noun
+    return ("an " if noun[0].lower() in "aeiou" and not noun.lower().startswith(("use", "uni")) else "a ") + noun
