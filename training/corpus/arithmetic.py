@@ -101,9 +101,12 @@ def ask(draw, sign, a, b, task, thinks):
 def make_lines(draw):
     """Bare lines, the densest practice there is."""
     parts, seen = [], []
-    for _ in range(draw.number(8, 16)):
-        sign = pick_sign(draw)
+    count = draw.number(8, 16)
+    for index in range(count):
+        sign = pick_sign(draw) if index < count - 1 else draw.choice("+-")
         a, b = numbers(draw, sign, direct=True)
+        while draw.held and index == count - 1 and not is_held("sum", a, sign, b):  # the one that is scored
+            a, b = numbers(draw, sign, direct=True)
         parts += [[f"{a} {sign} {b} =", 0.1], [f" {result(a, sign, b)}\n", 1.0]]
         seen.append((a, sign, b))
     prompt = "".join(text for text, _ in parts[:-1])
