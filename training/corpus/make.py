@@ -22,15 +22,15 @@ from draw import Draw
 
 # Documents in a thousand.
 SHARES = [
-    (smalltalk.make, 55), (identity.make, 40), (hearth.make, 130), (arithmetic.make, 110), (arithmetic.make_thought, 80), (arithmetic.make_lines, 80),
+    (smalltalk.make, 55), (identity.make, 40), (hearth.make, 130), (arithmetic.make, 110), (arithmetic.make_thought, 80), (arithmetic.make_lines, 110),
     (knowledge.make, 130), (labels.make, 75), (extraction.make, 90), (tools.make, 72), (unknown.make, 60), (languages.make, 35), (stories.make, 25),
     (stories.make_raw, 25), (recall.make, 70), (chores.make, 60)]
 # May stand together in one conversation.
 MIXABLE = {"smalltalk", "identity", "hearth", "arithmetic", "arithmetic_thinking", "knowledge", "labels", "extraction", "unknown", "languages", "chores"}
 SYSTEM = ["You are Ember, a small and friendly assistant.", "You are a helpful assistant.", "You are Ember.", "Answer briefly.", "You are a helpful assistant. Answer briefly.",
           "Be friendly.", "You are a terse assistant.", "You are a friendly assistant called Ember."]
-HURRIED = {"smalltalk", "identity", "hearth", "arithmetic", "arithmetic_thinking", "knowledge"}
-LONG_PERCENT = 1.2  # of the documents of train.jsonl
+HURRIED = {"identity", "hearth", "arithmetic", "arithmetic_thinking", "knowledge"}
+LONG_PERCENT = 0.8  # of the documents of train.jsonl
 EVAL_PER_TASK = 100
 
 
@@ -55,7 +55,7 @@ def typed(draw, sample):
     messages = [dict(message) for message in sample.messages]
     if sample.task in HURRIED and sample.key and sample.key[0] != "introduce" and draw.chance(0.12):
         text = messages[0]["content"]
-        messages[0]["content"] = text if "`" in text or "--" in text or "HEARTH" in text else text.lower().rstrip("?!.")
+        messages[0]["content"] = text if any(sign in text for sign in ("`", "--", "HEARTH", "=")) else text.lower().rstrip("?!.")
     return messages
 
 

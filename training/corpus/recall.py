@@ -95,7 +95,7 @@ def make(draw):
 def make_long(draw):
     """A statement between stories, 500 to 4000 tokens away from its question."""
     known = facts(draw, draw.number(1, 4))
-    count = draw.choice([5, 8, 12, 16, 20, 26, 30])
+    count = draw.choice([4, 8, 12, 18, 24, 30, 36])
     blocks = [stories.tell(draw)[0] for _ in range(count)]
     for statement, _, _ in known:
         blocks.insert(draw.number(0, len(blocks)), statement)
