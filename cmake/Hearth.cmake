@@ -14,8 +14,10 @@ set(CMAKE_EXE_LINKER_FLAGS_SANITIZE "")
 
 find_program(CCACHE ccache)
 if(CCACHE)
-    # The two liberties are what ccache asks for before it caches anything that uses a precompiled header.
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+    # The two liberties are what ccache asks for before it caches anything that uses a precompiled header. Without CCACHE_DEPEND a file it
+    # does not know is preprocessed on its own first.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1 ${CCACHE})
 endif()
 
 # Equal bits everywhere: the compiler never fuses a multiply and an add on its own, FMA stands only where it is written.

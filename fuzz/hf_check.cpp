@@ -82,13 +82,13 @@ std::string weights_with(std::string_view header) {
     return file;
 }
 
-// One directory per process, gone with it.
+// One directory per process and purpose, gone with it.
 class Scratch {
 public:
-    Scratch() {
+    explicit Scratch(const std::string& purpose) {
         std::error_code ignored;
         const std::string parent = std::filesystem::exists("/dev/shm", ignored) ? "/dev/shm" : "/tmp";
-        path_ = parent + "/hearth-fuzz-hf-" + std::to_string(getpid());
+        path_ = parent + "/hearth-fuzz-hf-" + purpose + "-" + std::to_string(getpid());
         std::filesystem::create_directories(path_);
     }
     ~Scratch() {
@@ -125,6 +125,37 @@ void use(const Checkpoint& checkpoint) {
             "tokens have types and rows of the table");
 }
 
+struct NamedFile {
+    char letter;
+    const char* name;
+    bool is_weights = false;
+};
+constexpr NamedFile kFiles[] = {{'c', "config.json"},
+                                {'p', "params.json"},
+                                {'t', "tokenizer.json"},
+                                {'T', "tokenizer_config.json"},
+                                {'k', "tekken.json"},
+                                {'v', "vocab.txt"},
+                                {'s', "tokenizer.model"},
+                                {'g', "generation_config.json"},
+                                {'j', "chat_template.jinja"},
+                                {'m', "modules.json"},
+                                {'P', "1_Pooling/config.json"},
+                                {'D', "2_Dense/config.json"},
+                                {'d', "2_Dense/model.safetensors", true},
+                                {'w', "model.safetensors", true},
+                                {'W', "consolidated.safetensors", true}};
+
+std::string open_and_use(const std::string& directory) {
+    const auto opened = huggingface::open_directory(directory);
+    if (!opened) {
+        promise(!opened.error().what.empty(), "a refusal has words");
+        return opened.error().line();
+    }
+    use(opened->checkpoint);
+    return {};
+}
+
 }  // namespace
 
 std::string check_safetensors(std::span<const std::byte> bytes) {
@@ -151,7 +182,7 @@ std::string check_safetensors(std::span<const std::byte> bytes) {
 }
 
 std::string check_hf_config(std::span<const std::byte> bytes) {
-    static const Scratch scratch;
+    static const Scratch scratch("config");
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     const size_t cut = text.find('\0');
     write_file(scratch.path() + "/config.json", text.substr(0, cut));
@@ -160,13 +191,31 @@ std::string check_hf_config(std::span<const std::byte> bytes) {
     write_file(scratch.path() + "/tokenizer.json", behind.substr(0, second));
     write_file(scratch.path() + "/model.safetensors",
                second == std::string_view::npos ? tiny_weights() : weights_with(behind.substr(second + 1)));
-    const auto opened = huggingface::open_directory(scratch.path());
-    if (!opened) {
-        promise(!opened.error().what.empty(), "a refusal has words");
-        return opened.error().line();
+    return open_and_use(scratch.path());
+}
+
+std::string check_hf_directory(std::span<const std::byte> bytes) {
+    static const Scratch scratch("all");
+    for (const NamedFile& file : kFiles) {
+        const std::filesystem::path path = scratch.path() + "/" + file.name;
+        std::error_code ignored;
+        std::filesystem::create_directories(path.parent_path(), ignored);
+        std::filesystem::remove(path, ignored);
     }
-    use(opened->checkpoint);
-    return {};
+    bool has_weights = false;
+    std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    while (!rest.empty()) {
+        const std::string_view piece = rest.substr(0, rest.find('\0'));
+        rest.remove_prefix(std::min(piece.size() + 1, rest.size()));
+        for (const NamedFile& file : kFiles) {
+            if (piece.empty() || piece[0] != file.letter) continue;
+            const std::string_view text = piece.substr(1);
+            write_file(scratch.path() + "/" + file.name, file.is_weights ? weights_with(text) : std::string(text));
+            has_weights |= file.letter == 'w' || file.letter == 'W';
+        }
+    }
+    if (!has_weights) write_file(scratch.path() + "/model.safetensors", tiny_weights());
+    return open_and_use(scratch.path());
 }
 
 }  // namespace hearth

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the first inputs of fuzz_safetensors and fuzz_hf_config below fuzz/corpus."""
+"""Writes the first inputs of fuzz_safetensors, fuzz_hf_config and fuzz_hf_directory below fuzz/corpus."""
 import json, os, struct
 
 here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
@@ -152,3 +152,85 @@ put("hf_config", "parts-g-idx", pair({**wide, "quantization_config": {"quant_met
 put("hf_config", "refused-by-name", pair({**wide, "quantization_config": {"quant_method": "hqq"}}, bpe))
 put("hf_config", "garbage", b"{\0{")
 put("hf_config", "no-tokenizer", json.dumps(config).encode())
+
+
+# Whole directories: the letters are those of kFiles in hf_check.cpp.
+def header(shapes, prefix="", dtype="F32"):
+    described, at = {}, 0
+    for name, shape in shapes.items():
+        size = sizes[dtype]
+        for n in shape:
+            size *= n
+        described[prefix + name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    return json.dumps(described, separators=(",", ":")).encode()
+
+
+def directory(**files):
+    pieces = []
+    for letter, content in files.items():
+        text = content if isinstance(content, bytes) else content.encode() if isinstance(content, str) else json.dumps(content).encode()
+        pieces.append(letter.encode() + text)
+    return b"\0".join(pieces)
+
+
+def both(name, out, width=None):
+    return {name + ".weight": [out] if width is None else [out, width], name + ".bias": [out]}
+
+
+bert = {"model_type": "bert", "num_hidden_layers": 1, "hidden_size": 4, "num_attention_heads": 2, "intermediate_size": 8,
+        "max_position_embeddings": 16, "type_vocab_size": 2, "architectures": ["BertModel"]}
+layer = "encoder.layer.0."
+bert_shapes = {
+    "embeddings.word_embeddings.weight": [7, 4], "embeddings.token_type_embeddings.weight": [2, 4],
+    "embeddings.position_embeddings.weight": [16, 4], **both("embeddings.LayerNorm", 4),
+    **both(layer + "attention.self.query", 4, 4), **both(layer + "attention.self.key", 4, 4), **both(layer + "attention.self.value", 4, 4),
+    **both(layer + "attention.output.dense", 4, 4), **both(layer + "attention.output.LayerNorm", 4),
+    **both(layer + "intermediate.dense", 8, 4), **both(layer + "output.dense", 4, 8), **both(layer + "output.LayerNorm", 4),
+}
+vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n"
+modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+           {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+           {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]
+mean = {"word_embedding_dimension": 4, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+roles = {"do_lower_case": True, "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "pad_token": "[PAD]"}
+put("hf_directory", "bert", directory(c=bert, v=vocab, T=roles, m=modules, P=mean, w=header(bert_shapes)))
+put("hf_directory", "bert-two-ways", directory(c=bert, v=vocab, m=modules, P={**mean, "pooling_mode_cls_token": True}, w=header(bert_shapes)))
+put("hf_directory", "bert-way-out", directory(c=bert, v=vocab, m=[{"path": "../..", "type": "x.Pooling"}], w=header(bert_shapes)))
+put("hf_directory", "bert-dense", directory(
+    c=bert, v=vocab, m=modules + [{"path": "2_Dense", "type": "x.Dense"}], P=mean,
+    D={"in_features": 4, "out_features": 8, "bias": False, "activation_function": "torch.nn.modules.linear.Identity"},
+    d=header({"linear.weight": [8, 4]}), w=header(bert_shapes)))
+ranker = {**both("classifier.dense", 4, 4), **both("classifier.out_proj", 1, 4)}
+put("hf_directory", "roberta-ranker", directory(
+    c={**bert, "model_type": "xlm-roberta", "pad_token_id": 1, "architectures": ["XLMRobertaForSequenceClassification"]}, v=vocab,
+    w=header({**bert_shapes, **ranker})))
+nomic = {"model_type": "nomic_bert", "n_layer": 1, "n_embd": 4, "n_head": 2, "n_inner": 8, "n_positions": 16, "rotary_emb_base": 1000}
+part = "encoder.layers.0."
+put("hf_directory", "nomic", directory(c=nomic, v=vocab, m=modules, P=mean, w=header({
+    "embeddings.word_embeddings.weight": [7, 4], "embeddings.token_type_embeddings.weight": [2, 4], **both("emb_ln", 4),
+    part + "attn.Wqkv.weight": [12, 4], part + "attn.out_proj.weight": [4, 4], part + "mlp.fc11.weight": [8, 4],
+    part + "mlp.fc12.weight": [8, 4], part + "mlp.fc2.weight": [4, 8], **both(part + "norm1", 4), **both(part + "norm2", 4)})))
+params = {"dim": 8, "n_layers": 1, "head_dim": 4, "hidden_dim": 16, "n_heads": 2, "n_kv_heads": 1, "norm_eps": 1e-5,
+          "rope_theta": 10000.0, "max_seq_len": 64, "tied_embeddings": True}
+own = {
+    "tok_embeddings.weight": [8, 8], "norm.weight": [8], "layers.0.attention_norm.weight": [8], "layers.0.ffn_norm.weight": [8],
+    "layers.0.attention.wq.weight": [8, 8], "layers.0.attention.wk.weight": [4, 8], "layers.0.attention.wv.weight": [4, 8],
+    "layers.0.attention.wo.weight": [8, 8], "layers.0.feed_forward.w1.weight": [16, 8], "layers.0.feed_forward.w2.weight": [8, 16],
+    "layers.0.feed_forward.w3.weight": [16, 8],
+}
+tekken = {"config": {"default_vocab_size": 8, "default_num_special_tokens": 3, "pattern": "x", "version": "v3"},
+          "vocab": [{"rank": i, "token_bytes": t, "token_str": None} for i, t in enumerate(["YQ==", "Yg==", "Yw==", "YWI=", "YWJj"])],
+          "special_tokens": [{"rank": 0, "token_str": "<unk>", "is_control": True}, {"rank": 1, "token_str": "<s>", "is_control": True},
+                             {"rank": 2, "token_str": "</s>", "is_control": True}]}
+put("hf_directory", "mistral", directory(p=params, k=tekken, W=header(own, dtype="BF16")))
+yarn = {"yarn": {"factor": 4, "original_max_position_embeddings": 16, "apply_scale": False, "beta": 32, "alpha": 1},
+        "llama_4_scaling": {"beta": 0.1, "original_max_position_embeddings": 16}}
+put("hf_directory", "mistral-long", directory(p={**params, **yarn}, k=tekken, W=header(own, dtype="BF16")))
+put("hf_directory", "mistral-holes", directory(p=params, k={**tekken, "vocab": tekken["vocab"][1:]}, W=header(own, dtype="BF16")))
+put("hf_directory", "mistral-base64", directory(p=params, k={**tekken, "vocab": [{"rank": 0, "token_bytes": "*"}]}, W=header(own, dtype="BF16")))
+put("hf_directory", "mistral-sizes", directory(p=params, k={**tekken, "config": {"default_vocab_size": -1, "default_num_special_tokens": 2}}, W=header(own)))
+put("hf_directory", "llama", directory(c=config, t=bpe, T={"bos_token": "<s>", "chat_template": "{{ x }}"}, g={"temperature": 0.5, "top_k": 3, "eos_token_id": [5]}))
+put("hf_directory", "llama-template", directory(c=config, t=bpe, j="{{ messages }}", T={"eos_token": {"content": "<s>"}}, g={"top_p": "x"}))
+put("hf_directory", "llama-words", directory(c=config, v=vocab))
+put("hf_directory", "sentencepiece", directory(c=config, s=b"\x0a\x08\x0a\x01a\x15\x01\x01\x80\xbf"))

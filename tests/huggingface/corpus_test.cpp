@@ -29,5 +29,11 @@ TEST(HfConfigCorpus, ReplaysWithoutACrash) {
     EXPECT_GE(accepted, 14u);
 }
 
+TEST(HfDirectoryCorpus, ReplaysWithoutACrash) {
+    const auto [files, accepted] = replay("hf_directory", check_hf_directory);
+    EXPECT_GE(files, 12u);
+    EXPECT_GE(accepted, 6u);
+}
+
 }  // namespace
 }  // namespace hearth
