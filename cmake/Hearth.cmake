@@ -12,12 +12,16 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O3 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1 -fno-omit-frame-pointer")
 set(CMAKE_EXE_LINKER_FLAGS_SANITIZE "")
 
-find_program(CCACHE ccache)
-if(CCACHE)
+# Decided once per build folder: a ccache that is installed later would compile everything again.
+if(NOT DEFINED CACHE{HEARTH_CCACHE})
+    find_program(CCACHE ccache)
+    set(HEARTH_CCACHE "${CCACHE}" CACHE STRING "Compiler cache, empty for none")
+endif()
+if(HEARTH_CCACHE)
     # The two liberties are what ccache asks for before it caches anything that uses a precompiled header. Without CCACHE_DEPEND a file it
     # does not know is preprocessed on its own first.
     set(CMAKE_CXX_COMPILER_LAUNCHER
-        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1 ${CCACHE})
+        ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_DEPEND=1 ${HEARTH_CCACHE})
 endif()
 
 # Equal bits everywhere: the compiler never fuses a multiply and an add on its own, FMA stands only where it is written.
