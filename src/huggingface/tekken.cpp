@@ -1,9 +1,9 @@
 // tekken.json, Mistral's own vocabulary: pieces of bytes in order of rank, behind the special tokens. Pieces are merged
 // by the rank of what they become, so every way to cut a piece into two others is a merge of its rank.
 #include <algorithm>
-#include <array>
 #include <unordered_map>
 
+#include "base/byte_alphabet.h"
 #include "files/safetensors.h"
 #include "huggingface/tokenizer.h"
 
@@ -14,19 +14,6 @@ namespace {
 constexpr uint64_t kMaxBytes = 128 << 20;
 constexpr int64_t kMaxTokens = 1 << 20;
 constexpr size_t kMaxPieceBytes = 1 << 10;
-
-// Each byte as a printable character: itself where it is one, else one behind U+0100, in order.
-std::array<std::string, 256> byte_characters() {
-    std::array<std::string, 256> characters;
-    uint32_t next = 0x100;
-    for (uint32_t byte = 0; byte < 256; ++byte) {
-        const bool is_itself = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
-        const uint32_t c = is_itself ? byte : next++;
-        characters[byte] =
-            c < 128 ? std::string(1, char(c)) : std::string{char(0xC0 | c >> 6), char(0x80 | (c & 0x3F))};
-    }
-    return characters;
-}
 
 // The first special tokens of files that do not list theirs.
 constexpr std::string_view kSpecial[] = {"<unk>",
@@ -56,10 +43,9 @@ int64_t integer_at(const Json* object, std::string_view key) {
 }
 
 void add_merges(Pieces& out, const std::vector<std::string>& by_rank) {
-    const auto characters = byte_characters();
     const auto written = [&](std::string_view bytes) {
         std::string text;
-        for (const char byte : bytes) text += characters[uint8_t(byte)];
+        for (const char byte : bytes) text += byte_letter(uint8_t(byte));
         return text;
     };
     std::unordered_map<std::string_view, size_t> rank_of;
@@ -85,6 +71,10 @@ void add_merges(Pieces& out, const std::vector<std::string>& by_rank) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> tekken_special_tokens() {
+    return kSpecial;
+}
 
 Result<Pieces> read_tekken(const std::string& path, int64_t rows) {
     const std::string text = TRY(read_small_file(path, kMaxBytes));

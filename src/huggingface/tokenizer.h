@@ -2,6 +2,7 @@
 // and chat_template.jinja beside it), or from tokenizer.model where that says more.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,8 @@ Result<Pieces> read_sentencepiece(const std::string& path);
 
 // tekken.json, Mistral's own, cut to `rows` tokens; 0: all.
 Result<Pieces> read_tekken(const std::string& path, int64_t rows);
+// The first special tokens of such files, by id, where a file does not list its own.
+std::span<const std::string_view> tekken_special_tokens();
 
 std::string from_base64(std::string_view text);
 

@@ -6,6 +6,9 @@
 #include <array>
 #include <span>
 
+#include "base/byte_alphabet.h"
+#include "huggingface/tokenizer.h"
+
 namespace hearth {
 namespace {
 
@@ -18,19 +21,9 @@ constexpr std::string_view kVisible[] = {
 };
 constexpr std::string_view kLetters = "etaoinshrdlucmfwypvbgkjqxz";  // most frequent first
 
-std::string utf8(int code_point) {  // up to U+07FF
-    if (code_point < 0x80) return {char(code_point)};
-    return {char(0xC0 | code_point >> 6), char(0x80 | (code_point & 0x3F))};
-}
-
-// The printable stand-ins that byte-level BPE uses for the 256 bytes.
 std::vector<std::string> byte_alphabet() {
     std::vector<std::string> letters;
-    int next_other = 256;
-    for (int byte = 0; byte < 256; ++byte) {
-        const bool printable = (byte >= 33 && byte < 127) || (byte >= 161 && byte != 173);
-        letters.push_back(utf8(printable ? byte : next_other++));
-    }
+    for (int byte = 0; byte < 256; ++byte) letters.push_back(byte_letter(uint8_t(byte)));
     return letters;
 }
 
@@ -160,6 +153,11 @@ Vocabulary qwen_for_texts(std::string name, int64_t size) {
     return v;
 }
 
+std::vector<std::pair<std::string, std::string>> word_piece_roles() {
+    return {{"bos", "[CLS]"},       {"eos", "[SEP]"},     {"unknown", "[UNK]"},
+            {"seperator", "[SEP]"}, {"padding", "[PAD]"}, {"mask", "[MASK]"}};
+}
+
 Vocabulary word_pieces(std::string name, int64_t size) {
     return {.name = std::move(name),
             .model = "bert",
@@ -168,12 +166,7 @@ Vocabulary word_pieces(std::string name, int64_t size) {
             .first_word = 999,
             .end_of_words = 30522,
             .special = at({{0, {"[PAD]"}}, {100, {"[UNK]", "[CLS]", "[SEP]", "[MASK]"}}}),
-            .roles = {{"bos", "[CLS]"},
-                      {"eos", "[SEP]"},
-                      {"unknown", "[UNK]"},
-                      {"seperator", "[SEP]"},
-                      {"padding", "[PAD]"},
-                      {"mask", "[MASK]"}},
+            .roles = word_piece_roles(),
             .spare_front = "[unused",
             .spare_back = "]",
             .adds_bos = true,
@@ -224,12 +217,7 @@ std::vector<Vocabulary> make_vocabularies() {
                     .end_of_words = 50254,
                     .special = at({{0, {"|||IP_ADDRESS|||", "<|padding|>"}},
                                    {50279, {"<|endoftext|>", "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"}}}),
-                    .roles = {{"bos", "[CLS]"},
-                              {"eos", "[SEP]"},
-                              {"unknown", "[UNK]"},
-                              {"seperator", "[SEP]"},
-                              {"padding", "[PAD]"},
-                              {"mask", "[MASK]"}},
+                    .roles = word_piece_roles(),
                     .spare_front = "[unused",
                     .spare_back = "]",
                     .adds_bos = true,
@@ -269,27 +257,7 @@ std::vector<Vocabulary> make_vocabularies() {
                                "<SPECIAL_11>Assistant\n<think>\n")));
     list.push_back(
         tekken("mistral", "tekken",
-               at({{0,
-                    {"<unk>",
-                     "<s>",
-                     "</s>",
-                     "[INST]",
-                     "[/INST]",
-                     "[AVAILABLE_TOOLS]",
-                     "[/AVAILABLE_TOOLS]",
-                     "[TOOL_RESULTS]",
-                     "[/TOOL_RESULTS]",
-                     "[TOOL_CALLS]",
-                     "[IMG]",
-                     "<pad>",
-                     "[IMG_BREAK]",
-                     "[IMG_END]",
-                     "[PREFIX]",
-                     "[MIDDLE]",
-                     "[SUFFIX]",
-                     "[SYSTEM_PROMPT]",
-                     "[/SYSTEM_PROMPT]",
-                     "[TOOL_CONTENT]"}},
+               at({{0, Texts(huggingface::tekken_special_tokens().begin(), huggingface::tekken_special_tokens().end())},
                    {32, {"[ARGS]", "[CALL_ID]", "[THINK]", "[/THINK]"}}}),
                "</s>", "<pad>",
                chat("{% if m['role'] == 'system' %}[SYSTEM_PROMPT]TEXT[/SYSTEM_PROMPT]{% elif m['role'] == 'user' %}"
@@ -414,7 +382,7 @@ Tokens make_tokens(const Vocabulary& v) {
         for (int length = 1; length < 32; ++length) put(out, 106 + length, std::string(size_t(length), '\n'), type);
         for (int byte = 0; byte < 256; ++byte) put(out, 238 + byte, fmt::format("<0x{:02X}>", byte), kByte);
     }
-    const std::string blank = has_byte_alphabet(v) ? utf8(0x120) : "\xE2\x96\x81";
+    const std::string blank = has_byte_alphabet(v) ? byte_letter(' ') : "\xE2\x96\x81";
     int64_t id = v.first_word;
     for (std::string& letter : letters_of(v, blank)) put(out, id++, std::move(letter), kNormal);
     for (Merge& merge : make_merges(blank, size_t(v.end_of_words - id))) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/byte_alphabet.h"
 #include "text/unicode.h"
 
 namespace hearth {
@@ -14,11 +15,7 @@ namespace {
 constexpr std::array<int16_t, 0x144> kByteOf = [] {
     std::array<int16_t, 0x144> table{};
     table.fill(-1);
-    int next = 0x100;
-    for (int byte = 0; byte < 256; ++byte) {
-        const bool printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte != 173);
-        table[size_t(printable ? byte : next++)] = int16_t(byte);
-    }
+    for (size_t byte = 0; byte < 256; ++byte) table[kByteAlphabet[byte]] = int16_t(byte);
     return table;
 }();
 

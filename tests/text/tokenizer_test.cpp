@@ -9,25 +9,12 @@
 
 #include "base/rng.h"
 #include "text/pretokenizer.h"
+#include "text/small_tokenizer.h"
 #include "text/special_splitter.h"
 #include "text/unicode.h"
-#include "tokenizer_vocabularies.h"
 
 namespace hearth {
 namespace {
-
-std::vector<int32_t> encode(const Tokenizer& tokenizer, std::string_view text, const EncodeOptions& options = {}) {
-    std::vector<int32_t> ids;
-    EXPECT_TRUE(tokenizer.encode(text, options, ids));
-    return ids;
-}
-
-std::unique_ptr<Tokenizer> make(const SmallVocabulary& vocabulary,
-                                TokenizerCompat compat = TokenizerCompat::published) {
-    auto made = Tokenizer::make(vocabulary.source, compat);
-    EXPECT_TRUE(made) << made.error().line();
-    return made ? std::move(*made) : nullptr;
-}
 
 TEST(Tokenizer, ThreeModesOfSpecialTokens) {
     const auto vocabulary = small_bpe();

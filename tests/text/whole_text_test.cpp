@@ -9,24 +9,10 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "support/shared_data.h"
-#include "text/tokenizer.h"
-#include "tokenizer_vocabularies.h"
+#include "text/small_tokenizer.h"
 
 namespace hearth {
 namespace {
-
-std::vector<int32_t> encode(const Tokenizer& tokenizer, std::string_view text, const EncodeOptions& options = {}) {
-    std::vector<int32_t> ids;
-    EXPECT_TRUE(tokenizer.encode(text, options, ids));
-    return ids;
-}
-
-std::unique_ptr<Tokenizer> make(const SmallVocabulary& vocabulary,
-                                TokenizerCompat compat = TokenizerCompat::published) {
-    auto made = Tokenizer::make(vocabulary.source, compat);
-    EXPECT_TRUE(made) << made.error().line();
-    return made ? std::move(*made) : nullptr;
-}
 
 struct Recorded {
     SmallVocabulary vocabulary;
