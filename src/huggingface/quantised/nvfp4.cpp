@@ -1,7 +1,6 @@
 // NVFP4: 4-bit floats, an 8-bit float for each 16 of them, and a factor for the whole matrix.
-//   modelopt             X.weight U8 [.., out, in / 2], X.weight_scale F8_E4M3 [.., out, in / 16], X.weight_scale_2
-//   F32:
-//                        value = code * scale * factor
+//   modelopt             X.weight U8 [.., out, in / 2], X.weight_scale F8_E4M3 [.., out, in / 16] and the F32
+//                        X.weight_scale_2: value = code * scale * factor
 //   compressed-tensors   X.weight_packed, X.weight_scale, X.weight_global_scale: value = code * scale / factor
 // The even column is the low half of a byte. GGUF blocks hold the same codes, those of columns i and i + 8 in a byte,
 // and the same scales without their sign; the factor goes beside the tensor.
