@@ -1,6 +1,5 @@
-#include <cstdio>
-#include <cstdlib>
 
+#include "promise.h"
 #include "text/detokenizer.h"
 #include "text/unicode.h"
 #include "tokenizer_check.h"
@@ -10,16 +9,10 @@ namespace hearth {
 
 namespace {
 
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "broken promise: %s\n", what);
-    std::abort();
-}
-
 void require_valid(std::string_view text) {
     for (size_t at = 0; at < text.size();) {
         const auto sequence = unicode::strict_sequence(text, at);
-        require(sequence.valid, "output is UTF-8 at every moment");
+        promise(sequence.valid, "output is UTF-8 at every moment");
         at += sequence.length;
     }
 }
@@ -57,11 +50,11 @@ void check_stops(std::string_view input) {
         if (chunk > text.size()) {
             whole = out;
             whole_by = by;
-            require(by ? text.substr(out.size()).starts_with(stops[*by]) : out == text,
+            promise(by ? text.substr(out.size()).starts_with(stops[*by]) : out == text,
                     "text ends where the stop string begins");
         }
-        require(out == whole && by == whole_by, "stop strings do not depend on the cuts");
-        require(text.starts_with(out), "output is a beginning of the text");
+        promise(out == whole && by == whole_by, "stop strings do not depend on the cuts");
+        promise(text.starts_with(out), "output is a beginning of the text");
     }
 }
 
@@ -69,7 +62,7 @@ void check_stops(std::string_view input) {
 
 void check_detokenizer(std::string_view input) {
     const std::string whole = in_chunks(input, input.size() + 1);
-    for (const size_t chunk : {1, 2, 3, 5, 7}) require(in_chunks(input, chunk) == whole, "the cuts do not matter");
+    for (const size_t chunk : {1, 2, 3, 5, 7}) promise(in_chunks(input, chunk) == whole, "the cuts do not matter");
 
     static const auto vocabulary = small_bpe();
     static const auto tokenizer = std::move(*Tokenizer::make(vocabulary->source));
@@ -86,7 +79,7 @@ void check_detokenizer(std::string_view input) {
         }
         text += detokenizer.finish();
         const std::string decoded = tokenizer->decode(ids, show);
-        require(text == in_chunks(decoded, decoded.size() + 1), "streaming equals decoding at once");
+        promise(text == in_chunks(decoded, decoded.size() + 1), "streaming equals decoding at once");
     }
     check_stops(input);
 }

@@ -4,23 +4,16 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <set>
 
 #include "files/gguf.h"
+#include "promise.h"
 #include "tensor/decode.h"
 
 namespace hearth {
 
 namespace {
-
-void promise(bool kept, const char* what) {
-    if (kept) return;
-    std::fprintf(stderr, "broken promise: %s\n", what);
-    std::abort();
-}
 
 void use_metadata(const Metadata& metadata) {
     std::set<std::string_view> keys;

@@ -16,16 +16,11 @@
 
 #include "files/safetensors.h"
 #include "huggingface/directory.h"
+#include "promise.h"
 
 namespace hearth {
 
 namespace {
-
-void promise(bool kept, const char* what) {
-    if (kept) return;
-    std::fprintf(stderr, "broken promise: %s\n", what);
-    std::abort();
-}
 
 void write_file(const std::string& path, std::string_view bytes) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);

@@ -4,20 +4,11 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 
 #include "library/imatrix.h"
+#include "promise.h"
 
 namespace hearth {
-
-namespace {
-void promise(bool kept, const char* what) {
-    if (kept) return;
-    std::fprintf(stderr, "broken promise: %s\n", what);
-    std::abort();
-}
-}  // namespace
 
 std::string check_imatrix(std::span<const std::byte> bytes) {
     const int fd = memfd_create("imatrix", MFD_CLOEXEC);

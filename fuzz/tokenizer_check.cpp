@@ -1,8 +1,6 @@
 #include "tokenizer_check.h"
 
-#include <cstdio>
-#include <cstdlib>
-
+#include "promise.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
@@ -11,12 +9,6 @@
 namespace hearth {
 
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "broken promise: %s\n", what);
-    std::abort();
-}
 
 struct Subject {
     std::unique_ptr<SmallVocabulary> vocabulary;
@@ -39,12 +31,12 @@ const std::vector<Subject>& subjects() {
         for (auto& vocabulary : vocabularies) {
             for (const auto compat : {TokenizerCompat::published, TokenizerCompat::llama_cpp}) {
                 auto tokenizer = Tokenizer::make(vocabulary->source, compat);
-                require(tokenizer.has_value(), "the small vocabularies are accepted");
+                promise(tokenizer.has_value(), "the small vocabularies are accepted");
                 made.push_back(
                     {compat == TokenizerCompat::published ? nullptr : std::move(vocabulary), std::move(*tokenizer)});
             }
         }
-        require(made.size() <= 250, "every vocabulary is reached");
+        promise(made.size() <= 250, "every vocabulary is reached");
         return made;
     }();
     return list;
@@ -64,13 +56,13 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 }
 
 void check_ids(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
-    for (const int32_t id : ids) require(id >= 0 && id < tokenizer.size(), "ids lie in the vocabulary");
+    for (const int32_t id : ids) promise(id >= 0 && id < tokenizer.size(), "ids lie in the vocabulary");
 }
 
 void check_text(const Tokenizer& tokenizer, std::string_view text, const EncodeOptions& options) {
     std::vector<int32_t> ids, again;
-    require(tokenizer.encode(text, options, ids).has_value(), "any text can be encoded");
-    require(tokenizer.encode(text, options, again).has_value() && ids == again, "encoding twice gives the same");
+    promise(tokenizer.encode(text, options, ids).has_value(), "any text can be encoded");
+    promise(tokenizer.encode(text, options, again).has_value() && ids == again, "encoding twice gives the same");
     check_ids(tokenizer, ids);
 
     const bool splits = options.user_defined;
@@ -78,31 +70,31 @@ void check_text(const Tokenizer& tokenizer, std::string_view text, const EncodeO
         const TokenType type = tokenizer.type(id);
         const bool blank = tokenizer.text(id).find_first_not_of(" \n\t") == std::string_view::npos;
         if (!splits)
-            require(type != TokenType::control && (type != TokenType::user_defined || blank),
+            promise(type != TokenType::control && (type != TokenType::user_defined || blank),
                     "plain text forms no special token");
         if (!options.parse_special && tokenizer.kind() == TokenizerKind::bpe)
-            require(type != TokenType::control, "control tokens need parse_special");
+            promise(type != TokenType::control, "control tokens need parse_special");
     }
     const std::string decoded = tokenizer.decode(ids, true);
     std::string storage;
     switch (tokenizer.kind()) {
         case TokenizerKind::bpe:
-            require(decoded == unicode::sanitize(text, storage), "BPE keeps the text");
+            promise(decoded == unicode::sanitize(text, storage), "BPE keeps the text");
             break;
         case TokenizerKind::spm:  // U+2581 itself reads as a blank
-            require(replace_all(decoded, "\xE2\x96\x81", " ") == replace_all(text, "\xE2\x96\x81", " "),
+            promise(replace_all(decoded, "\xE2\x96\x81", " ") == replace_all(text, "\xE2\x96\x81", " "),
                     "SPM keeps all bytes");
             break;
         case TokenizerKind::gemma4:
-            require(decoded == replace_all(unicode::sanitize(text, storage), "\xE2\x96\x81", " "),
+            promise(decoded == replace_all(unicode::sanitize(text, storage), "\xE2\x96\x81", " "),
                     "gemma4 keeps the text");
             break;
         case TokenizerKind::rwkv:
-            require(decoded == text, "rwkv keeps all bytes");
+            promise(decoded == text, "rwkv keeps all bytes");
             break;
         case TokenizerKind::plamo2: {  // and perhaps drops a mark at the beginning of each stretch of text
             const std::string_view mark = "\xEF\xBB\xBF";
-            require(replace_all(decoded, mark, "") == replace_all(unicode::sanitize(text, storage), mark, ""),
+            promise(replace_all(decoded, mark, "") == replace_all(unicode::sanitize(text, storage), mark, ""),
                     "plamo2 keeps the text");
             break;
         }
@@ -133,7 +125,7 @@ void check_hostile(std::string_view input) {
     v.source.precompiled_charsmap = std::as_bytes(std::span(input));
     const auto tokenizer = Tokenizer::make(v.finish());
     if (!tokenizer) {
-        require(!tokenizer.error().what.empty(), "a refusal says why");
+        promise(!tokenizer.error().what.empty(), "a refusal says why");
         return;
     }
     for (const bool flag : {false, true}) {

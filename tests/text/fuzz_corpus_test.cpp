@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/rng.h"
+#include "jinja_check.h"
 #include "support/shared_data.h"
 #include "tokenizer_check.h"
 
@@ -25,6 +26,10 @@ TEST(FuzzCorpus, TokenizerKeepsItsPromises) {
 }
 TEST(FuzzCorpus, DetokenizerKeepsItsPromises) {
     EXPECT_GT(replay("detokenizer", check_detokenizer), 5);
+}
+
+TEST(FuzzCorpus, TemplatesKeepTheirPromises) {
+    EXPECT_GT(replay("jinja", check_jinja), 20);
 }
 
 TEST(FuzzCorpus, RandomTextsInEveryVocabulary) {
