@@ -36,5 +36,6 @@ double monotonic_seconds();
 bool is_terminal(int fd);
 std::string environment(const char* name);  // empty when unset
 std::string machine_name();                 // processor model as the system prints it
+std::string program_directory();            // where this program's file lies
 
 }  // namespace hearth

@@ -9,6 +9,7 @@
 #include <bit>
 #include <numeric>
 
+#include "base/text_format.h"
 #include "files/header_bytes.h"
 
 namespace hearth {
@@ -18,8 +19,6 @@ namespace {
 constexpr uint64_t kMaxKeys = 1 << 20, kMaxTensors = 1 << 20, kMaxArray = 1 << 30, kMaxString = 1 << 30;
 constexpr uint64_t kMaxKeyBytes = 65535, kMaxNameBytes = 255, kMaxAlignment = 1 << 30;
 constexpr uint32_t kMaxDimensions = 4;
-constexpr const char* kDownloadAgain = "download it again";
-
 std::string_view text_of(const std::byte* bytes, uint64_t count) {
     return {reinterpret_cast<const char*>(bytes), size_t(count)};
 }

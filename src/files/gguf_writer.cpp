@@ -12,7 +12,7 @@ namespace hearth {
 
 namespace {
 
-constexpr size_t kMaxNameBytes = 63;  // other readers keep names in 64 bytes
+constexpr size_t kLongestName = 63;  // other readers keep names in 64 bytes
 constexpr uint32_t kVersion = 3;
 
 template <class T>
@@ -99,9 +99,9 @@ Result<> GgufWriter::check_and_place() {
     std::vector<std::string_view> names;
     for (Declared& tensor : tensors_) {
         const std::string name = "tensor " + quoted(tensor.name);
-        if (tensor.name.empty() || tensor.name.size() > kMaxNameBytes)
+        if (tensor.name.empty() || tensor.name.size() > kLongestName)
             problems.add(
-                fmt::format("{} has a name of {} bytes, 1 to {} are allowed", name, tensor.name.size(), kMaxNameBytes));
+                fmt::format("{} has a name of {} bytes, 1 to {} are allowed", name, tensor.name.size(), kLongestName));
         names.push_back(tensor.name);
         if (tensor.shape.empty() || tensor.shape.size() > 4) {
             problems.add(fmt::format("{} has {} dimensions, 1 to 4 are allowed", name, tensor.shape.size()));

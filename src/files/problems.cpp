@@ -1,6 +1,18 @@
 #include "files/problems.h"
 
+#include <fmt/format.h>
+
+#include "base/text_format.h"
+
 namespace hearth {
+
+std::unexpected<Error> Problems::report(const std::string& path, std::string try_this) const {
+    if (count_ == 1) return fail(ErrorKind::bad_file, path + ": " + lines_[0], std::move(try_this));
+    std::string text = fmt::format("{} has {} problems:", path, count_);
+    for (const std::string& line : lines_) text += "\n  " + line;
+    if (count_ > lines_.size()) text += fmt::format("\n  and {} more", count_ - lines_.size());
+    return fail(ErrorKind::bad_file, std::move(text), std::move(try_this));
+}
 
 std::string quoted(std::string_view name) {
     const bool cut = name.size() > 100;

@@ -23,7 +23,6 @@ constexpr uint64_t kMaxHeader = 100'000'000;  // as the format's own reader
 constexpr size_t kMaxTensors = 1 << 20, kMaxEntryBytes = 4096, kMaxNameBytes = 1024, kMaxDimensions = 8;
 constexpr size_t kMaxFiles = 10'000;
 constexpr uint64_t kMaxIndexBytes = 64 << 20;
-constexpr const char* kDownloadAgain = "download it again";
 
 // A name from a file, safe to print. (std::quoted would be found for std::string arguments.)
 std::string shown(std::string_view name) {
@@ -165,7 +164,7 @@ void check_cover(std::vector<Entry>& entries, uint64_t data_bytes, Problems& pro
     if (reached < data_bytes) problems.add(fmt::format("the last {} bytes belong to no tensor", data_bytes - reached));
 }
 
-std::string guess_content(std::string_view front) {
+std::string guess_other_content(std::string_view front) {
     if (front.starts_with("version ")) return "it is a Git LFS pointer; fetch the real file with: git lfs pull";
     if (front.starts_with("<")) return "it is a web page; the download link needs another form or a login";
     if (front.starts_with("PK")) return "it is a ZIP archive (PyTorch checkpoints are); get the safetensors version";
@@ -187,7 +186,7 @@ Result<> read_file_entries(const MappedFile& file, uint32_t number, std::vector<
         const size_t count = size_t(std::min<uint64_t>(in.size(), 16));
         const std::byte* front = again.take(count);
         const std::string hint =
-            front ? guess_content({reinterpret_cast<const char*>(front), count}) : std::string(kDownloadAgain);
+            front ? guess_other_content({reinterpret_cast<const char*>(front), count}) : std::string(kDownloadAgain);
         return fail(ErrorKind::bad_file,
                     fmt::format("{} claims a header of {} bytes and has {}", path, length, bytes_text(in.size())),
                     hint);

@@ -12,7 +12,7 @@ namespace hearth::huggingface {
 namespace {
 
 constexpr uint64_t kMaxBytes = 128 << 20;
-constexpr int64_t kMaxTokens = 1 << 20;
+constexpr int64_t kMostTokens = 1 << 20;
 constexpr size_t kMaxPieceBytes = 1 << 10;
 
 // The first special tokens of files that do not list theirs.
@@ -93,7 +93,7 @@ Result<Pieces> read_tekken(const std::string& path, int64_t rows) {
     int64_t size = integer_at(config, "default_vocab_size");
     if (special_count < 3 || special_count > 1 << 16) return damaged("default_num_special_tokens makes no sense");
     if (rows > 0 && rows < size) size = rows;
-    if (size <= special_count || size > kMaxTokens) return damaged("default_vocab_size makes no sense");
+    if (size <= special_count || size > kMostTokens) return damaged("default_vocab_size makes no sense");
 
     Pieces out;
     out.model = "gpt2";

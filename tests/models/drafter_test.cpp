@@ -5,112 +5,22 @@
 #include <algorithm>
 #include <map>
 
+#include "models/draft_run.h"
 #include "models/family_gates.h"
 
 namespace hearth {
 namespace {
 
+using test::DraftedRows;
+using test::DraftRun;
 using test::EditedFile;
 using test::expect_words;
+using test::one_later;
 
 const test::FamilyGates kMtp{.folder = "qwen35", .float_files = {"mtp"}};
 
-struct Rows {
-    std::vector<float> hidden, logits;
-};
-
-// A model and its drafter, each with a cache; walks either through a chunk of tokens.
-class DraftRun {
-public:
-    DraftRun(const std::string& path, const test::RunOptions& options) {
-        const auto made = make(path, options);
-        EXPECT_TRUE(made.has_value()) << (made ? "" : made.error().line());
-        is_ready_ = made.has_value();
-    }
-
-    bool is_ready() const { return is_ready_; }
-    int64_t hidden_size() const { return model_->info().hidden; }
-    size_t vocabulary() const { return size_t(model_->info().vocabulary); }
-    Cache& drafts() { return *draft_cache_; }
-
-    Rows trunk(std::span<const int32_t> tokens) {
-        const int32_t sequence = *cache_->open();
-        Rows rows = walk(*model_, model_->info().layers, *cache_, sequence, tokens,
-                         [&](Ops& ops, const Step& step) { return model_->embed(ops, step); });
-        cache_->close(sequence);
-        return rows;
-    }
-    // `before`: a hidden row for each token.
-    Rows draft(SequenceId sequence, std::span<const int32_t> tokens, std::span<const float> before) {
-        return walk(*drafter_, int64_t(drafter_->needs().size()), *draft_cache_, sequence, tokens,
-                    [&](Ops& ops, const Step& step) {
-                        const Tensor rows = *backend_->upload(before, int64_t(tokens.size()), hidden_size());
-                        return drafter_->embed(ops, rows, step);
-                    });
-    }
-
-private:
-    Result<> make(const std::string& path, const test::RunOptions& options) {
-        const EngineOptions engine{.device = options.device, .isa = options.isa, .threads = options.threads};
-        checkpoint_ = TRY(open_gguf(path));
-        backend_ = TRY(make_backend(engine, ledger_, false));
-        model_ = TRY(load_model(checkpoint_, *backend_));
-        drafter_ = TRY(load_drafter(checkpoint_, *backend_, *model_));
-        TRY(backend_->reserve_scratch(int64_t{64} << 20));
-        const CacheOptions cache{.kv_type = options.kv, .context_tokens = 512, .sequences = 3};
-        cache_ = TRY(Cache::make(*backend_, model_->needs(), cache));
-        draft_cache_ = TRY(Cache::make(*backend_, drafter_->needs(), cache));
-        return {};
-    }
-
-    template <class Walked, class Embed>
-    Rows walk(const Walked& walked, int64_t layers, Cache& cache, SequenceId id, std::span<const int32_t> tokens,
-              Embed embed) {
-        Step step;
-        step.serial = ++serial_;
-        SequenceStep sequence;
-        EXPECT_TRUE(cache.prepare(id, int64_t(tokens.size()), sequence));
-        for (size_t i = 0; i < tokens.size(); ++i) {
-            const int64_t place = sequence.past + int64_t(i);
-            step.sequence.push_back(0);
-            step.kv_index.push_back(place);
-            step.positions.push_back({place, place, place, 0});
-            step.source.push_back(tokens[i]);
-            step.span_end.push_back(0);
-        }
-        step.sequences.push_back(std::move(sequence));
-        Ops& ops = backend_->ops();
-        const Scratch scratch = ops.scratch();
-        Tensor x = embed(ops, step);
-        for (int64_t layer = 0; layer < layers; ++layer) walked.layer(layer, ops, x, cache.layer(layer), step);
-        cache.commit(id, int64_t(tokens.size()));
-        return {read(walked.hidden(ops, x)), read(walked.head(ops, x))};
-    }
-    std::vector<float> read(Tensor rows) {
-        std::vector<float> values(size_t(rows.count()));
-        backend_->read(rows, values.data());
-        return values;
-    }
-
-    bool is_ready_ = false;
-    uint64_t serial_ = 0;
-    Checkpoint checkpoint_;
-    MemoryLedger ledger_;
-    std::unique_ptr<Backend> backend_;
-    std::unique_ptr<Model> model_;
-    std::unique_ptr<Drafter> drafter_;
-    std::unique_ptr<Cache> cache_, draft_cache_;
-};
-
 std::vector<float> recorded(const std::string& what) {
     return test::read_floats(kMtp.file("mtp", what));
-}
-
-// A row of zeros, then all but the last of these.
-std::vector<float> one_later(std::span<const float> rows, int64_t width) {
-    std::vector<float> later(size_t(width), 0.0f);
-    later.insert(later.end(), rows.begin(), rows.end() - width);
-    return later;
 }
 
 void expect_recorded_drafts(const std::string& path, const test::RunOptions& options) {
@@ -121,7 +31,7 @@ void expect_recorded_drafts(const std::string& path, const test::RunOptions& opt
     EXPECT_LE(test::relative_rms(hidden, recorded(".mtp_hidden.f32")), 2e-5) << describe(options);
 
     const SequenceId sequence = *run.drafts().open();
-    const Rows prompt = run.draft(sequence, ids, one_later(hidden, run.hidden_size()));
+    const DraftedRows prompt = run.draft(sequence, ids, one_later(hidden, run.hidden_size()));
     const auto theirs = recorded(".mtp_logits.f32");
     ASSERT_EQ(prompt.logits.size(), theirs.size());
     EXPECT_LE(test::relative_rms(prompt.logits, theirs), 2e-5) << describe(options);
@@ -135,7 +45,7 @@ void expect_recorded_drafts(const std::string& path, const test::RunOptions& opt
     std::vector<float> before(hidden.end() - run.hidden_size(), hidden.end());
     const SequenceId guessing = *run.drafts().fork(sequence);
     for (size_t i = 0; i < guesses.size(); ++i) {
-        const Rows rows = run.draft(guessing, std::span(&token, 1), before);
+        const DraftedRows rows = run.draft(guessing, std::span(&token, 1), before);
         const auto expected = std::span(guess_logits).subspan(i * run.vocabulary(), run.vocabulary());
         EXPECT_LE(test::relative_rms(rows.logits, expected), 2e-5) << describe(options) << " guess " << i;
         token = int32_t(std::ranges::max_element(rows.logits) - rows.logits.begin());
@@ -287,8 +197,8 @@ TEST(Drafter, EqualBitsInAnyChunksAndWithAnyThreads) {
                 std::vector<float> logits;
                 for (size_t done = 0; done < ids.size(); done += chunk) {
                     const size_t count = std::min(chunk, ids.size() - done);
-                    const Rows rows = run.draft(sequence, std::span(ids).subspan(done, count),
-                                                std::span(before).subspan(done * width, count * width));
+                    const DraftedRows rows = run.draft(sequence, std::span(ids).subspan(done, count),
+                                                       std::span(before).subspan(done * width, count * width));
                     logits.insert(logits.end(), rows.logits.begin(), rows.logits.end());
                 }
                 run.drafts().close(sequence);
