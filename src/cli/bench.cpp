@@ -1,7 +1,6 @@
 // hearth bench: how fast a model runs here, and how far that is from what the memory bus allows. Runs requests through
 // the same engine as every other command. A name from the catalogue needs no file: its real shape is filled with random
 // weights. Models that read texts for a vector or a score are measured at that.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <condition_variable>
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "base/rng.h"
 #include "base/text_format.h"
 #include "cli/bench_report.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
@@ -32,7 +32,7 @@ struct BenchOptions {
     int runs = 3;
     std::vector<int64_t> depths{0};
     bool bandwidth = false, profile = false, json = false;
-    CLI::Option *prompt_option = nullptr, *generate_option = nullptr, *depth_option = nullptr;  // were they given?
+    Argument prompt_argument, generate_argument, depth_argument;  // were they given?
 };
 
 // Ordinary tokens, the same ones every time.
@@ -228,14 +228,14 @@ Result<Checkpoint> open_model(const BenchOptions& options, bool& is_random, std:
 // What a model reads or writes is measured; a model that only reads has neither depth nor an answer.
 Result<BenchOptions> fitted(BenchOptions options, const Checkpoint& checkpoint, FileUse use) {
     if (use == FileUse::text) return options;
-    if (options.generate_option->count() + options.depth_option->count() > 0)
+    if (options.generate_argument.was_given() || options.depth_argument.was_given())
         return fail(
             ErrorKind::bad_request,
             "this is " + std::string(name_of(use)) + " and writes nothing: --generate and --depth say nothing about it",
             fmt::format("leave them away; `hearth {}` uses such a model", command_of(use)));
     const std::string family(checkpoint.metadata().text("general.architecture").value_or(""));
     const int64_t most = checkpoint.metadata().integer(family + ".context_length").value_or(options.prompt);
-    if (options.prompt_option->count() == 0) options.prompt = std::min(options.prompt, most);
+    if (!options.prompt_argument.was_given()) options.prompt = std::min(options.prompt, most);
     if (options.prompt > most)
         return fail(ErrorKind::bad_request,
                     fmt::format("texts of {} tokens are longer than the {} this model can read", options.prompt, most),
@@ -267,40 +267,33 @@ Result<> bench(const BenchOptions& asked) {
 
 }  // namespace
 
-void add_bench(CLI::App& app, int& exit_code) {
+void add_bench(Command& program) {
     auto options = std::make_shared<BenchOptions>();
-    CLI::App* command = app.add_subcommand("bench", "How fast a model runs on this machine, with or without its file");
-    command->footer("Embedding models and rerankers are measured at reading --batch texts of --prompt tokens each.");
-    command
-        ->add_option("MODEL", options->model.model,
-                     "A GGUF file, a Hugging Face directory, or a name such as qwen3.5:2b: then random weights")
-        ->required();
-    options->prompt_option = command->add_option("--prompt", options->prompt, "Tokens to read; 0: do not measure")
-                                 ->capture_default_str()
-                                 ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
-    options->generate_option =
-        command->add_option("--generate", options->generate, "Tokens to write; 0: do not measure")
-            ->capture_default_str()
-            ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
-    options->depth_option =
-        command->add_option("--depth", options->depths, "Tokens already in the context, several with commas")
-            ->delimiter(',')
-            ->check(CLI::Range(int64_t{0}, int64_t{1} << 24));
-    command->add_option("--batch", options->batch, "Sequences at the same time")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 256));
-    command->add_option("--runs", options->runs, "Measurements per line; the median counts")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 1000));
-    command->add_option("--type", options->type, "Type of random weights, such as q4_k_m or q8_0")
-        ->capture_default_str();
-    command->add_flag("--bandwidth", options->bandwidth, "Measure the machine too and print the share of its roof");
-    command->add_flag("--profile", options->profile, "Say which operations took the time");
-    command->add_flag("--json", options->json, "As JSON");
-    add_model_options(*command, options->model);
-    command->callback([options, &exit_code] {
+    Command command = program.add_command("bench", "How fast a model runs on this machine, with or without its file");
+    command.add_footer("Embedding models and rerankers are measured at reading --batch texts of --prompt tokens each.");
+    add_model_argument(command, "MODEL", options->model.model,
+                       "A GGUF file, a Hugging Face directory, or a name such as qwen3.5:2b: then random weights")
+        .required();
+    options->prompt_argument = command.add("--prompt", options->prompt, "Tokens to read; 0: do not measure")
+                                   .show_default()
+                                   .between(0, int64_t{1} << 24);
+    options->generate_argument = command.add("--generate", options->generate, "Tokens to write; 0: do not measure")
+                                     .show_default()
+                                     .between(0, int64_t{1} << 24);
+    options->depth_argument =
+        command.add("--depth", options->depths, "Tokens already in the context, several with commas")
+            .separated_by(',')
+            .between(0, int64_t{1} << 24);
+    command.add("--batch", options->batch, "Sequences at the same time").show_default().between(1, 256);
+    command.add("--runs", options->runs, "Measurements per line; the median counts").show_default().between(1, 1000);
+    command.add("--type", options->type, "Type of random weights, such as q4_k_m or q8_0").show_default();
+    command.add_flag("--bandwidth", options->bandwidth, "Measure the machine too and print the share of its roof");
+    command.add_flag("--profile", options->profile, "Say which operations took the time");
+    command.add_flag("--json", options->json, "As JSON");
+    add_model_options(command, options->model);
+    command.runs([options] {
         catch_interrupts();
-        if (auto done = bench(*options); !done) exit_code = report(done.error());
+        return bench(*options);
     });
 }
 

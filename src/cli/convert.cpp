@@ -1,11 +1,11 @@
 // hearth convert: a Hugging Face directory as one GGUF file.
 #include "library/convert.h"
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/os.h"
 #include "base/text_format.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 
@@ -37,21 +37,19 @@ Result<> convert(const ConvertChoice& choice) {
 
 }  // namespace
 
-void add_convert(CLI::App& app, int& exit_code) {
+void add_convert(Command& program) {
     auto choice = std::make_shared<ConvertChoice>();
-    CLI::App* command = app.add_subcommand("convert", "Write a Hugging Face directory as one GGUF file");
-    command
-        ->add_option("HF_DIR", choice->in, "The directory with config.json (or params.json) and the safetensors files")
-        ->required();
-    command->add_option("OUT", choice->out, "The GGUF file to write; it appears when it is whole")->required();
-    command->add_option("--type", choice->type,
-                        "bf16, f16, f32, q8_0, q4_k_m or any other that `hearth quantize` knows; without it the types "
-                        "of the directory");
-    command->add_option("--threads", choice->threads, "Threads; all physical cores without it")
-        ->check(CLI::Range(1, 1024));
-    command->callback([choice, &exit_code] {
+    Command command = program.add_command("convert", "Write a Hugging Face directory as one GGUF file");
+    command.add("HF_DIR", choice->in, "The directory with config.json (or params.json) and the safetensors files")
+        .required();
+    command.add("OUT", choice->out, "The GGUF file to write; it appears when it is whole").required();
+    command.add("--type", choice->type,
+                "bf16, f16, f32, q8_0, q4_k_m or any other that `hearth quantize` knows; without it the types "
+                "of the directory");
+    command.add("--threads", choice->threads, "Threads; all physical cores without it").between(1, 1024);
+    command.runs([choice] {
         catch_interrupts();
-        if (auto done = convert(*choice); !done) exit_code = report(done.error());
+        return convert(*choice);
     });
 }
 

@@ -1,9 +1,9 @@
 // hearth embed: texts to vectors. A line in is a text, a line out is its vector.
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <map>
 #include <memory>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/read_texts.h"
@@ -161,35 +161,35 @@ Result<> embed(const EmbedOptions& options) {
 
 }  // namespace
 
-void add_embed(CLI::App& app, int& exit_code) {
+void add_embed(Command& program) {
     auto options = std::make_shared<EmbedOptions>();
-    CLI::App* command = app.add_subcommand("embed", "Turn texts into vectors: a line in, a line of JSON out");
-    command->footer(
+    Command command = program.add_command("embed", "Turn texts into vectors: a line in, a line of JSON out");
+    command.add_footer(
         "Out, a line per text:  {\"index\":0,\"tokens\":7,\"embedding\":[...]}\n"
         "With --json one object: {\"model\",\"dimensions\",\"pooling\",\"normalised\",\"prefix\",\"tokens\","
         "\"data\":[ a line's object, ... ]}\n"
         "With --pooling none:    \"embeddings\":[[...], ...], a vector per token, never normalised");
-    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
-    command->add_option("--file", options->file, "File of lines (default: standard input)");
-    command->add_flag("--jsonl", options->jsonl, "Each line is a JSON string or {\"text\": \"...\"}");
+    add_model_argument(command, "MODEL", options->model.model, "A GGUF file or a Hugging Face directory").required();
+    command.add("--file", options->file, "File of lines (default: standard input)");
+    command.add_flag("--jsonl", options->jsonl, "Each line is a JSON string or {\"text\": \"...\"}");
     command
-        ->add_option("--pooling", options->pooling,
-                     "mean, cls (first token), last, or none (default: what the file says, else mean)")
-        ->check(CLI::IsMember({"mean", "cls", "last", "none"}));
-    command->add_flag("--no-normalise,--no-normalize", options->is_raw, "Leave the vectors as long as they are");
-    command->add_option("--dimensions", options->dimensions, "Keep only the first N numbers of each vector")
-        ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
-    auto* prefix = command->add_option("--prefix", options->prefix, "Put this in front of every text");
+        .add("--pooling", options->pooling,
+             "mean, cls (first token), last, or none (default: what the file says, else mean)")
+        .one_of({"mean", "cls", "last", "none"});
+    command.add_flag("--no-normalise,--no-normalize", options->is_raw, "Leave the vectors as long as they are");
+    command.add("--dimensions", options->dimensions, "Keep only the first N numbers of each vector")
+        .between(1, int64_t{1} << 20);
+    const Argument prefix = command.add("--prefix", options->prefix, "Put this in front of every text");
     command
-        ->add_option("--as", options->role,
-                     "query or passage: put in front what the model, known by its name, was trained with")
-        ->check(CLI::IsMember({"query", "passage"}))
-        ->excludes(prefix);
-    command->add_flag("--json", options->json, "One JSON object for all texts");
-    add_model_options(*command, options->model);
-    command->callback([options, &exit_code] {
+        .add("--as", options->role,
+             "query or passage: put in front what the model, known by its name, was trained with")
+        .one_of({"query", "passage"})
+        .excludes(prefix);
+    command.add_flag("--json", options->json, "One JSON object for all texts");
+    add_model_options(command, options->model);
+    command.runs([options] {
         catch_interrupts();
-        if (auto done = embed(*options); !done) exit_code = report(done.error());
+        return embed(*options);
     });
 }
 

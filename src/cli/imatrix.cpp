@@ -1,13 +1,14 @@
 // hearth imatrix: how strongly a text drives each input of each weight, for `hearth quantize`.
 #include "library/imatrix.h"
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
 #include "cli/chunks.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/options.h"
 #include "engine/loaded_model.h"
 
 namespace hearth::cli {
@@ -55,18 +56,18 @@ Result<> make_imatrix(const ImatrixOptions& options) {
 
 }  // namespace
 
-void add_imatrix(CLI::App& app, int& exit_code) {
+void add_imatrix(Command& program) {
     auto options = std::make_shared<ImatrixOptions>();
-    CLI::App* command = app.add_subcommand("imatrix", "Measure which inputs of the weights matter, for quantize");
-    command->add_option("MODEL", options->model.model, "A GGUF file, as little quantised as there is")->required();
-    command->add_option("TEXT", options->text, "File with the text to read, - for standard input")->required();
-    command->add_option("OUT", options->out, "Where to write the matrix (GGUF)")->required();
-    command->add_option("--chunks", options->chunks, "Read at most N pieces of the text")
-        ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-    add_model_options(*command, options->model);
-    command->callback([options, &exit_code] {
+    Command command = program.add_command("imatrix", "Measure which inputs of the weights matter, for quantize");
+    add_model_argument(command, "MODEL", options->model.model, "A GGUF file, as little quantised as there is")
+        .required();
+    command.add("TEXT", options->text, "File with the text to read, - for standard input").required();
+    command.add("OUT", options->out, "Where to write the matrix (GGUF)").required();
+    command.add("--chunks", options->chunks, "Read at most N pieces of the text").between(1, int64_t{1} << 24);
+    add_model_options(command, options->model);
+    command.runs([options] {
         catch_interrupts();
-        if (auto done = make_imatrix(*options); !done) exit_code = report(done.error());
+        return make_imatrix(*options);
     });
 }
 

@@ -1,17 +1,17 @@
-// hearth inspect: one sub-command per thing one may want to look into.
-#include <CLI/CLI.hpp>
-
+// hearth inspect: looks into files, tokens and numbers; one file per subject.
+#include "cli/command_line.h"
 #include "cli/commands.h"
 
 namespace hearth::cli {
 
-void add_inspect(CLI::App& app, int& exit_code) {
-    CLI::App* inspect = app.add_subcommand("inspect", "Look into files, tokens and numbers");
-    inspect->require_subcommand(1);
-    add_inspect_file(*inspect, exit_code);
-    add_inspect_tokens(*inspect, exit_code);
-    add_inspect_logits(*inspect, exit_code);
-    add_inspect_synth(*inspect, exit_code);
+void add_inspect(Command& program) {
+    Command inspect = program.add_command("inspect", "Look into files, tokens and numbers");
+    inspect.needs_command();
+    add_inspect_file(inspect);
+    add_inspect_tokens(inspect);
+    add_inspect_prompt(inspect);
+    add_inspect_logits(inspect);
+    add_inspect_synth(inspect);
 }
 
 }  // namespace hearth::cli

@@ -1,5 +1,4 @@
 // hearth inspect metadata | tensors: what a model file says about itself and what lies in it.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -8,8 +7,10 @@
 #include <memory>
 
 #include "base/text_format.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/options.h"
 #include "engine/loaded_model.h"
 #include "tensor/decode.h"
 
@@ -127,23 +128,21 @@ Result<> inspect_tensors(const FileOptions& options) {
 
 }  // namespace
 
-void add_inspect_file(CLI::App& inspect, int& exit_code) {
+void add_inspect_file(Command& inspect) {
     const auto add = [&](const char* name, const char* text, Result<> (*run)(const FileOptions&)) {
         auto options = std::make_shared<FileOptions>();
-        CLI::App* command = inspect.add_subcommand(name, text);
-        command
-            ->add_option("FILE", options->file, "A GGUF file (of a split model any part) or a Hugging Face directory")
-            ->required();
-        command->add_flag("--json", options->json, "As JSON");
-        command->callback([options, run, &exit_code] {
-            if (auto done = run(*options); !done) exit_code = report(done.error());
-        });
+        Command command = inspect.add_command(name, text);
+        add_model_argument(command, "FILE", options->file,
+                           "A GGUF file (of a split model any part) or a Hugging Face directory")
+            .required();
+        command.add_flag("--json", options->json, "As JSON");
+        command.runs([options, run] { return run(*options); });
         return std::pair(command, options);
     };
     add("metadata", "The key-value pairs of a model file", inspect_metadata);
     auto [tensors, options] = add("tensors", "The tensors of a model file", inspect_tensors);
-    tensors->add_option("--dump", options->dump, "Write this tensor's values ...");
-    tensors->add_option("--out", options->out, "... as raw f32 to this file");
+    tensors.add("--dump", options->dump, "Write this tensor's values ...");
+    tensors.add("--out", options->out, "... as raw f32 to this file");
 }
 
 }  // namespace hearth::cli

@@ -1,10 +1,10 @@
 // hearth inspect logits: what the model really says, as numbers. Runs through the same engine as everything else.
-#include <CLI/CLI.hpp>
 #include <cstring>
 #include <fstream>
 #include <memory>
 #include <sstream>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
@@ -72,20 +72,20 @@ Result<> inspect_logits(const LogitsOptions& options) {
 
 }  // namespace
 
-void add_inspect_logits(CLI::App& inspect, int& exit_code) {
+void add_inspect_logits(Command& inspect) {
     auto options = std::make_shared<LogitsOptions>();
-    CLI::App* command = inspect.add_subcommand("logits", "Logits of a prompt of token ids, and greedy continuation");
-    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
-    command->add_option("--tokens", options->tokens, "File of token ids, - for standard input")->required();
-    command->add_option("--out", options->out,
-                        "Where to write the rows as raw f32: one per prompt token, then one per greedy step");
-    command->add_option("--greedy", options->greedy, "Continue greedily for N tokens; their ids go to standard output")
-        ->check(CLI::Range(int64_t{0}, int64_t{1} << 30));
-    command->add_option("--chunk", options->chunk, "Prompt tokens per pass")->check(CLI::Range(1, 1 << 16));
-    add_model_options(*command, options->model);
-    command->callback([options, &exit_code] {
+    Command command = inspect.add_command("logits", "Logits of a prompt of token ids, and greedy continuation");
+    add_model_argument(command, "MODEL", options->model.model, "A GGUF file or a Hugging Face directory").required();
+    command.add("--tokens", options->tokens, "File of token ids, - for standard input").required();
+    command.add("--out", options->out,
+                "Where to write the rows as raw f32: one per prompt token, then one per greedy step");
+    command.add("--greedy", options->greedy, "Continue greedily for N tokens; their ids go to standard output")
+        .between(0, int64_t{1} << 30);
+    command.add("--chunk", options->chunk, "Prompt tokens per pass").between(1, 1 << 16);
+    add_model_options(command, options->model);
+    command.runs([options] {
         catch_interrupts();
-        if (auto done = inspect_logits(*options); !done) exit_code = report(done.error());
+        return inspect_logits(*options);
     });
 }
 

@@ -1,8 +1,8 @@
 // hearth inspect synth: a model file with random weights in a real shape, for measuring where no real file is at hand.
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "base/text_format.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "library/synth.h"
@@ -39,19 +39,18 @@ std::string names() {
 
 }  // namespace
 
-void add_inspect_synth(CLI::App& inspect, int& exit_code) {
+void add_inspect_synth(Command& inspect) {
     auto choice = std::make_shared<SynthChoice>();
-    CLI::App* command = inspect.add_subcommand("synth", "Write a model of a real shape with random weights");
-    command->add_option("NAME", choice->name, "One of: " + names())->required();
-    command->add_option("OUT", choice->out, "The GGUF file to write")->required();
-    command->add_option("--type", choice->type, "Quantisation, such as q4_k_m, q8_0, bf16")->capture_default_str();
-    command->add_option("--layers", choice->options.layers, "Keep only so many layers")
-        ->check(CLI::Range(int64_t{1}, int64_t{100000}));
-    command->add_option("--seed", choice->options.seed, "Other weights")->capture_default_str();
-    command->add_flag("--mtp", choice->options.has_drafting_layer, "Add the layer that predicts one token further");
-    command->callback([choice, &exit_code] {
+    Command command = inspect.add_command("synth", "Write a model of a real shape with random weights");
+    command.add("NAME", choice->name, "One of: " + names()).required();
+    command.add("OUT", choice->out, "The GGUF file to write").required();
+    command.add("--type", choice->type, "Quantisation, such as q4_k_m, q8_0, bf16").show_default();
+    command.add("--layers", choice->options.layers, "Keep only so many layers").between(1, 100000);
+    command.add("--seed", choice->options.seed, "Other weights").show_default();
+    command.add_flag("--mtp", choice->options.has_drafting_layer, "Add the layer that predicts one token further");
+    command.runs([choice] {
         catch_interrupts();
-        if (auto done = write_model(*choice); !done) exit_code = report(done.error());
+        return write_model(*choice);
     });
 }
 

@@ -1,11 +1,12 @@
 // hearth inspect tokens: text to ids and back, one text or thousands of cases.
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <sstream>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/options.h"
 #include "engine/loaded_model.h"
 #include "engine/vocabulary.h"
 
@@ -113,23 +114,20 @@ Result<> inspect_tokens(const TokensOptions& options) {
 
 }  // namespace
 
-void add_inspect_tokens(CLI::App& inspect, int& exit_code) {
+void add_inspect_tokens(Command& inspect) {
     auto options = std::make_shared<TokensOptions>();
-    CLI::App* command = inspect.add_subcommand("tokens", "Text on standard input -> token ids");
-    command->add_option("MODEL", options->model, "A GGUF file or a Hugging Face directory")->required();
-    command->add_flag("--special", options->special,
-                      "Texts of special tokens become those tokens; with --decode: show them");
-    command->add_flag("--bos", options->bos, "Add the tokens that this vocabulary puts around a text");
-    command->add_flag("--decode", options->decode, "The other way: ids -> text");
-    command->add_flag("--json", options->json, "As JSON");
-    command->add_flag("--jsonl", options->jsonl,
-                      "An object a line in ({\"text\"|\"hex\", \"special\", \"bos\"}), {\"ids\"} a line out");
-    command
-        ->add_option("--tokenizer-compat", options->compat, "Whose word split where they differ: published, llama.cpp")
-        ->check(CLI::IsMember({"published", "llama.cpp"}));
-    command->callback([options, &exit_code] {
-        if (auto done = inspect_tokens(*options); !done) exit_code = report(done.error());
-    });
+    Command command = inspect.add_command("tokens", "Text on standard input -> token ids");
+    add_model_argument(command, "MODEL", options->model, "A GGUF file or a Hugging Face directory").required();
+    command.add_flag("--special", options->special,
+                     "Texts of special tokens become those tokens; with --decode: show them");
+    command.add_flag("--bos", options->bos, "Add the tokens that this vocabulary puts around a text");
+    command.add_flag("--decode", options->decode, "The other way: ids -> text");
+    command.add_flag("--json", options->json, "As JSON");
+    command.add_flag("--jsonl", options->jsonl,
+                     "An object a line in ({\"text\"|\"hex\", \"special\", \"bos\"}), {\"ids\"} a line out");
+    command.add("--tokenizer-compat", options->compat, "Whose word split where they differ: published, llama.cpp")
+        .one_of({"published", "llama.cpp"});
+    command.runs([options] { return inspect_tokens(*options); });
 }
 
 }  // namespace hearth::cli

@@ -1,6 +1,5 @@
 #include "cli/options.h"
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
@@ -15,36 +14,37 @@
 #include "engine/machine.h"
 #include "library/check_numbers.h"
 #include "library/convert.h"
+#include "library/installed.h"
 
 namespace hearth::cli {
 
-void add_model_options(CLI::App& command, ModelOptions& options, bool with_context) {
-    command
-        .add_option("--threads", options.threads,
-                    "Processor cores to use (default: the physical ones this process may use)")
-        ->check(CLI::Range(1, 1024));
-    command
-        .add_option("--device", options.device, "cpu, or reference: plain float loops, slow, the measure of everything")
-        ->check(CLI::IsMember({"cpu", "reference"}));
-    command.add_option("--quant", options.quant,
-                       "Quantise the weights while loading: q4_k_m, q8_0 or any other that `hearth quantize` knows");
-    command.add_flag("--check", options.check, "Look through all weights first for values that are no numbers");
-    if (!with_context) return;
-    command
-        .add_option("--ctx", options.context,
-                    "Context in tokens (default: the largest that fits half of the free memory)")
-        ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-    command.add_option("--kv", options.kv, "Type of the cached keys and values: f16, f32, q8_0, q4_0")
-        ->check(CLI::IsMember({"f16", "f32", "q8_0", "q4_0"}));
+Argument add_model_argument(Command& command, const char* name, std::string& model, const std::string& text) {
+    return command.add(name, model, text).changed_by(installed_model);
 }
 
-void add_sampling_options(CLI::App& command, SamplingOptions& options) {
-    options.command = &command;
+void add_model_options(Command& command, ModelOptions& options, bool with_context) {
+    command
+        .add("--threads", options.threads, "Processor cores to use (default: the physical ones this process may use)")
+        .between(1, 1024);
+    command.add("--device", options.device, "cpu, or reference: plain float loops, slow, the measure of everything")
+        .one_of({"cpu", "reference"});
+    command.add("--quant", options.quant,
+                "Quantise the weights while loading: q4_k_m, q8_0 or any other that `hearth quantize` knows");
+    command.add_flag("--check", options.check, "Look through all weights first for values that are no numbers");
+    if (!with_context) return;
+    command.add("--ctx", options.context, "Context in tokens (default: the largest that fits half of the free memory)")
+        .between(1, int64_t{1} << 40);
+    command.add("--kv", options.kv, "Type of the cached keys and values: f16, f32, q8_0, q4_0")
+        .one_of({"f16", "f32", "q8_0", "q4_0"});
+}
+
+void add_sampling_options(Command& command, SamplingOptions& options) {
+    options.command = command;
     SamplerOptions& s = options.values;
     s.temperature = 0.7f, s.top_k = 20, s.top_p = 0.8f;
     const std::string group = "Sampling";
     const auto add = [&](const char* name, auto& value, const char* text) {
-        return command.add_option(name, value, text)->group(group)->capture_default_str();
+        return command.add(name, value, text).in_group(group).show_default();
     };
     add("--temp", s.temperature, "Temperature; 0 always takes the likeliest token");
     add("--top-k", s.top_k, "Only the k likeliest tokens; 0: off");
@@ -60,20 +60,20 @@ void add_sampling_options(CLI::App& command, SamplingOptions& options) {
     add("--dry-allowed-length", s.dry_allowed_length, "Passages up to this length are free");
     add("--dry-last-n", s.dry_last_n, "Tokens searched for passages; -1: all");
     command
-        .add_option("--dry-breaker", options.dry_breakers,
-                    "Text that no repeated passage reaches across, repeatable; \\n is a new line, none: no such text "
-                    "(default: \\n : \" *)")
-        ->group(group);
+        .add("--dry-breaker", options.dry_breakers,
+             "Text that no repeated passage reaches across, repeatable; \\n is a new line, none: no such text "
+             "(default: \\n : \" *)")
+        .in_group(group);
     add("--xtc-probability", s.xtc_probability, "Chance of dropping the likeliest tokens; 0: off");
     add("--xtc-threshold", s.xtc_threshold, "Tokens above this probability may be dropped");
-    command.add_option("--logit-bias", options.logit_bias, "ID=BIAS, repeatable; -inf forbids the token")->group(group);
-    command.add_option("--seed", options.seed, "Same seed, same answer (default: another one each time)")
-        ->group(group)
-        ->check(CLI::Range(int64_t{0}, INT64_MAX - 1));  // larger numbers arrive as INT64_MAX
-    command.add_option("--stop", options.stop, "Text that ends the answer, repeatable")->group(group);
-    command.add_option("-n,--max-tokens", options.max_tokens, "Most tokens to generate")
-        ->group(group)
-        ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+    command.add("--logit-bias", options.logit_bias, "ID=BIAS, repeatable; -inf forbids the token").in_group(group);
+    command.add("--seed", options.seed, "Same seed, same answer (default: another one each time)")
+        .in_group(group)
+        .between(0, INT64_MAX - 1);  // larger numbers arrive as INT64_MAX
+    command.add("--stop", options.stop, "Text that ends the answer, repeatable").in_group(group);
+    command.add("-n,--max-tokens", options.max_tokens, "Most tokens to generate")
+        .in_group(group)
+        .between(1, int64_t{1} << 40);
 }
 
 Result<EngineOptions> engine_options(const ModelOptions& options) {
@@ -93,7 +93,7 @@ Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Met
     SamplerOptions values = options.values;
     const auto recommend = [&](const char* flag, const char* key, auto& value) {
         const auto number = file.number(std::string("general.sampling.") + key);
-        if (number && options.command->count(flag) == 0) value = static_cast<std::decay_t<decltype(value)>>(*number);
+        if (number && !options.command.was_given(flag)) value = static_cast<std::decay_t<decltype(value)>>(*number);
     };
     recommend("--temp", "temp", values.temperature);
     recommend("--top-k", "top_k", values.top_k);

@@ -1,12 +1,12 @@
 // Flags that several commands share, and how they become typed values. The only place that reads environment variables.
 #pragma once
 
-#include <CLI/App.hpp>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "cli/command_line.h"
 #include "engine/engine.h"
 
 namespace hearth::cli {
@@ -20,15 +20,17 @@ struct ModelOptions {
 };
 
 struct SamplingOptions {
-    CLI::App* command = nullptr;  // tells which flags were really given
+    Command command;  // tells which flags were really given
     SamplerOptions values;
     int64_t seed = -1;
     std::vector<std::string> stop, logit_bias, dry_breakers;
     int64_t max_tokens = -1;
 };
 
-void add_model_options(CLI::App& command, ModelOptions& options, bool with_context = true);
-void add_sampling_options(CLI::App& command, SamplingOptions& options);
+// The word that says which model: a path, or the name of the one that comes with the program.
+Argument add_model_argument(Command& command, const char* name, std::string& model, const std::string& text);
+void add_model_options(Command& command, ModelOptions& options, bool with_context = true);
+void add_sampling_options(Command& command, SamplingOptions& options);
 
 Result<EngineOptions> engine_options(const ModelOptions& options);  // reads HEARTH_CPU
 // What was not given comes from the file's recommendation (general.sampling.*), then from our defaults.

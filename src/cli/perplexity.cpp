@@ -1,5 +1,4 @@
 // hearth perplexity: how well a model foretells a text, and how far it is from another one.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -7,6 +6,7 @@
 
 #include "base/text_format.h"
 #include "cli/chunks.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "engine/loaded_model.h"
@@ -196,24 +196,23 @@ Result<> measure(const PerplexityOptions& options) {
 
 }  // namespace
 
-void add_perplexity(CLI::App& app, int& exit_code) {
+void add_perplexity(Command& program) {
     auto options = std::make_shared<PerplexityOptions>();
-    CLI::App* command = app.add_subcommand("perplexity", "How well a model foretells a text, or agrees with another");
-    command->footer(
+    Command command = program.add_command("perplexity", "How well a model foretells a text, or agrees with another");
+    command.add_footer(
         "The text is cut into pieces of --ctx tokens; of each the second half is scored. Intervals hold the "
         "true value in 95 of 100 cases.\nFirst run the better model with --kl-base FILE, which makes FILE; "
         "then the other one with the same FILE, which compares.");
-    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
-    command->add_option("TEXT", options->text, "File with the text, - for standard input")->required();
-    command->add_option("--kl-base", options->kl_base,
-                        "Compare with the log-probabilities in this file; makes it if it does not exist");
-    command->add_option("--chunks", options->chunks, "Use at most N pieces of the text")
-        ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-    command->add_flag("--json", options->json, "The figures as one JSON object");
-    add_model_options(*command, options->model);
-    command->callback([options, &exit_code] {
+    add_model_argument(command, "MODEL", options->model.model, "A GGUF file or a Hugging Face directory").required();
+    command.add("TEXT", options->text, "File with the text, - for standard input").required();
+    command.add("--kl-base", options->kl_base,
+                "Compare with the log-probabilities in this file; makes it if it does not exist");
+    command.add("--chunks", options->chunks, "Use at most N pieces of the text").between(1, int64_t{1} << 24);
+    command.add_flag("--json", options->json, "The figures as one JSON object");
+    add_model_options(command, options->model);
+    command.runs([options] {
         catch_interrupts();
-        if (auto done = measure(*options); !done) exit_code = report(done.error());
+        return measure(*options);
     });
 }
 

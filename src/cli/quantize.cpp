@@ -1,12 +1,13 @@
 // hearth quantize: a model file into one with smaller weights.
-#include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
 
 #include "base/os.h"
 #include "base/text_format.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/options.h"
 #include "engine/loaded_model.h"
 #include "library/imatrix.h"
 #include "library/mixes.h"
@@ -89,24 +90,23 @@ std::string type_help() {
 
 }  // namespace
 
-void add_quantize(CLI::App& app, int& exit_code) {
+void add_quantize(Command& program) {
     auto choice = std::make_shared<QuantizeChoice>();
-    CLI::App* command = app.add_subcommand("quantize", "Write a model with smaller weights");
-    command->add_option("IN", choice->in, "The model, best in bf16, f16 or f32")->required();
-    command->add_option("OUT", choice->out, "The GGUF file to write; it appears when it is whole")->required();
-    command->add_option("--type", choice->options.type, type_help())->capture_default_str();
-    command->add_option("--imatrix", choice->imatrix, "Which columns matter, from `hearth imatrix`");
-    command->add_option("--keep", choice->keep,
-                        "REGEX=TYPE: tensors whose name matches get this type (\"keep\": the one they have)");
-    command->add_option("--size", choice->size, "With hq4 and hq5: at most so large, such as 1.2G");
-    command->add_flag("--allow-requantize", choice->options.allow_requantise,
-                      "Accept weights that are quantised already; their errors add up");
-    command->add_option("--threads", choice->options.threads, "Threads; all physical cores without it")
-        ->check(CLI::Range(1, 1024));
-    command->add_flag("--dry-run", choice->dry_run, "Only list which tensor would get which type, and its bytes");
-    command->callback([choice, &exit_code] {
+    Command command = program.add_command("quantize", "Write a model with smaller weights");
+    add_model_argument(command, "IN", choice->in, "The model, best in bf16, f16 or f32").required();
+    command.add("OUT", choice->out, "The GGUF file to write; it appears when it is whole").required();
+    command.add("--type", choice->options.type, type_help()).show_default();
+    command.add("--imatrix", choice->imatrix, "Which columns matter, from `hearth imatrix`");
+    command.add("--keep", choice->keep,
+                "REGEX=TYPE: tensors whose name matches get this type (\"keep\": the one they have)");
+    command.add("--size", choice->size, "With hq4 and hq5: at most so large, such as 1.2G");
+    command.add_flag("--allow-requantize", choice->options.allow_requantise,
+                     "Accept weights that are quantised already; their errors add up");
+    command.add("--threads", choice->options.threads, "Threads; all physical cores without it").between(1, 1024);
+    command.add_flag("--dry-run", choice->dry_run, "Only list which tensor would get which type, and its bytes");
+    command.runs([choice] {
         catch_interrupts();
-        if (auto done = quantize(*choice); !done) exit_code = report(done.error());
+        return quantize(*choice);
     });
 }
 

@@ -1,9 +1,9 @@
 // hearth rerank: documents in the order in which they answer a query.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <memory>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/read_texts.h"
@@ -17,7 +17,7 @@ struct RerankOptions {
     ModelOptions model{.kv = "f32"};
     std::string file, query;
     bool json = false, with_documents = false;
-    CLI::Option* query_option = nullptr;
+    Argument query_argument;  // was it given?
 };
 
 struct Task {
@@ -59,7 +59,7 @@ Result<std::vector<Task>> read_input(const RerankOptions& options) {
     if (lines.empty())
         return fail(ErrorKind::bad_request, "there are no documents", "pipe lines in, or name a file with --file");
     std::vector<Task> tasks;
-    if (options.query_option->count() > 0) {
+    if (options.query_argument.was_given()) {
         tasks.push_back({options.query, std::move(lines)});
         return tasks;
     }
@@ -131,7 +131,7 @@ Result<> rerank(const RerankOptions& options) {
                                                           : TRY(reader.question(query, documents[document])));
         }
     const auto what = [&](size_t i) {
-        if (options.query_option->count() > 0) return fmt::format("line {} with its query", places[i].document + 1);
+        if (options.query_argument.was_given()) return fmt::format("line {} with its query", places[i].document + 1);
         return fmt::format("line {}: document {} with its query", places[i].task + 1, places[i].document);
     };
     const auto engine = TRY(open_for_texts(options.model, reader, texts, what));
@@ -168,24 +168,24 @@ Result<> rerank(const RerankOptions& options) {
 
 }  // namespace
 
-void add_rerank(CLI::App& app, int& exit_code) {
+void add_rerank(Command& program) {
     auto options = std::make_shared<RerankOptions>();
-    CLI::App* command = app.add_subcommand("rerank", "Score documents by how well they answer a query");
-    command->footer(
+    Command command = program.add_command("rerank", "Score documents by how well they answer a query");
+    command.add_footer(
         "In, a line per query:   {\"query\":\"...\",\"documents\":[\"...\", ...]}\n"
         "                        or with --query: a document per line\n"
         "Out, a line per query:  {\"query\",\"tokens\",\"results\":[{\"index\":2,\"score\":0.97}, ...]}, best "
         "first\n"
         "With --json one object: {\"model\",\"data\":[ a line's object, ... ]}");
-    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
-    options->query_option = command->add_option("--query", options->query, "The query; every line is then a document");
-    command->add_option("--file", options->file, "File of lines (default: standard input)");
-    command->add_flag("--documents", options->with_documents, "Repeat the documents in the results");
-    command->add_flag("--json", options->json, "One JSON object for all queries");
-    add_model_options(*command, options->model);
-    command->callback([options, &exit_code] {
+    add_model_argument(command, "MODEL", options->model.model, "A GGUF file or a Hugging Face directory").required();
+    options->query_argument = command.add("--query", options->query, "The query; every line is then a document");
+    command.add("--file", options->file, "File of lines (default: standard input)");
+    command.add_flag("--documents", options->with_documents, "Repeat the documents in the results");
+    command.add_flag("--json", options->json, "One JSON object for all queries");
+    add_model_options(command, options->model);
+    command.runs([options] {
         catch_interrupts();
-        if (auto done = rerank(*options); !done) exit_code = report(done.error());
+        return rerank(*options);
     });
 }
 

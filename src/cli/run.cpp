@@ -1,7 +1,6 @@
 // hearth run: an answer in the terminal. With a prompt, or with text piped in, once; otherwise line by line.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -9,11 +8,13 @@
 #include "base/os.h"
 #include "base/text_format.h"
 #include "cli/chatml.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "engine/texts.h"
 #include "library/catalogue.h"
+#include "library/installed.h"
 
 namespace hearth::cli {
 
@@ -170,20 +171,31 @@ Result<int> run(const RunOptions& options) {
 
 }  // namespace
 
-void add_run(CLI::App& app, int& exit_code) {
+void add_run(Command& program) {
     auto options = std::make_shared<RunOptions>();
-    CLI::App* command = app.add_subcommand("run", "Chat with a model, or let it answer once");
-    command->add_option("MODEL", options->model.model, "A GGUF file or a Hugging Face directory")->required();
-    command->add_option("PROMPT", options->words, "The question; without it and without piped text: a dialogue");
-    command->add_option("--system", options->system, "What the model should know or be before the first message");
-    command->add_flag("--raw", options->raw, "No chat form: the model continues the text as it is");
-    command->add_flag("-v,--verbose", options->verbose, "Say what was loaded and how fast it was");
-    add_model_options(*command, options->model);
-    add_sampling_options(*command, options->sampling);
-    command->callback([options, &exit_code] {
+    Command command = program.add_command("run", "Chat with a model, or let it answer once");
+    const Argument model = add_model_argument(
+        command, "MODEL", options->model.model,
+        "A GGUF file or a Hugging Face directory; without it ember, the demo model of a few megabytes that comes with "
+        "hearth");
+    command.add("PROMPT", options->words, "The question; without it and without piped text: a dialogue");
+    command.add("--system", options->system, "What the model should know or be before the first message");
+    command.add_flag("--raw", options->raw, "No chat form: the model continues the text as it is");
+    command.add_flag("-v,--verbose", options->verbose, "Say what was loaded and how fast it was");
+    add_model_options(command, options->model);
+    add_sampling_options(command, options->sampling);
+    command.runs([options, model] {
         catch_interrupts();
-        auto done = run(*options);
-        exit_code = done ? *done : report(done.error());
+        if (!model.was_given()) {
+            options->model.model = installed_model(kDemoModel);
+            if (options->model.model == kDemoModel)
+                return Result<int>(fail(ErrorKind::not_found, "no model was named, and the demo model is not installed",
+                                        "give a GGUF file or a model directory"));
+            notice(
+                "hearth: this is the 8 MB demo model that comes with hearth; give any GGUF file or model folder for a "
+                "real one");
+        }
+        return run(*options);
     });
 }
 

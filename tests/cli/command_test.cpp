@@ -27,7 +27,7 @@ TEST_F(Command, HelpAndVersionAreData) {
 TEST_F(Command, WrongUsageIsTwo) {
     refused("\"$H\"", 2, {"subcommand", "hearth --help"});
     refused("\"$H\" fly", 2, {"no command \"fly\""});
-    refused("\"$H\" run", 2, {"MODEL", "hearth run --help"});
+    refused("\"$H\" bench", 2, {"MODEL", "hearth bench --help"});
     refused("\"$H\" inspect", 2, {"subcommand"});
     refused("\"$H\" inspect metadata", 2, {"FILE"});
     refused("\"$H\" run $M hi --no-such-option", 2, {"--no-such-option"});
