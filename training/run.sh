@@ -24,12 +24,11 @@ fi
 
 nice -n 5 $python train.py --data "$work" --out "$work/run" "$@"
 
-$python export.py --checkpoint "$work/run/checkpoint.pt" --tokenizer "$work/tokenizer" --out "$work/model"
+$python export.py --checkpoint "$work/run/checkpoint.pt" --tokenizer "$work/tokenizer" --out "$work/model" --dtype BF16
 hearth=${HEARTH:-$root/build/release/src/cli/hearth}
 if [[ -x $hearth ]]; then
     "$hearth" convert "$work/model" "$work/ember.gguf" --type q8_0
 else
     echo "$hearth is not there: build hearth, then 'hearth convert $work/model $work/ember.gguf --type q8_0'" >&2
 fi
-$python evaluate.py --checkpoint "$work/run/checkpoint.pt" --tokenizer "$work/tokenizer" --cases "$work/corpus/eval.jsonl" \
-    --heldout "$work/heldout.npz" --out "$work/evaluation.md"
+$python evaluate.py --checkpoint "$work/run/checkpoint.pt" --heldout "$work/heldout.npz" | tee "$work/evaluation.md"

@@ -243,7 +243,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="directory with train.npz, train_long.npz and heldout.npz")
     parser.add_argument("--out", required=True, help="directory for checkpoint and log")
-    parser.add_argument("--tokens", type=lambda text: int(float(text)), default=14_000_000, help="to train on (default %(default)s)")
+    parser.add_argument("--tokens", type=lambda text: int(float(text)), default=11_500_000, help="to train on (default %(default)s)")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--mlp", type=int, default=512)

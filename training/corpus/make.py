@@ -109,12 +109,12 @@ def case(draw, sample):
     return out | {"form": "template" if is_template else "plain", "thinking": thinks, "expected": expected, "match": sample.match}
 
 
-def eval_cases(seed):
-    """Held-out cases, the same number of every task."""
+def eval_cases(seed, held=True, skips=lambda case: False):
+    """Cases of one side of the split, the same number of every task."""
     makers = [task for task, _ in SHARES] + [hearth.make_reworded, recall.make_long]
     found = {}
     for index, maker in enumerate(makers):
-        draw = Draw(seed * 1000 + index, True)
+        draw = Draw(seed * 1000 + index, held)
         counts, prompts, tries = {}, set(), 0
         while tries < 4000 and (not counts or min(counts.values()) < EVAL_PER_TASK):
             tries += 1
@@ -124,7 +124,7 @@ def eval_cases(seed):
                     break
                 continue
             made = case(draw, sample)
-            if made["prompt"] in prompts:
+            if made["prompt"] in prompts or skips(made):
                 continue
             prompts.add(made["prompt"])
             counts[sample.task] = counts.get(sample.task, 0) + 1

@@ -1,4 +1,4 @@
-"""What stands around the fast form: batches, plan, optimiser, export, answers and their scoring."""
+"""What stands around the fast form: batches, plan, optimiser, export."""
 import json
 import os
 import struct
@@ -12,10 +12,8 @@ import torch
 
 import model
 from data import Documents, plan
-from evaluate import calls_of, is_right
 from export import config, published, write_safetensors
 from fast import Parameters
-from generate import greedy
 from optimiser import orthogonal
 
 
@@ -90,33 +88,6 @@ class TrainerTest(unittest.TestCase):
             found = torch.from_numpy(found.copy())
             found = found if width == 4 else found.view(torch.bfloat16)
             self.assertTrue(torch.equal(found, tensors["mtp.fc.weight"].reshape(-1).to(found.dtype)))
-
-    def test_greedy_answers(self):
-        shape, values = small()
-        prompts = [[3, 4, 5], [9, 8, 7, 6, 5, 4]]
-        answers = greedy(shape, values, prompts, 4, ends=set())
-        for prompt, answer in zip(prompts, answers):
-            ids = list(prompt)
-            for token in answer:
-                logits = model.forward(shape, values, torch.tensor(ids))[0][-1]
-                self.assertEqual(int(logits.argmax()), token)
-                ids.append(token)
-            self.assertEqual(len(answer), 4)
-        stopped = greedy(shape, values, prompts, 4, ends={answers[0][2]})
-        self.assertEqual(stopped[0], answers[0][:answers[0].index(answers[0][2])])
-
-    def test_scoring(self):
-        case = lambda match, expected: {"match": match, "expected": expected}
-        self.assertTrue(is_right(case("exact", "5"), "<think>\n2 + 3\n</think>\n\n5\n"))
-        self.assertFalse(is_right(case("exact", "5"), "5 apples"))
-        self.assertTrue(is_right(case("contains", "Karin"), "Once Karin said"))
-        self.assertTrue(is_right(case("json", '{"a": 1, "b": "x"}'), '{"b": "x", "a": 1}'))
-        self.assertFalse(is_right(case("json", '{"a": 1}'), '{"a": 1'))
-        call = "<tool_call>\n<function=weather>\n<parameter=city>\nBonn\n</parameter>\n<parameter=days>\n3\n</parameter>\n</function>\n</tool_call>"
-        self.assertTrue(is_right(case("tool_call", '{"name": "weather", "arguments": {"city": "Bonn", "days": 3}}'), call))
-        self.assertFalse(is_right(case("tool_call", '{"name": "weather", "arguments": {"city": "Bonn", "days": 4}}'), call))
-        self.assertEqual(len(calls_of(call + "\n" + call)), 2)
-        self.assertFalse(is_right(case("tool_call", '{"name": "weather", "arguments": {}}'), "It is sunny."))
 
 
 if __name__ == "__main__":
