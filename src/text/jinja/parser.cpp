@@ -61,13 +61,6 @@ private:
         return {};
     }
 
-    // Deeper nesting than anybody writes would exhaust the stack.
-    struct Level {
-        int& depth;
-        explicit Level(int& depth) : depth(depth) { ++depth; }
-        ~Level() { --depth; }
-    };
-
     // Up to a tag whose name is one of `ends`; that name is the current token then.
     Outcome<Block> statements(const std::vector<std::string_view>& ends) {
         const Level level(depth_);

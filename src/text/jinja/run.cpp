@@ -10,7 +10,7 @@ namespace hearth::jinja {
 
 namespace {
 
-constexpr int kDeepest = 700;            // expressions and macros inside of each other
+constexpr int kDeepest = 400;            // statements, expressions and macros inside of each other
 constexpr uint32_t kDeepestValue = 300;  // variables may have 200
 constexpr size_t kLargest = size_t{64} << 20;
 
@@ -177,6 +177,8 @@ Outcome<Run::Flow> Run::execute(const Block& block, Text& out) {
 
 Outcome<Run::Flow> Run::execute(const Statement& statement, Text& out) {
     TRY(spend(1));
+    const Level level(depth_);
+    if (depth_ > kDeepest) return stop("the template is nested too deeply", Failure::Kind::limit);
     switch (statement.kind) {
         case Statement::Kind::text:
             TRY(spend(statement.text.size() / 64));
@@ -379,12 +381,9 @@ Outcome<Value> Run::apply_filter(const Expression& expression, const Value& valu
 
 Outcome<Value> Run::evaluate(const Expression& expression) {
     TRY(spend(1));
-    if (++depth_ > kDeepest) {
-        --depth_;
-        return stop("the template is nested too deeply", Failure::Kind::limit);
-    }
+    const Level level(depth_);
+    if (depth_ > kDeepest) return stop("the template is nested too deeply", Failure::Kind::limit);
     auto value = compute(expression);
-    --depth_;
     if (value && value->depth() > kDeepestValue)
         value = stop("the template makes a value that is nested too deeply", Failure::Kind::limit);
     if (!value && value.error().place == Failure::kNowhere) value.error().place = expression.place;

@@ -33,6 +33,13 @@ inline std::unexpected<Failure> stop(std::string what, Failure::Kind kind = Fail
     return std::unexpected(Failure{kind, std::move(what)});
 }
 
+// One level deeper as long as it lives. Deeper nesting than anybody writes would exhaust the stack.
+struct Level {
+    int& depth;
+    explicit Level(int& depth) : depth(depth) { ++depth; }
+    ~Level() { --depth; }
+};
+
 struct Text {
     std::string bytes;
     std::vector<InputSpan> input;  // ascending, apart from each other
