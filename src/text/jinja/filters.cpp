@@ -9,11 +9,6 @@ namespace hearth::jinja {
 
 namespace {
 
-Outcome<> need_defined(const Value& value) {
-    if (value.is_undefined()) return stop(value.why_undefined(), Failure::Kind::undefined);
-    return {};
-}
-
 bool flag_of(const Arguments& arguments, size_t place, std::string_view name, bool otherwise = false) {
     const Value* given = arguments.find(place, name);
     return given ? given->is_true() : otherwise;

@@ -9,7 +9,7 @@ namespace hearth::jinja {
 
 namespace {
 
-constexpr int kDeepest = 120, kLongestChain = 400;
+constexpr int kDeepestSource = 120, kLongestChain = 400;
 
 class Parser {
 public:
@@ -64,7 +64,7 @@ private:
     // Up to a tag whose name is one of `ends`; that name is the current token then.
     Outcome<Block> statements(const std::vector<std::string_view>& ends) {
         const Level level(depth_);
-        if (depth_ > kDeepest) return wrong("the template is nested too deeply");
+        if (depth_ > kDeepestSource) return wrong("the template is nested too deeply");
         Block block;
         while (true) {
             const Token& token = now();
@@ -141,7 +141,7 @@ private:
         made.body = TRY(statements({"elif", "else", "endif"}));
         if (is_name("elif")) {
             const Level level(depth_);
-            if (depth_ > kDeepest) return wrong("the template is nested too deeply");
+            if (depth_ > kDeepestSource) return wrong("the template is nested too deeply");
             Statement next;
             next.place = now().place;
             made.otherwise.push_back(TRY(choice(std::move(next))));
@@ -304,7 +304,7 @@ private:
 
     Outcome<ExpressionPointer> expression() {
         const Level level(depth_);
-        if (depth_ > kDeepest) return wrong("the expression is nested too deeply");
+        if (depth_ > kDeepestSource) return wrong("the expression is nested too deeply");
         const size_t place = now().place;
         auto value = TRY(either());
         while (skip_name("if")) {
@@ -343,7 +343,7 @@ private:
     Outcome<ExpressionPointer> negation() {
         if (!is_name("not")) return comparison();
         const Level level(depth_);
-        if (depth_ > kDeepest) return wrong("the expression is nested too deeply");
+        if (depth_ > kDeepestSource) return wrong("the expression is nested too deeply");
         const size_t place = take().place;
         return make(Expression::Kind::unary, place, "not", TRY(negation()));
     }
@@ -393,7 +393,7 @@ private:
 
     Outcome<ExpressionPointer> unary(bool with_filters) {
         const Level level(depth_);
-        if (depth_ > kDeepest) return wrong("the expression is nested too deeply");
+        if (depth_ > kDeepestSource) return wrong("the expression is nested too deeply");
         ExpressionPointer value;
         if (is_sign("-") || is_sign("+")) {
             const Token& sign = take();

@@ -28,11 +28,6 @@ private:
     std::shared_ptr<Scope> before_;
 };
 
-Outcome<> need_defined(const Value& value) {
-    if (value.is_undefined()) return stop(value.why_undefined(), Failure::Kind::undefined);
-    return {};
-}
-
 std::unexpected<Failure> no_operation(const std::string& sign, const Value& a, const Value& b) {
     if (sign == "+" && a.is_text())
         return stop(fmt::format("TypeError: can only concatenate str (not \"{}\") to str", b.type_name()));

@@ -296,6 +296,11 @@ const Value* Arguments::find(size_t place, std::string_view name) const {
     return nullptr;
 }
 
+Outcome<> need_defined(const Value& value) {
+    if (value.is_undefined()) return stop(value.why_undefined(), Failure::Kind::undefined);
+    return {};
+}
+
 Outcome<int> compare(const Value& a, const Value& b) {
     const auto sign = [](auto x, auto y) { return x < y ? -1 : y < x ? 1 : 0; };
     if (a.is_number() && b.is_number()) {

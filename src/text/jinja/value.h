@@ -175,6 +175,7 @@ struct Callable {
     uint32_t depth = 1;  // of the value it belongs to
 };
 
+Outcome<> need_defined(const Value& value);
 // -1, 0, 1, or a failure where Python cannot order the two.
 Outcome<int> compare(const Value& a, const Value& b);
 // What a loop runs over.
