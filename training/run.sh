@@ -24,10 +24,10 @@ fi
 
 nice -n 5 $python train.py --data "$work" --out "$work/run" "$@"
 
-$python export.py --checkpoint "$work/run/checkpoint.pt" --tokenizer "$work/tokenizer" --out "$work/model" --dtype BF16
+$python export.py --checkpoint "$work/run/checkpoint.pt" --tokenizer "$work/tokenizer" --out "$work/Ember" --dtype BF16
 hearth=${HEARTH:-$root/build/release/src/cli/hearth}
 if [[ -x $hearth ]]; then
-    "$hearth" convert "$work/model" "$work/ember.gguf" --type q8_0
+    "$hearth" convert "$work/Ember" "$work/ember.gguf" --type q8_0
 else
     echo "$hearth is not there: build hearth, then 'hearth convert $work/model $work/ember.gguf --type q8_0'" >&2
 fi

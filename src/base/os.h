@@ -34,6 +34,7 @@ uint64_t memory_available_bytes();    // what the system and the cgroup leave fo
 uint64_t resident_anonymous_bytes();  // our own pages, without file mappings
 double monotonic_seconds();
 bool is_terminal(int fd);
+int terminal_columns(int fd);               // 80 where nobody says
 std::string environment(const char* name);  // empty when unset
 std::string machine_name();                 // processor model as the system prints it
 std::string program_directory();            // where this program's file lies

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -96,8 +97,12 @@ void Progress::update(double share) {
     last_drawn_ = now;
     is_drawn_ = true;
     const double left = share > 0.01 ? (now - started_) * (1 - share) / share : 0;
-    fmt::print(stderr, "\r\x1b[K{} {:.0f} %{}", what_, share * 100,
-               left > 0 ? ", " + duration_text(left) + " left" : "");
+    const std::string rest =
+        fmt::format(" {:.0f} %{}", share * 100, left > 0 ? ", " + duration_text(left) + " left" : "");
+    // A line that wraps could not be wiped: of a long path the end is shown.
+    const size_t room = size_t(std::max<int>(terminal_columns(STDERR_FILENO) - 1 - int(rest.size()), 10));
+    const std::string what = what_.size() <= room ? what_ : "..." + what_.substr(what_.size() - room + 3);
+    fmt::print(stderr, "\r\x1b[K{}{}", one_line(what), rest);
     std::fflush(stderr);
 }
 

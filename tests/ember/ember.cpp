@@ -85,7 +85,7 @@ std::string ember_file() {
 }
 
 std::string ember_directory() {
-    return data_path("ember/model");
+    return data_path("ember/Ember");
 }
 
 std::vector<EmberCase> ember_cases(const std::string& name) {
