@@ -467,7 +467,7 @@ Outcome<Value> Run::compute(const Expression& expression) {
                 Value key = TRY(part(i));
                 if (key.is_list() || key.is_dictionary())
                     return stop(fmt::format("TypeError: unhashable type: '{}'", key.type_name()));
-                TRY(spend(made.members.size() / 8));
+                TRY(spend(made.members.size() / 2));
                 made.set(std::move(key), TRY(part(i + 1)));
             }
             return made;

@@ -115,14 +115,14 @@ Outcome<Value> make_dictionary(Run& run, const Arguments& arguments) {
     for (const Value& one : arguments.positional) {
         if (one.is_dictionary()) {
             for (const auto& [key, value] : one.dictionary().members) {
-                TRY(run.spend(made.members.size() / 8));
+                TRY(run.spend(made.members.size() / 2));
                 made.set(key, value);
             }
             continue;
         }
         for (const Value& pair : TRY(items_of(one))) {
             const List both = TRY(items_of(pair));
-            TRY(run.spend(made.members.size() / 8));
+            TRY(run.spend(made.members.size() / 2));
             if (both.size() != 2) return stop("ValueError: dict needs pairs");
             made.set(both[0], both[1]);
         }
