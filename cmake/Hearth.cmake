@@ -31,7 +31,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-psabi -Wno-uninitialized -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-stringop-overread
         -Wno-array-bounds -Wno-restrict)
 else()
-    add_compile_options(-Wno-gnu-statement-expression -Wno-psabi)
+    # Deprecated is what std::stable_sort of GCC 12's library uses itself.
+    add_compile_options(-Wno-gnu-statement-expression -Wno-psabi -Wno-deprecated-declarations)
 endif()
 if(HEARTH_WERROR)
     add_compile_options(-Werror)

@@ -291,7 +291,7 @@ inline std::vector<PlainCase> plain_cases() {
             add(name, [f](Ops& ops, Tensor x, Tensor, Tensor) { return ops.map(f, ops.scale(x, 4)); });
         add("add", [](Ops& ops, Tensor x, Tensor z, Tensor) { return ops.add(x, z); });
         add("multiply_row", [](Ops& ops, Tensor x, Tensor, Tensor p) { return ops.multiply(x, p); });
-        add("multiply_spread", [h](Ops& ops, Tensor x, Tensor z, Tensor) { return ops.multiply(x, z.slice(0, 1)); });
+        add("multiply_spread", [](Ops& ops, Tensor x, Tensor z, Tensor) { return ops.multiply(x, z.slice(0, 1)); });
         add("add_shared_by_heads", [w](Ops& ops, Tensor x, Tensor, Tensor p) { return ops.add(x, p.slice(0, w)); });
         add("clamp", [](Ops& ops, Tensor x, Tensor, Tensor) { return ops.clamp(x, -1, 0.5f); });
         add("softcap", [](Ops& ops, Tensor x, Tensor, Tensor) { return ops.softcap(x, 3); });

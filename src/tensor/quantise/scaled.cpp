@@ -50,8 +50,6 @@ struct Curved {
 
 // E2M1, doubled: 0 1 2 3 4 6 8 12 and their negatives.
 struct SmallFloat {
-    static constexpr float kLow = -12, kHigh = 12, kUnit = 4;
-    static constexpr int kTries = 4;
     template <class V>
     static LANES_INLINE V nearest(V value) {
         const V size = smaller(magnitude(value), all<V>(12.0f));
