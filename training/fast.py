@@ -46,7 +46,7 @@ class Parameters:
         self.shape, self.table, self.f32, at = shape, parameters(shape), {}, 0
         total = sum(torch.Size(p.shape).numel() for p in self.table)
         self.flat = torch.zeros(total) if flat is None else flat
-        self.half_flat, self.half = torch.zeros(total, dtype=torch.bfloat16), {}
+        self.half_flat, self.half = torch.zeros(total, dtype=torch.bfloat16, device=self.flat.device), {}
         for p in self.table:
             count = torch.Size(p.shape).numel()
             self.f32[p.name] = self.flat[at:at + count].view(p.shape)

@@ -1,4 +1,5 @@
-"""Ember's shape, its parameters and, in plain torch, what they compute: the form that the fast one in fast.py is held against."""
+"""Ember's shape, its parameters and, in plain torch, what they compute: the form that the fast one in fast.py is held against, and
+that graphics cards run (card.py)."""
 import math
 from dataclasses import asdict, dataclass
 
@@ -81,10 +82,10 @@ def parameters(shape):
 
 
 def initialise(shape, values, seed):
-    """values: name -> tensor, filled in place."""
+    """values: name -> tensor, filled in place; the same numbers on every device."""
     generator = torch.Generator().manual_seed(seed)
     for p in parameters(shape):
-        to = values[p.name]
+        to = torch.empty(p.shape)
         to.normal_(0, p.spread, generator=generator) if p.spread else to.zero_()
         if p.name.endswith("taps"):
             to[-1] += 1  # begins near the current token alone
@@ -94,6 +95,7 @@ def initialise(shape, values, seed):
             # With a_log = 0, heads keep between 0.82 and 0.9995 of their state per token.
             keep = torch.logspace(math.log10(0.2), math.log10(0.0005), to.numel())
             to.copy_(torch.log(torch.expm1(keep)))
+        values[p.name].copy_(to)
 
 
 def rope_angles(shape, positions):
@@ -113,64 +115,69 @@ def rotate(x, angles):
     return torch.cat([a * cos - b * sin, a * sin + b * cos, x[..., ROTATED:]], -1)
 
 
+# Below, rows are [documents][tokens][...]. Shorter documents may be filled up at their ends: nothing looks ahead.
+
 def attention(shape, w, at, y, angles):
-    n = len(y)
+    size = y.shape[:2]
     mixed = y @ w[at + "in"].T
     query, key, value = mixed.split([shape.heads * 2 * HEAD, shape.kv_heads * HEAD, shape.kv_heads * HEAD], -1)
-    q, gate = query.reshape(n, shape.heads, 2, HEAD).unbind(2)
+    q, gate = query.reshape(*size, shape.heads, 2, HEAD).unbind(3)
     q = rotate(rms(q) * (1 + w[at + "q_norm"]), angles)
-    k = rotate(rms(key.reshape(n, shape.kv_heads, HEAD)) * (1 + w[at + "k_norm"]), angles)
+    k = rotate(rms(key.reshape(*size, shape.kv_heads, HEAD)) * (1 + w[at + "k_norm"]), angles)
     sharing = shape.heads // shape.kv_heads
-    k, v = k.repeat_interleave(sharing, 1), value.reshape(n, shape.kv_heads, HEAD).repeat_interleave(sharing, 1)
-    scores = torch.einsum("ihd,jhd->hij", q, k) / math.sqrt(HEAD)
-    scores = scores.masked_fill(torch.ones(n, n, dtype=torch.bool).triu(1), -math.inf)
-    out = torch.einsum("hij,jhd->ihd", scores.softmax(-1), v) * gate.sigmoid()
-    return out.reshape(n, -1) @ w[at + "out"].T
+    k, v = k.repeat_interleave(sharing, 2), value.reshape(*size, shape.kv_heads, HEAD).repeat_interleave(sharing, 2)
+    scores = torch.einsum("bihd,bjhd->bhij", q, k) / math.sqrt(HEAD)
+    scores = scores.masked_fill(torch.ones(size[1], size[1], dtype=torch.bool, device=y.device).triu(1), -math.inf)
+    out = torch.einsum("bhij,bjhd->bihd", scores.softmax(-1), v) * gate.sigmoid()
+    return out.reshape(*size, -1) @ w[at + "out"].T
 
 
 def delta_rule(q, k, v, keep, write):
-    """Token by token. q, k: [tokens][value heads][64], of length 1."""
-    state, out = torch.zeros(v.shape[1], HEAD, HEAD, dtype=v.dtype), []
-    for t in range(len(v)):
-        state = keep[t][:, None, None] * state
-        change = write[t][:, None] * (v[t] - torch.einsum("hkv,hk->hv", state, k[t]))
-        state = state + k[t][:, :, None] * change[:, None, :]
-        out.append(torch.einsum("hkv,hk->hv", state, q[t]) / math.sqrt(HEAD))
-    return torch.stack(out)
+    """Token by token. q, k: [documents][tokens][value heads][64], of length 1."""
+    state, out = v.new_zeros(len(v), v.shape[2], HEAD, HEAD), []
+    for t in range(v.shape[1]):
+        state = keep[:, t, :, None, None] * state
+        change = write[:, t, :, None] * (v[:, t] - torch.einsum("bhkv,bhk->bhv", state, k[:, t]))
+        state = state + k[:, t, :, :, None] * change[:, :, None, :]
+        out.append(torch.einsum("bhkv,bhk->bhv", state, q[:, t]) / math.sqrt(HEAD))
+    return torch.stack(out, 1)
 
 
-def delta_net(shape, w, at, y):
-    n, keys, values = len(y), shape.key_heads * HEAD, shape.value_heads * HEAD
+def delta_net(shape, w, at, y, rule):
+    size, keys, values = y.shape[:2], shape.key_heads * HEAD, shape.value_heads * HEAD
     mixed = y @ w[at + "in"].T
     u, z, b, a = mixed.split([2 * keys + values, values, shape.value_heads, shape.value_heads], -1)
     u = F.pad(u, (0, 0, TAPS - 1, 0))
-    u = F.silu(sum(w[at + "taps"][tap] * u[tap:tap + n] for tap in range(TAPS)))
+    u = F.silu(sum(w[at + "taps"][tap] * u[:, tap:tap + size[1]] for tap in range(TAPS)))
     q, k, v = u.split([keys, keys, values], -1)
     sharing = shape.value_heads // shape.key_heads
-    unit = lambda x: F.normalize(x.reshape(n, shape.key_heads, HEAD), dim=-1, eps=EPS).repeat_interleave(sharing, 1)
+    unit = lambda x: F.normalize(x.reshape(*size, shape.key_heads, HEAD), dim=-1, eps=EPS).repeat_interleave(sharing, 2)
     keep = torch.exp(-w[at + "a_log"].exp() * F.softplus(a + w[at + "dt_bias"]))
-    out = delta_rule(unit(q), unit(k), v.reshape(n, -1, HEAD), keep, b.sigmoid())
-    return (rms(out) * w[at + "delta_norm"] * F.silu(z.reshape(n, -1, HEAD))).reshape(n, -1) @ w[at + "out"].T
+    out = rule(unit(q), unit(k), v.reshape(*size, -1, HEAD), keep, b.sigmoid())
+    return (rms(out) * w[at + "delta_norm"] * F.silu(z.reshape(*size, -1, HEAD))).reshape(*size, -1) @ w[at + "out"].T
 
 
-def layer(shape, w, at, attends, x, angles):
+def layer(shape, w, at, attends, x, angles, rule):
     y = rms(x) * (1 + w[at + "mixer_norm"])
-    x = x + (attention(shape, w, at, y, angles) if attends else delta_net(shape, w, at, y))
+    x = x + (attention(shape, w, at, y, angles) if attends else delta_net(shape, w, at, y, rule))
     gate, up = ((rms(x) * (1 + w[at + "mlp_norm"])) @ w[at + "gate_up"].T).chunk(2, -1)
     return x + (F.silu(gate) * up) @ w[at + "down"].T
 
 
-def forward(shape, w, ids):
-    """One document: logits, the hidden rows they are made of, and the drafting layer's logits (row p, from token p and the
-    hidden row before it, predicts token p + 1; the row before the first is 0)."""
-    angles = rope_angles(shape, len(ids)).to(w["norm"].dtype)
+def forward(shape, w, ids, drafts=True, rule=delta_rule):
+    """[documents][tokens] of logits and of the drafting layer's logits (row p, from token p and the hidden row before it, predicts
+    token p + 1; the row before the first is 0), or None."""
+    angles = rope_angles(shape, ids.shape[1]).to(w["norm"])
     x = w["embedding"][ids]
     for number in range(shape.layers):
-        x = layer(shape, w, f"layers.{number}.", shape.attends(number), x, angles)
+        x = layer(shape, w, f"layers.{number}.", shape.attends(number), x, angles, rule)
     hidden = rms(x) * (1 + w["norm"])
+    logits = hidden @ w["embedding"].T
+    if not drafts:
+        return logits, None
     # The drafting layer learns from the trunk without teaching it.
-    table, before = w["embedding"].detach(), F.pad(hidden.detach(), (0, 0, 1, 0))[:-1]
+    table, before = w["embedding"].detach(), F.pad(hidden.detach(), (0, 0, 1, 0))[:, :-1]
     both = torch.cat([rms(table[ids]) * (1 + w["mtp.embedding_norm"]), rms(before) * (1 + w["mtp.hidden_norm"])], -1)
-    draft = layer(shape, w, "mtp.", True, both @ w["mtp.fc"].T, angles)
+    draft = layer(shape, w, "mtp.", True, both @ w["mtp.fc"].T, angles, rule)
     draft = rms(draft) * (1 + w["mtp.norm"])
-    return hidden @ w["embedding"].T, hidden, draft @ table.T
+    return logits, draft @ table.T

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Makes Ember from nothing: corpus, tokenizer, training, model directory, GGUF file, evaluation. Stopped and started again
 # it goes on where it was. Options go to train.py (--tokens N, --processes N; see `training/train.py --help`).
+# PYTHON names another python than Debian's, such as one whose torch sees a CUDA device, which is then used.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 source "$root/scripts/packages.sh"
-need_packages build train
+if [[ -z ${PYTHON:-} ]]; then need_packages build train; else need_packages build; fi
 
 work=${EMBER_WORK:-$root/build/ember}
 documents=${EMBER_DOCUMENTS:-250000}
-python=/usr/bin/python3  # Debian's: the one that its torch belongs to
+python=${PYTHON:-/usr/bin/python3}  # Debian's: the one that its torch belongs to
 mkdir -p "$work"
 cd "$root/training"
 # OpenBLAS knows this kernel by name only, and some machines name an older one for everybody.
@@ -29,6 +30,6 @@ hearth=${HEARTH:-$root/build/release/src/cli/hearth}
 if [[ -x $hearth ]]; then
     "$hearth" convert "$work/Ember" "$work/ember.gguf" --type q8_0
 else
-    echo "$hearth is not there: build hearth, then 'hearth convert $work/model $work/ember.gguf --type q8_0'" >&2
+    echo "$hearth is not there: build hearth, then 'hearth convert $work/Ember $work/ember.gguf --type q8_0'" >&2
 fi
 $python evaluate.py --checkpoint "$work/run/checkpoint.pt" --heldout "$work/heldout.npz" | tee "$work/evaluation.md"

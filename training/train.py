@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains Ember on encoded documents, with a process per core. Started again it goes on from its last checkpoint."""
+"""Trains Ember on encoded documents, with a process per core or on a CUDA device. Started again it goes on from its last checkpoint."""
 import argparse
 import json
 import mmap
@@ -18,24 +18,35 @@ if __name__ == "__main__" and any(os.environ.get(key) != value for key, value in
 import torch
 
 import model
+from card import Card
 from data import Documents, plan
 from fast import Fast, Parameters
 from optimiser import Optimiser
 
 
-def shared(count):
-    """Floats that all processes see."""
+def room(count, device):
+    """Zeros: on a processor such that all processes see."""
+    if device.type != "cpu":
+        return torch.zeros(count, device=device)
     return torch.frombuffer(mmap.mmap(-1, 4 * count), dtype=torch.float32)
+
+
+def chosen_device(name):
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        sys.exit("--device cuda: this torch sees no CUDA device (Debian's never does); give another python to run.sh with PYTHON=..., or --device cpu")
+    return torch.device(name)
 
 
 class Work:
     """Batches that the processes take from a common list, and what they found."""
 
-    def __init__(self, ranks, parameters, tasks):
+    def __init__(self, ranks, parameters, tasks, device):
         self.ranks, self.barrier, self.next = ranks, multiprocessing.Barrier(ranks), multiprocessing.Value("q", 0)
-        self.gradients = [shared(parameters) for _ in range(ranks)]
+        self.gradients = [room(parameters, device) for _ in range(ranks)]
         # per process, for trunk and drafting layer, per task: weighted loss, weight, right answers among rows with weight 1, such rows
-        self.found = [shared(2 * tasks * 4).view(2, tasks, 4) for _ in range(ranks)]
+        self.found = [room(2 * tasks * 4, torch.device("cpu")).view(2, tasks, 4) for _ in range(ranks)]
 
     def wait(self):
         self.barrier.wait(7200)
@@ -48,15 +59,20 @@ class Work:
 
 class Trainer:
     def __init__(self, options):
-        self.options = options
+        self.options, self.device = options, chosen_device(options.device)
+        self.on_card = self.device.type != "cpu" or options.card_form
+        if self.device.type != "cpu":
+            options.processes = 1
+        if not options.batch_tokens:
+            options.batch_tokens = 2048 if self.on_card else 1024
         self.documents = [Documents(os.path.join(options.data, name + ".npz"), options.context) for name in ("train", "train_long", "heldout")]
         self.tasks = sorted({name for documents in self.documents for name in documents.names})
         self.task_of = {name: index for index, name in enumerate(self.tasks)}
         self.shape = model.Shape(layers=options.layers, mlp=options.mlp, context=options.context)
         count = sum(torch.Size(p.shape).numel() for p in model.parameters(self.shape))
-        self.weights = Parameters(self.shape, shared(count))
-        self.momentum, self.square = shared(count), shared(count)
-        self.work = Work(options.processes, count, len(self.tasks))
+        self.weights = Parameters(self.shape, room(count, self.device))
+        self.momentum, self.square = room(count, self.device), room(count, self.device)
+        self.work = Work(options.processes, count, len(self.tasks), self.device)
         self.steps = plan(*self.documents[:2], options.tokens, options.step_tokens, options.batch_tokens, options.long_from, options.long_share, options.seed)
         self.heldout = [(2, indices) for indices in self.heldout_batches()]
         self.step, self.tokens, self.seconds, self.draft_steps = 0, 0, 0.0, 0
@@ -86,10 +102,12 @@ class Trainer:
         torch.set_flush_denormal(True)
         self.rank = rank
         gradients = Parameters(self.shape, self.work.gradients[rank])
-        self.learning = Fast(self.weights, gradients.f32, self.options.out)
-        self.reading = Fast(self.weights, None, self.options.out)
+        self.learning, self.reading = self.form(gradients.f32), self.form(None)
         self.optimiser = Optimiser(self.weights, self.work.gradients, self.momentum, self.square, self.options)
         self.optimiser.counts[0], self.optimiser.counts[1] = self.step, self.draft_steps
+
+    def form(self, gradients):
+        return Card(self.weights, gradients) if self.on_card else Fast(self.weights, gradients, self.options.out)
 
     def run_batches(self, batches, learns, drafts):
         """drafts: 0 no batch, 1 all, 2 every other one."""
@@ -161,7 +179,7 @@ class Trainer:
         return out
 
     def save(self, path):
-        torch.save({"shape": self.shape.as_dict(), "flat": self.weights.flat, "momentum": self.momentum, "square": self.square, "step": self.step, "tokens": self.tokens,
+        torch.save({"shape": self.shape.as_dict(), "flat": self.weights.flat.cpu(), "momentum": self.momentum.cpu(), "square": self.square.cpu(), "step": self.step, "tokens": self.tokens,
                     "seconds": self.seconds, "draft_steps": self.draft_steps, "steps": len(self.steps), "options": vars(self.options)}, path + ".part")
         os.replace(path + ".part", path)
 
@@ -200,12 +218,12 @@ class Trainer:
             with open(self.options.pid_file, "w", encoding="utf-8") as file:
                 file.write(f"{os.getpid()}\n")
         self.restore()
-        Fast(self.weights, None, self.options.out)  # builds the kernels once, before there are more processes
+        self.form(None)  # builds the kernels once, before there are more processes
         helpers = [multiprocessing.Process(target=self.helper, args=(rank,), daemon=True) for rank in range(1, self.options.processes)]
         for helper in helpers:
             helper.start()
         self.prepare(0)
-        print(f"{len(self.weights.flat)} parameters, {len(self.steps)} steps, {self.documents[0].left_out + self.documents[1].left_out} documents too long", flush=True)
+        print(f"{len(self.weights.flat)} parameters on {self.device}, {len(self.steps)} steps, {self.documents[0].left_out + self.documents[1].left_out} documents too long", flush=True)
         stops = []
         signal.signal(signal.SIGCHLD, lambda *_: self.step < len(self.steps) and any(h.exitcode is not None for h in helpers) and self.work.barrier.abort())
         signal.signal(signal.SIGTERM, lambda *_: stops.append(True))
@@ -244,12 +262,14 @@ def main():
     parser.add_argument("--data", required=True, help="directory with train.npz, train_long.npz and heldout.npz")
     parser.add_argument("--out", required=True, help="directory for checkpoint and log")
     parser.add_argument("--tokens", type=lambda text: int(float(text)), default=11_500_000, help="to train on (default %(default)s)")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--device", default="auto", help="cpu, cuda or cuda:N; auto takes a CUDA device if torch sees one (default %(default)s)")
+    parser.add_argument("--card-form", action="store_true", help="compute on a processor as on a card: slow, to try it")
+    parser.add_argument("--processes", type=int, default=2, help="on a processor")
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--mlp", type=int, default=512)
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--step-tokens", type=int, default=6144)
-    parser.add_argument("--batch-tokens", type=int, default=1024)
+    parser.add_argument("--batch-tokens", type=int, default=0, help="computed at once (default 1024, on a card 2048)")
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=0.004)
     parser.add_argument("--decay", type=float, default=0.02, help="weight decay, of the matrices, times their learning rate")

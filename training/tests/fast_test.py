@@ -33,7 +33,7 @@ class FastTest(unittest.TestCase):
         keep[10, 1], write[12, 2] = 0, 1e-4  # nothing kept, hardly anything written
         given = [t.double().requires_grad_() for t in (q, k, v, keep, write)]
         shared = [given[0].repeat_interleave(2, 1), given[1].repeat_interleave(2, 1), *given[2:]]
-        theirs = torch.cat([model.delta_rule(*(t[a:b] for t in shared)) for a, b in zip(starts, starts[1:])])
+        theirs = torch.cat([model.delta_rule(*(t[None, a:b] for t in shared))[0] for a, b in zip(starts, starts[1:])])
         theirs.backward(d_out.double())
         change, out = torch.empty_like(v), torch.empty_like(v)
         kept = torch.empty(kernels.kept_states(starts, 4), heads, 64, 64)
@@ -67,7 +67,7 @@ class FastTest(unittest.TestCase):
             for begin, end in zip(starts.tolist(), starts[1:].tolist()):
                 if end - begin < 2:
                     continue
-                logits, _, draft = model.forward(shape, leaves, ids[begin:end])
+                logits, draft = (rows[0] for rows in model.forward(shape, leaves, ids[None, begin:end]))
                 for rows_of, ours in ((logits, loss), (draft, draft_loss)):
                     theirs = torch.nn.functional.cross_entropy(rows_of[:-1], ids[begin + 1:end], reduction="none")
                     weighed = weight[begin:end - 1] > 0
