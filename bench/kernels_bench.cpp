@@ -161,9 +161,10 @@ void read_roof(benchmark::State& state) {
 TARGET_END
 #endif
 
-constexpr DType kTypes[] = {DType::q8_0,   DType::q4_0,  DType::q4_1, DType::q5_0, DType::q5_1,
-                            DType::iq4_nl, DType::mxfp4, DType::q4_k, DType::q5_k, DType::q6_k,
-                            DType::iq4_xs, DType::bf16,  DType::f16,  DType::f32,  DType::q3_k};
+constexpr DType kTypes[] = {DType::q8_0,   DType::q4_0,    DType::q4_1,    DType::q5_0, DType::q5_1,
+                            DType::iq4_nl, DType::mxfp4,   DType::q4_k,    DType::q5_k, DType::q6_k,
+                            DType::iq4_xs, DType::bf16,    DType::f16,     DType::f32,  DType::q3_k,
+                            DType::q2_k,   DType::iq3_xxs, DType::iq2_xxs, DType::tq2_0};
 
 void register_all() {
     using benchmark::RegisterBenchmark;

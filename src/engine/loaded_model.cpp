@@ -13,8 +13,6 @@ namespace hearth {
 
 namespace {
 
-constexpr int64_t kSmallestContext = 256;
-
 // The context nobody asked for: as large as fits half of what is free, so that the machine stays usable.
 Result<int64_t> choose_context(Planner& planner, int64_t free_bytes) {
     const int64_t half = TRY(planner.largest_context(free_bytes / 2));
@@ -83,7 +81,17 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     planner->set_tokenizer_bytes(vocabulary_bytes);
     loaded->ledger.take(MemoryUse::tokenizer, vocabulary_bytes);
 
-    const int64_t free_bytes = int64_t(memory_available_bytes());
+    const int64_t free_bytes = options.memory_bytes > 0 ? options.memory_bytes : int64_t(memory_available_bytes());
+    if (!options.weights_as_stored && !TRY(planner->fits(free_bytes))) {
+        EngineOptions smaller = options;
+        smaller.weights_as_stored = true;
+        auto other = TRY(Planner::make(loaded->checkpoint, smaller));
+        other->set_tokenizer_bytes(vocabulary_bytes);
+        if (TRY(other->fits(free_bytes))) {
+            planner = std::move(other);
+            loaded->options.weights_as_stored = true;
+        }
+    }
     int64_t context = options.context_tokens;
     if (context == 0) context = std::max(kSmallestContext, TRY(choose_context(*planner, free_bytes)));
     if (!planner->info().is_causal) {
@@ -102,6 +110,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     if (const double least = planner->least_bytes(context); least > double(free_bytes))
         return not_enough_memory(*planner, context, least, free_bytes);
     loaded->plan = TRY(planner->plan(context));
+    loaded->plan.weights_as_stored = loaded->options.weights_as_stored;
     if (const int64_t total = loaded->plan.total(); total > free_bytes)
         return not_enough_memory(*planner, context, double(total), free_bytes);
 

@@ -14,9 +14,13 @@ struct EngineOptions {
     std::string isa;             // a row of the kernel table; empty: the best this machine runs
     int threads = 0;             // 0: the physical cores this process may use
     KvType kv_type = KvType::f16;
-    int64_t context_tokens = 0;   // of one sequence; 0: the largest whose memory fits half of what is free
-    int64_t sequences = 1;        // answered at the same time
-    int64_t step_tokens = 512;    // prompt tokens per pass
+    int64_t context_tokens = 0;  // of one sequence; 0: the largest whose memory fits half of what is free
+    int64_t memory_bytes = 0;    // to plan with; 0: what is free
+    int64_t sequences = 1;       // answered at the same time
+    int64_t step_tokens = 512;   // prompt tokens per pass
+    // Weights take the file's bytes where their fast form takes more: slower, the same bits. Without it they do so when
+    // nothing else fits into memory.
+    bool weights_as_stored = false;
     int64_t snapshots = 0;        // saved states kept beside the sequences
     bool profile = false;         // note the time of every op: Engine::take_profile()
     bool measure_inputs = false;  // note what drives each weight's inputs: Engine::take_input_squares(); slow
@@ -26,6 +30,7 @@ struct EngineOptions {
 struct MemoryPlan {
     int64_t weights = 0, kv = 0, state = 0, scratch = 0, tokenizer = 0;
     int64_t context_tokens = 0;
+    bool weights_as_stored = false;
     int64_t total() const { return weights + kv + state + scratch + tokenizer; }
 };
 

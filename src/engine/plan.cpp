@@ -16,6 +16,7 @@ Result<std::unique_ptr<Backend>> make_backend(const EngineOptions& options, Memo
     CpuOptions choice;
     choice.threads = options.threads > 0 ? options.threads : physical_cores_allowed();
     choice.isa = options.isa.empty() ? cpu::chosen_isa() : TRY(cpu::parse_isa(options.isa));
+    choice.weights_as_stored = options.weights_as_stored;
     return make_cpu_backend(choice, ledger, planning);
 }
 
@@ -25,6 +26,12 @@ Result<std::unique_ptr<Planner>> Planner::make(const Checkpoint& checkpoint, con
     planner->model_ = TRY(load_model(checkpoint, *planner->backend_));
     planner->weight_bytes_ = planner->ledger_.bytes(MemoryUse::weights);
     return planner;
+}
+
+Result<bool> Planner::fits(int64_t bytes) {
+    int64_t context = options_.context_tokens > 0 ? options_.context_tokens : kSmallestContext;
+    if (!info().is_causal) context = std::min(context, info().context_tokens);
+    return least_bytes(context) <= double(bytes) && TRY(plan(context)).total() <= bytes;
 }
 
 Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_t> tokens_per_sequence) {

@@ -14,6 +14,8 @@
 
 namespace hearth {
 
+constexpr int64_t kSmallestContext = 256;  // worth a start
+
 class Planner {
 public:
     static Result<std::unique_ptr<Planner>> make(const Checkpoint& checkpoint, const EngineOptions& options);
@@ -25,6 +27,8 @@ public:
     CacheOptions cache_options(int64_t context_tokens) const;
     // A lower bound of plan(context_tokens).total() that costs nothing, for contexts nobody has checked yet.
     double least_bytes(int64_t context_tokens) const;
+    // Whether `bytes` suffice for the context that was asked for, or for the smallest.
+    Result<bool> fits(int64_t bytes);
     // The largest context, up to the model's own, whose plan stays below `bytes`; 0: not even the smallest does.
     Result<int64_t> largest_context(int64_t bytes);
 

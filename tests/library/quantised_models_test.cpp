@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "engine/loaded_model.h"
 #include "files/gguf.h"
 #include "library/quantise_file.h"
 #include "models/model_run.h"
@@ -81,6 +82,50 @@ TEST(QuantisedModels, NarrowRowsTakeStandIns) {
         SCOPED_TRACE(name);
         const std::string path = shared_path(std::string("reference/") + name);
         expect_near(path + ".gguf", path + ".tokens.txt", {"q8_0", "q6_k", "q5_k_m", "q4_k_m", "hq4"}, 30);
+    }
+}
+
+// Types whose fast form is larger than the file's: the same bits either way, and the smaller way only where nothing
+// else fits.
+TEST(QuantisedModels, WhereMemoryIsShortWeightsStayAsStored) {
+    NEED_SHARED("reference/qwen35/q4_k_m.gguf");
+    const auto tokens = read_ids(shared_path("reference/qwen35/q4_k_m.tokens.txt"));
+    for (const std::string type : {"pure-iq3_s", "pure-q4_k"}) {
+        SCOPED_TRACE(type);
+        const std::string path =
+            quantised(shared_path("reference/qwen35/q4_k_m.gguf"), {.type = type, .allow_requantise = true});
+        for (const char* isa : {"", "avx2", "generic"}) {
+            ModelRun fast(path, {.isa = isa}), small(path, {.isa = isa, .weights_as_stored = true});
+            if (!fast.is_ready()) continue;  // a row that this machine lacks
+            ASSERT_TRUE(small.is_ready());
+            EXPECT_EQ(fast.logits(tokens, {int64_t(tokens.size())}), small.logits(tokens, {7}));
+        }
+
+        const EngineOptions usual{.isa = "avx2", .threads = 2, .context_tokens = 256};
+        EngineOptions options = usual;
+        options.weights_as_stored = true;
+        auto loaded = LoadedModel::load(*open_gguf(path), usual);
+        if (!loaded) continue;
+        const MemoryPlan fast = (*loaded)->plan;
+        const MemoryPlan small = (*LoadedModel::load(*open_gguf(path), options))->plan;
+        EXPECT_FALSE(fast.weights_as_stored);
+        if (type == "pure-q4_k") {
+            EXPECT_EQ(small.weights, fast.weights);
+            continue;
+        }
+        EXPECT_LT(small.weights, fast.weights);
+        options = usual;
+        options.memory_bytes = fast.total();
+        EXPECT_FALSE((*LoadedModel::load(*open_gguf(path), options))->plan.weights_as_stored);
+        --options.memory_bytes;
+        loaded = LoadedModel::load(*open_gguf(path), options);
+        ASSERT_TRUE(loaded) << loaded.error().line();
+        EXPECT_TRUE((*loaded)->plan.weights_as_stored);
+        EXPECT_EQ((*loaded)->taken().weights, small.weights);
+        options.memory_bytes = small.total() - 1;
+        loaded = LoadedModel::load(*open_gguf(path), options);
+        ASSERT_FALSE(loaded);
+        EXPECT_EQ(loaded.error().kind, ErrorKind::out_of_memory);
     }
 }
 

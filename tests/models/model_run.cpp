@@ -58,8 +58,11 @@ std::vector<float> ModelRun::logits(std::span<const int32_t> tokens, const std::
 
 Result<> ModelRun::make(const std::string& path, const RunOptions& options) {
     checkpoint_ = TRY(open_checkpoint(path));
-    EngineOptions engine{
-        .device = options.device, .isa = options.isa, .threads = options.threads, .kv_type = options.kv};
+    EngineOptions engine{.device = options.device,
+                         .isa = options.isa,
+                         .threads = options.threads,
+                         .kv_type = options.kv,
+                         .weights_as_stored = options.weights_as_stored};
     engine.sequences = options.sequences;
     engine.snapshots = options.snapshots;
     auto planner = TRY(Planner::make(checkpoint_, engine));

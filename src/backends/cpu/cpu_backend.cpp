@@ -14,12 +14,14 @@ constexpr int kMostThreads = 1024;
 
 class CpuBackend final : public HostBackend {
 public:
-    CpuBackend(MemoryLedger& ledger, bool planning, std::shared_ptr<ThreadPool> pool, int threads, cpu::Isa isa)
+    CpuBackend(MemoryLedger& ledger, bool planning, std::shared_ptr<ThreadPool> pool, int threads,
+               const CpuOptions& options)
         : HostBackend(ledger, planning),
           pool_(std::move(pool)),
           threads_(threads),
-          isa_(isa),
-          ops_(arena(), *pool_, threads, isa) {}
+          isa_(options.isa),
+          weights_as_stored_(options.weights_as_stored),
+          ops_(arena(), *pool_, threads, options.isa) {}
 
     std::string describe() const override {
         return fmt::format("cpu {}, {} thread{}", cpu::name_of(isa_), threads_, threads_ == 1 ? "" : "s");
@@ -31,6 +33,7 @@ private:
     std::shared_ptr<ThreadPool> pool_;
     int threads_;
     cpu::Isa isa_;
+    bool weights_as_stored_;
     cpu::CpuOps ops_;
 };
 
@@ -44,7 +47,8 @@ Result<Weight> CpuBackend::load(const StoredWeight& stored, WeightUse use) {
     if (use == WeightUse::look_up) {
         weight->matrix_bytes = stored_matrix;
     } else {
-        weight->kernel = &cpu::linear_kernel(stored.type, isa_, stored.in);
+        weight->kernel = weights_as_stored_ ? &cpu::smallest_linear_kernel(stored.type, isa_, stored.in)
+                                            : &cpu::linear_kernel(stored.type, isa_, stored.in);
         weight->matrix_bytes = cpu::packed_bytes(*weight->kernel, stored.out, stored.in);
         groups = cpu::groups_of(*weight->kernel, stored.out);
     }
@@ -90,7 +94,7 @@ Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options, Mem
     // A planning backend runs nothing, so its pool is the calling thread alone.
     auto pool = planning ? std::make_shared<ThreadPool>(1)
                          : (options.pool ? options.pool : std::make_shared<ThreadPool>(threads));
-    return std::make_unique<CpuBackend>(ledger, planning, std::move(pool), threads, options.isa);
+    return std::make_unique<CpuBackend>(ledger, planning, std::move(pool), threads, options);
 }
 
 }  // namespace hearth

@@ -13,6 +13,7 @@ namespace hearth {
 struct CpuOptions {
     int threads = 0;                   // 0: the physical cores this process may use
     cpu::Isa isa = cpu::chosen_isa();  // which row of the kernel table
+    bool weights_as_stored = false;    // where that takes less memory: slower, the same bits
     bool mmap = false;                 // keep the file's layout: not available yet, refused
     std::shared_ptr<ThreadPool> pool;  // the process's pool; none: the backend starts its own
 };

@@ -45,6 +45,28 @@ const LinearKernel& linear_kernel(DType type, Isa isa, int64_t) {
             return kLinearIq4Xs.at(isa);
         case DType::q6_k:
             return kLinearQ6_K.at(isa);
+        case DType::q2_k:
+            return kLinearQ2_K.at(isa);
+        case DType::q3_k:
+            return kLinearQ3_K.at(isa);
+        case DType::iq1_s:
+            return kLinearIq1S.at(isa);
+        case DType::iq1_m:
+            return kLinearIq1M.at(isa);
+        case DType::iq2_xxs:
+            return kLinearIq2Xxs.at(isa);
+        case DType::iq2_xs:
+            return kLinearIq2Xs.at(isa);
+        case DType::iq2_s:
+            return kLinearIq2S.at(isa);
+        case DType::iq3_xxs:
+            return kLinearIq3Xxs.at(isa);
+        case DType::iq3_s:
+            return kLinearIq3S.at(isa);
+        case DType::tq1_0:
+            return kLinearTq1_0.at(isa);
+        case DType::tq2_0:
+            return kLinearTq2_0.at(isa);
         default:
             return linear_decoded(type, isa);
     }

@@ -8,7 +8,7 @@
 //
 // Weights are re-laid once at load. Fast types: groups of 16 rows (8 with AVX2), dword t of all rows side by side, so
 // that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Every other type keeps its
-// rows as stored and is decoded to floats on each pass.
+// rows as stored and is decoded to floats on each pass (formats/as_stored.cpp).
 #pragma once
 
 #include <cstddef>
@@ -60,14 +60,16 @@ struct LinearKernel {
     void (*unpack_row)(DType type, const std::byte* group, int row_in_group, int64_t columns, float* out);
     const TileFn* tiles;  // [tokens of the tile - 1]
 
-    // Types without a kernel of their own: the group is first decoded into scratch, in the form that `tiles` reads.
-    // Else null.
+    // Groups that are kept as stored: each is first brought into scratch, in the form that `tiles` reads. Else null.
     void (*decode_group)(DType type, const std::byte* group, int64_t columns, std::byte* scratch) = nullptr;
-    int64_t (*scratch_bytes)(int64_t columns) = nullptr;
+    int64_t (*scratch_bytes)(DType type, int64_t columns) = nullptr;
 };
 
 // Never fails for a weight type (info(type).is_weight). `columns` is a multiple of the type's block.
 const LinearKernel& linear_kernel(DType type, Isa isa, int64_t columns);
+// The one that takes least memory: where the usual form is larger than the file's, the file's is kept and brought into
+// that form on every pass. The same bits, several times slower for a single token.
+const LinearKernel& smallest_linear_kernel(DType type, Isa isa, int64_t columns);
 
 // Conveniences over the kernel's functions.
 inline int64_t groups_of(const LinearKernel& kernel, int64_t rows) {
@@ -81,7 +83,7 @@ void pack_groups(const LinearKernel& kernel, const std::byte* matrix, int64_t ro
                  int64_t group_begin, int64_t group_end, std::byte* packed);
 inline int64_t scratch_bytes(const LinearKernel& kernel,
                              int64_t columns) {  // per thread; 0 for types with a fast kernel
-    return kernel.scratch_bytes ? kernel.scratch_bytes(columns) : 0;
+    return kernel.scratch_bytes ? kernel.scratch_bytes(kernel.type, columns) : 0;
 }
 void multiply(const LinearKernel& kernel, const LinearJob& job);
 

@@ -133,7 +133,9 @@ struct Matrix {
     AlignedBytes packed, scratch;
 
     Matrix(DType type, Isa isa, const std::vector<std::byte>& stored, int64_t row_count, int64_t column_count)
-        : kernel(linear_kernel(type, isa, column_count)),
+        : Matrix(linear_kernel(type, isa, column_count), stored, row_count, column_count) {}
+    Matrix(const LinearKernel& chosen, const std::vector<std::byte>& stored, int64_t row_count, int64_t column_count)
+        : kernel(chosen),
           rows(row_count),
           columns(column_count),
           packed(packed_bytes(kernel, row_count, column_count)),
@@ -314,6 +316,25 @@ TEST_P(EveryTypeAndIsa, UnpacksWhatItPacked) {
                             int(row % w.kernel.rows_per_group), columns, found.data());
         ASSERT_TRUE(same_bits(expected.data(), found.data(), columns)) << "row " << row;
     }
+}
+
+TEST_P(EveryTypeAndIsa, GivesEqualBitsInItsSmallestForm) {
+    const auto [type, isa] = GetParam();
+    const int64_t columns = 768, rows = 37, tokens = 19;
+    const auto stored = random_rows(type, rows, columns, 21);
+    const auto x = random_activations(tokens, columns, 22);
+    const Matrix usual(type, isa, stored, rows, columns);
+    const Matrix small(smallest_linear_kernel(type, isa, columns), stored, rows, columns);
+    EXPECT_LE(packed_bytes(small.kernel, rows, columns), packed_bytes(usual.kernel, rows, columns) + 64 * rows);
+    const auto wanted = product(usual, isa, x.data(), tokens), found = product(small, isa, x.data(), tokens);
+    ASSERT_EQ(wanted.size(), found.size());
+    EXPECT_TRUE(same_bits(wanted.data(), found.data(), int64_t(found.size())));
+    std::vector<float> expected(static_cast<size_t>(columns)), row_found(static_cast<size_t>(columns));
+    decode(type, stored.data() + 20 * row_bytes(type, columns), columns, expected.data());
+    const int64_t group = 20 / small.kernel.rows_per_group;
+    small.kernel.unpack_row(type, small.packed.data() + group * small.kernel.group_bytes(type, columns),
+                            int(20 % small.kernel.rows_per_group), columns, row_found.data());
+    EXPECT_TRUE(same_bits(expected.data(), row_found.data(), columns));
 }
 
 // Integer types: the recipe is the same in every row of the table, so are the bits.

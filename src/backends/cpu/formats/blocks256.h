@@ -23,7 +23,7 @@ namespace hearth::cpu {
 struct Meaning256 {
     uint8_t codes[256];
     float scales[16];
-    uint8_t mins[8];
+    uint8_t mins[16];  // as many as sub-blocks
     float min_scale;
 };
 
@@ -50,7 +50,9 @@ void tile256_any(const TileJob& job) {
         }
         if (Format::kHasMins) {
             int32_t products = 0;
-            for (int sub = 0; sub < 8; ++sub) products += w.mins[sub] * sums32[sub];
+            for (int sub = 0; sub < 256 / kWidth; ++sub) {
+                products += w.mins[sub] * (kWidth == 32 ? sums32[sub] : -starts[sub] / 128);
+            }
             part = std::fma(float(products), -w.min_scale, part);
         }
         sum = std::fma(part, scale, sum);

@@ -15,7 +15,9 @@ namespace hearth::cpu {
 template <int kRows>
 struct alignas(64) Scales {
     float scale[16][kRows];
-    uint8_t mins[8 * kRows];  // [pair of sub-blocks][row][2]
+    uint8_t mins[8 * kRows];  // of eight sub-blocks: [pair of sub-blocks][row][2]
+    // Sub-blocks of 16: `mins` are those of the second of each 32 columns, this is how much more the first has.
+    float more[8][kRows];
     float min_scale[kRows];
 };
 
@@ -85,7 +87,18 @@ void tile256_avx512(const TileJob& job) {
             }
             const __m512 min_scale = _mm512_load_ps(scales.min_scale);
             UNROLLED for (int token = 0; token < kTokens; ++token) {
-                total[token] = _mm512_fnmadd_ps(_mm512_cvtepi32_ps(products[token]), min_scale, total[token]);
+                __m512 sum_of_mins = _mm512_cvtepi32_ps(products[token]);
+                if constexpr (Format::kSubBlock == 16) {
+                    // The panel holds -128 times the sums over 16: whole numbers that floats hold and add exactly.
+                    __m512 more = _mm512_setzero_ps();
+                    UNROLLED for (int number = 0; number < 8; ++number) {
+                        const __m512i start =
+                            _mm512_set1_epi32(dword(a + 276 * kTokens + 4 * (2 * number * kTokens + token)));
+                        more = _mm512_fmadd_ps(_mm512_load_ps(scales.more[number]), _mm512_cvtepi32_ps(start), more);
+                    }
+                    sum_of_mins = _mm512_fmadd_ps(more, _mm512_set1_ps(-0x1p-7f), sum_of_mins);
+                }
+                total[token] = _mm512_fnmadd_ps(sum_of_mins, min_scale, total[token]);
             }
         }
         UNROLLED for (int token = 0; token < kTokens; ++token) {
@@ -166,8 +179,17 @@ void tile256_avx2(const TileJob& job) {
                     const std::byte* x = a + 260 * kTokens + 4 * (pair * kTokens + token);
                     products = _mm256_add_epi32(products, _mm256_madd_epi16(mins, _mm256_set1_epi32(dword(x))));
                 }
-                total[token] =
-                    _mm256_fnmadd_ps(_mm256_cvtepi32_ps(products), _mm256_load_ps(scales.min_scale), total[token]);
+                __m256 sum_of_mins = _mm256_cvtepi32_ps(products);
+                if constexpr (Format::kSubBlock == 16) {
+                    __m256 more = _mm256_setzero_ps();
+                    UNROLLED for (int number = 0; number < 8; ++number) {
+                        const __m256i start =
+                            _mm256_set1_epi32(dword(a + 276 * kTokens + 4 * (2 * number * kTokens + token)));
+                        more = _mm256_fmadd_ps(_mm256_load_ps(scales.more[number]), _mm256_cvtepi32_ps(start), more);
+                    }
+                    sum_of_mins = _mm256_fmadd_ps(more, _mm256_set1_ps(-0x1p-7f), sum_of_mins);
+                }
+                total[token] = _mm256_fnmadd_ps(sum_of_mins, _mm256_load_ps(scales.min_scale), total[token]);
             }
         }
         UNROLLED for (int token = 0; token < kTokens; ++token) {

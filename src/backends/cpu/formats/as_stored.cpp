@@ -1,5 +1,8 @@
-// Weight types without a kernel of their own: rows are kept as stored, a group is decoded to floats on each pass and
-// multiplied with the F32 tiles. Recipe: that of F32 in floats.h, on the decoded weights and float activations.
+// Rows that are kept as stored.
+// Weight types without a kernel of their own: a group is decoded to floats on each pass and multiplied with the F32
+// tiles. Recipe: that of F32 in floats.h, on the decoded weights and float activations.
+// Types whose packed form is larger than the file's (few_levels.cpp), where memory is short: a group is packed on each
+// pass and multiplied with the type's own tiles. Recipe: the type's own.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -29,7 +32,7 @@ struct Stored {
         decode(type, group + row * stored_group_bytes(type, columns), columns, out);
     }
     // Scratch: the decoded group as [column][row], then a buffer of [row][kPiece].
-    static int64_t scratch_bytes(int64_t columns) { return (columns + kPiece) * kRows * 4; }
+    static int64_t scratch_bytes(DType, int64_t columns) { return (columns + kPiece) * kRows * 4; }
     static void decode_group(DType type, const std::byte* group, int64_t columns, std::byte* scratch) {
         auto* slab = reinterpret_cast<float*>(scratch);
         float* piece = slab + columns * kRows;
@@ -85,9 +88,45 @@ LinearTable table_of(DType type) {
     };
 }
 
-constexpr DType kTypes[] = {DType::q2_k,   DType::q3_k,  DType::iq1_s,   DType::iq1_m, DType::iq2_xxs,
-                            DType::iq2_xs, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::tq1_0,
-                            DType::tq2_0,  DType::nvfp4, DType::q1_0,    DType::q2_0};
+// The usual kernel's groups, made on each pass. kRows says which row of its table.
+template <int kRows>
+struct PackedLate {
+    static constexpr Isa kIsa = kRows == 16 ? Isa::avx512 : Isa::avx2;
+
+    static int64_t scratch_bytes(DType type, int64_t columns) {
+        return linear_kernel(type, kIsa, columns).group_bytes(type, columns);
+    }
+    static void pack(DType type, const std::byte* group, int64_t columns, std::byte* scratch) {
+        linear_kernel(type, kIsa, columns)
+            .pack(type, group, stored_group_bytes(type, columns), kRows, columns, scratch);
+    }
+};
+
+template <int kRows>
+LinearKernel packed_late(const LinearKernel& usual) {
+    LinearKernel kernel = usual;
+    kernel.group_bytes = Stored<kRows>::group_bytes;
+    kernel.pack = Stored<kRows>::pack;
+    kernel.unpack_row = Stored<kRows>::unpack_row;
+    kernel.decode_group = PackedLate<kRows>::pack;
+    kernel.scratch_bytes = PackedLate<kRows>::scratch_bytes;
+    return kernel;
+}
+
+// Q3_K grows by a twentieth: not worth it.
+constexpr DType kGrowing[] = {DType::iq1_s,   DType::iq1_m, DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
+                              DType::iq3_xxs, DType::iq3_s, DType::tq1_0,   DType::tq2_0};
+using PackedLateTable = std::array<LinearKernel, std::size(kGrowing)>;
+template <int kRows>
+PackedLateTable packed_late_table() {
+    PackedLateTable table;
+    for (size_t i = 0; i < std::size(kGrowing); ++i) {
+        table[i] = packed_late<kRows>(linear_kernel(kGrowing[i], PackedLate<kRows>::kIsa, 256));
+    }
+    return table;
+}
+
+constexpr DType kTypes[] = {DType::nvfp4, DType::q1_0, DType::q2_0};
 
 template <size_t... kIndex>
 std::array<LinearTable, sizeof...(kIndex)> all_tables(std::index_sequence<kIndex...>) {
@@ -101,6 +140,14 @@ const LinearKernel& linear_decoded(DType type, Isa isa) {
     const auto* found = std::find(std::begin(kTypes), std::end(kTypes), type);
     if (found == std::end(kTypes)) __builtin_trap();  // not a weight type: the caller checks info(type).is_weight
     return tables[size_t(found - kTypes)].at(isa);
+}
+
+const LinearKernel& smallest_linear_kernel(DType type, Isa isa, int64_t columns) {
+    const LinearKernel& usual = linear_kernel(type, isa, columns);
+    const auto* found = std::find(std::begin(kGrowing), std::end(kGrowing), type);
+    if (found == std::end(kGrowing) || usual.rows_per_group == 1) return usual;
+    static const PackedLateTable wide = packed_late_table<16>(), narrow = packed_late_table<8>();
+    return (usual.rows_per_group == 16 ? wide : narrow)[size_t(found - kGrowing)];
 }
 
 }  // namespace hearth::cpu

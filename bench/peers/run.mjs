@@ -1,0 +1,115 @@
+// Measures what the project promises about speed, all lines with one command, and writes the table of bench/results:
+//   bench/peers/run --models DIR [--peer llama.cpp=LLAMA_BENCH] [--peer ik=LLAMA_BENCH] [--only REGEX] [--runs 5] [--results DIR]
+// Model files of random weights in the real shapes are made in DIR when they are missing. A line that was measured before
+// is replaced, the others stay; --list says which there are.
+import {execFileSync, spawn} from "node:child_process";
+import {existsSync, mkdirSync, readFileSync, writeFileSync} from "node:fs";
+import {cpus} from "node:os";
+import {dirname, join, resolve} from "node:path";
+import {fileURLToPath} from "node:url";
+import {parseArgs} from "node:util";
+
+const here = dirname(fileURLToPath(import.meta.url)), root = join(here, "../..");
+
+// Wanted: ratios of hearth's speed to a peer's, or to hearth's own under easier conditions.
+const lines = [];
+const compared = (name, model, type, wanted, more = {}) => lines.push({kind: "compared", name, model, type, prompt: 512, generate: 64, depth: 0, wanted, ...more});
+for (const [model, best, ik, decode] of [["qwen3.5:0.8b", 3.5, 1.4, 1.5], ["qwen3.5:2b", 3.5, 1.4, 1.15], ["qwen3:0.6b", 3.5, 1.4, 1], ["nemotron3-nano:4b", 3.5, 1.4, 1]])
+    for (const type of ["q4_k_m", "q8_0", "q4_0", "q6_k"])
+        compared("usual types", model, type, {prefill: {"llama.cpp": best, ik}, decode: {"llama.cpp": decode, ik: 1}});
+for (const model of ["ministral3:3b", "gemma4:e2b"])
+    for (const type of ["q4_k_m", "q8_0", "q4_0", "q6_k"])
+        compared("usual types", model, type, {prefill: {"llama.cpp": 2.4, ik: 1.15}, decode: {"llama.cpp": 1, ik: 1}});
+for (const type of ["q2_k", "q3_k_m", "iq3_xxs", "iq3_s", "iq2_xxs", "iq2_s", "iq1_s"])
+    compared("few bits", "qwen3.5:0.8b", type, {prefill: {"llama.cpp": 3}, decode: {"llama.cpp": 1, ik: 1}});
+compared("bf16", "qwen3.5:0.8b", "bf16", {prefill: {"llama.cpp": 1.5}, decode: {"llama.cpp": 1}});
+for (const model of ["ministral3:3b", "qwen3:0.6b"])
+    compared("depth", model, "q4_k_m", {prefill: {"llama.cpp": 2.5}, decode: {"llama.cpp": 2}}, {depth: 16384, generate: 16});
+compared("depth", "qwen3.5:0.8b", "q4_k_m", {decode: {"llama.cpp": 1.5}}, {depth: 16384, generate: 32});
+lines.push({kind: "batch", name: "many users", model: "qwen3.5:0.8b", type: "q4_k_m", generate: 32, wanted: {8: 4.5, 16: 5.5}});
+lines.push({kind: "batch", name: "many users", model: "qwen3.5:2b", type: "q4_k_m", generate: 32, wanted: {8: 5, 16: 7}});
+lines.push({kind: "crowd", name: "crowded machine", model: "qwen3.5:0.8b", type: "q4_k_m", prompt: 512, generate: 64, wanted: {1: 0.5, 2: 0.35}});
+
+function fail(line) {
+    console.error(line);
+    process.exit(2);
+}
+const usage = "usage: bench/peers/run --models DIR [--peer NAME=LLAMA_BENCH ...] [--only REGEX] [--runs 5] [--threads 2] [--results DIR] [--hearth PATH] [--list]";
+let values;
+try {
+    ({values} = parseArgs({options: {models: {type: "string"}, peer: {type: "string", multiple: true, default: []}, only: {type: "string", default: ""},
+        runs: {type: "string", default: "5"}, threads: {type: "string", default: "2"}, results: {type: "string", default: join(here, "../results")},
+        hearth: {type: "string", default: join(root, "build/release/src/cli/hearth")}, list: {type: "boolean", default: false}}}));
+} catch (error) {
+    fail(`${error.message}\n${usage}`);
+}
+const title = (line) => `${line.name}: ${line.model} ${line.type}${line.depth ? ` at depth ${line.depth}` : ""}`;
+const chosen = lines.filter((line) => new RegExp(values.only).test(title(line)));
+if (values.list) {
+    for (const line of chosen) console.log(title(line));
+    process.exit(0);
+}
+if (!values.models) fail(usage);
+mkdirSync(values.models, {recursive: true});
+mkdirSync(values.results, {recursive: true});
+
+const hearth = (...args) => execFileSync(values.hearth, args, {encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"]});
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+const median_of = (count, measure) => median(Array.from({length: count}, measure));
+
+function file_of({model, type}) {
+    const path = join(resolve(values.models), `${model.replace(":", "-")}-${type}.gguf`);
+    if (!existsSync(path)) hearth("inspect", "synth", model, "--type", type, path);
+    return path;
+}
+
+function bench(line, batch, test) {
+    const found = JSON.parse(hearth("bench", file_of(line), "--threads", values.threads, "--prompt", `${test === "prefill" ? line.prompt : 0}`,
+        "--generate", `${test === "decode" ? line.generate : 0}`, "--batch", `${batch}`, "--runs", "1", "--json"));
+    return found.results.find((result) => result.test === test).tokens_per_second;
+}
+
+const measures = {
+    compared(line) {
+        const found = JSON.parse(execFileSync(process.execPath, [join(here, "compare.mjs"), file_of(line), "--threads", values.threads, "--prompt", `${line.prompt}`,
+            "--generate", `${line.generate}`, "--depth", `${line.depth}`, "--runs", values.runs, "--hearth", values.hearth, "--json",
+            ...values.peer.flatMap((peer) => ["--peer", peer])], {encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"]}));
+        return found.results.flatMap((result) => Object.entries(result.ratios).map(([peer, ratio]) => (
+            {what: `${result.test}, x ${peer}`, hearth: result.hearth.median, other: result[peer].median, ratio, wanted: line.wanted[result.test]?.[peer]})));
+    },
+    batch(line) {
+        const turns = Array.from({length: Number(values.runs)}, () => [1, 8, 16].map((batch) => bench(line, batch, "decode")));
+        return [8, 16].map((batch, at) => ({what: `decode of ${batch}, x one`, hearth: median(turns.map((turn) => turn[at + 1])), other: median(turns.map((turn) => turn[0])),
+            ratio: median(turns.map((turn) => turn[at + 1] / turn[0])), wanted: line.wanted[batch]}));
+    },
+    crowd(line) {
+        return [1, 2].flatMap((count) => ["prefill", "decode"].map((test) => {
+            const quiet = median_of(Number(values.runs), () => bench(line, 1, test));
+            const busy = Array.from({length: count}, () => spawn(process.execPath, ["-e", "for (;;);"]));
+            const crowded = median_of(Number(values.runs), () => bench(line, 1, test));
+            for (const one of busy) one.kill("SIGKILL");
+            return {what: `${test} beside ${count} busy, x quiet`, hearth: crowded, other: quiet, ratio: crowded / quiet, wanted: line.wanted[count]};
+        }));
+    }
+};
+
+const machine = cpus()[0].model.replace(/\(R\)|\(TM\)|Processor|CPU|@.*/g, "").trim().replace(/\W+/g, "-").toLowerCase();
+const path = join(values.results, `${machine}-${values.threads}-threads.json`);
+const kept = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {machine: cpus()[0].model, kernels: "", threads: Number(values.threads), lines: {}};
+kept.kernels = hearth("--version").trim();
+
+function table() {
+    const rows = Object.entries(kept.lines).flatMap(([name, {commit, results}]) => results.map((r) =>
+        `| ${name} | ${r.what} | ${r.hearth.toFixed(1)} | ${r.other.toFixed(1)} | ${r.ratio.toFixed(2)} | ${r.wanted ? `${r.wanted}${r.ratio >= r.wanted ? "" : " (missed)"}` : ""} | ${commit} |`));
+    return `# ${kept.machine}, ${kept.threads} threads\n\n${kept.kernels}\n\nTokens a second, medians of turns; made by bench/peers/run, which says how. "Wanted" is the aim, also where it is missed.\n\n`
+        + `| line | what | hearth | other | ratio | wanted | commit |\n|---|---|--:|--:|--:|---|---|\n${rows.join("\n")}\n`;
+}
+
+for (const line of chosen) {
+    const results = measures[line.kind](line);
+    const commit = execFileSync("git", ["-C", root, "describe", "--always", "--dirty"], {encoding: "utf8"}).trim();
+    kept.lines[title(line)] = {commit, peers: values.peer.map((peer) => peer.split("=")[0]), runs: Number(values.runs), results};
+    writeFileSync(path, JSON.stringify(kept, null, 1) + "\n");
+    writeFileSync(path.replace(/json$/, "md"), table());
+    for (const r of results) console.log(`${title(line)}: ${r.what}: ${r.hearth.toFixed(1)} / ${r.other.toFixed(1)} = ${r.ratio.toFixed(2)}${r.wanted ? ` (wanted ${r.wanted})` : ""}`);
+}
