@@ -47,6 +47,10 @@ set(HEARTH_LIBRARIES STATIC)
 if(HEARTH_SANITIZE)
     # Sixty test programs would each link all of it once more.
     set(HEARTH_LIBRARIES SHARED)
+    add_compile_definitions(HEARTH_SANITIZED)  # compilers have different ways to tell
+    if(HEARTH_SANITIZE MATCHES "thread")
+        add_compile_definitions(HEARTH_SANITIZED_THREADS)
+    endif()
     add_compile_options(-fPIC)  # for programs too, so that all can use one precompiled header
     add_compile_options(-fsanitize=${HEARTH_SANITIZE} -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${HEARTH_SANITIZE})

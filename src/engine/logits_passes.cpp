@@ -6,7 +6,7 @@
 
 // Compiles a function a second time for AVX2 and chooses when the program starts. Not under sanitizers: the choice is
 // made before they are set up.
-#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(__clang__) && !defined(HEARTH_SANITIZED)
 #define WIDE_PASS __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE_PASS

@@ -82,7 +82,7 @@ std::vector<RunOptions> every_row() {
     std::vector<RunOptions> rows{{.device = "reference"}};
     for (const char* isa : {"generic", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm"})
         if (check_kernel_row(isa)) rows.push_back({.device = "cpu", .isa = isa});
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(HEARTH_SANITIZED)
     // The tests of ops go through every row's kernels under sanitizers; families only have to call them rightly.
     rows = {{.device = "reference"}, {.device = "cpu", .isa = kernel_row()}};
 #endif

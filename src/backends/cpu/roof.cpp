@@ -62,6 +62,17 @@ double peak_avx2(int64_t rounds) {
 }
 TARGET_END
 
+TARGET_BEGIN(TARGET_AVX2)
+double peak_avxvnni(int64_t rounds) {
+    __m256i sums[12] = {}, weights = _mm256_set1_epi8(3), values = _mm256_set1_epi8(5);
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (__m256i& sum : sums) asm volatile("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(weights), "x"(values));
+    }
+    for (const __m256i& sum : sums) asm volatile("" ::"x"(sum));
+    return double(rounds) * 12 * 32 * 2;
+}
+TARGET_END
+
 TARGET_BEGIN("avx512f,avx512bw,avx512vnni")
 uint64_t sum_avx512(const std::byte* data, size_t bytes) {
     __m512i sums[4] = {};
@@ -96,7 +107,7 @@ const KernelTable<Sum> kSum {
 
 const KernelTable<Peak> kPeak {
 #if TARGET_X86
-    {Isa::avx512, peak_avx512}, {Isa::avx2, peak_avx2},
+    {Isa::avx512, peak_avx512}, {Isa::avxvnni, peak_avxvnni}, {Isa::avx2, peak_avx2},
 #endif
     {
         Isa::any, peak_unknown

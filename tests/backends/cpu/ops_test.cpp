@@ -45,7 +45,7 @@ class EveryIsa : public testing::TestWithParam<cpu::Isa> {
 protected:
     void SetUp() override {
         if (!cpu::machine_runs(GetParam())) GTEST_SKIP() << "this machine cannot run " << cpu::name_of(GetParam());
-#if defined(__SANITIZE_THREAD__)
+#if defined(HEARTH_SANITIZED_THREADS)
         // Rows differ in what a thread computes, not in how work is shared; all of them would take half an hour here.
         if (GetParam() != cpu::chosen_isa()) GTEST_SKIP() << "another row of the same threads";
 #endif

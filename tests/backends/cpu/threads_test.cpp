@@ -87,7 +87,7 @@ double busy_work_seconds(ThreadPool& pool, int rounds) {
 // A foreign process on every core leaves us half of each: less than half of that again would mean that threads wait for
 // ones that are not running. The machine may be busier than we know, so the best of several tries counts.
 TEST(ThreadPool, StaysEfficientBesideABusyProcessOnEveryCore) {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(HEARTH_SANITIZED)
     GTEST_SKIP() << "a figure of speed means nothing under a sanitizer";
 #endif
     cpu_set_t allowed;

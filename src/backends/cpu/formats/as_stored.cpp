@@ -88,10 +88,10 @@ LinearTable table_of(DType type) {
     };
 }
 
-// The usual kernel's groups, made on each pass. kRows says which row of its table.
-template <int kRows>
+// The usual kernel's groups, made on each pass.
+template <Isa kIsa>
 struct PackedLate {
-    static constexpr Isa kIsa = kRows == 16 ? Isa::avx512 : Isa::avx2;
+    static constexpr int kRows = kIsa == Isa::avx512 ? 16 : 8;
 
     static int64_t scratch_bytes(DType type, int64_t columns) {
         return linear_kernel(type, kIsa, columns).group_bytes(type, columns);
@@ -100,30 +100,29 @@ struct PackedLate {
         linear_kernel(type, kIsa, columns)
             .pack(type, group, stored_group_bytes(type, columns), kRows, columns, scratch);
     }
+    static LinearKernel kernel(DType type) {
+        LinearKernel kernel = linear_kernel(type, kIsa, 256);
+        kernel.group_bytes = Stored<kRows>::group_bytes;
+        kernel.pack = Stored<kRows>::pack;
+        kernel.unpack_row = Stored<kRows>::unpack_row;
+        kernel.decode_group = pack;
+        kernel.scratch_bytes = scratch_bytes;
+        return kernel;
+    }
 };
-
-template <int kRows>
-LinearKernel packed_late(const LinearKernel& usual) {
-    LinearKernel kernel = usual;
-    kernel.group_bytes = Stored<kRows>::group_bytes;
-    kernel.pack = Stored<kRows>::pack;
-    kernel.unpack_row = Stored<kRows>::unpack_row;
-    kernel.decode_group = PackedLate<kRows>::pack;
-    kernel.scratch_bytes = PackedLate<kRows>::scratch_bytes;
-    return kernel;
-}
 
 // Q3_K grows by a twentieth: not worth it.
 constexpr DType kGrowing[] = {DType::iq1_s,   DType::iq1_m, DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
                               DType::iq3_xxs, DType::iq3_s, DType::tq1_0,   DType::tq2_0};
 using PackedLateTable = std::array<LinearKernel, std::size(kGrowing)>;
-template <int kRows>
-PackedLateTable packed_late_table() {
-    PackedLateTable table;
-    for (size_t i = 0; i < std::size(kGrowing); ++i) {
-        table[i] = packed_late<kRows>(linear_kernel(kGrowing[i], PackedLate<kRows>::kIsa, 256));
-    }
-    return table;
+template <Isa kIsa>
+const LinearKernel& packed_late(size_t type) {
+    static const PackedLateTable table = [] {
+        PackedLateTable kernels;
+        for (size_t i = 0; i < std::size(kGrowing); ++i) kernels[i] = PackedLate<kIsa>::kernel(kGrowing[i]);
+        return kernels;
+    }();
+    return table[type];
 }
 
 constexpr DType kTypes[] = {DType::nvfp4, DType::q1_0, DType::q2_0};
@@ -145,9 +144,18 @@ const LinearKernel& linear_decoded(DType type, Isa isa) {
 const LinearKernel& smallest_linear_kernel(DType type, Isa isa, int64_t columns) {
     const LinearKernel& usual = linear_kernel(type, isa, columns);
     const auto* found = std::find(std::begin(kGrowing), std::end(kGrowing), type);
-    if (found == std::end(kGrowing) || usual.rows_per_group == 1) return usual;
-    static const PackedLateTable wide = packed_late_table<16>(), narrow = packed_late_table<8>();
-    return (usual.rows_per_group == 16 ? wide : narrow)[size_t(found - kGrowing)];
+    if (found == std::end(kGrowing)) return usual;
+    const auto index = size_t(found - kGrowing);
+    switch (usual.isa) {
+        case Isa::avx512:
+            return packed_late<Isa::avx512>(index);
+        case Isa::avxvnni:
+            return packed_late<Isa::avxvnni>(index);
+        case Isa::avx2:
+            return packed_late<Isa::avx2>(index);
+        default:
+            return usual;  // the plain row keeps everything as stored
+    }
 }
 
 }  // namespace hearth::cpu

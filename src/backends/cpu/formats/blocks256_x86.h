@@ -114,8 +114,8 @@ void tile256_avx512(const TileJob& job) {
 TARGET_END
 
 TARGET_BEGIN(TARGET_AVX2)
-template <class Format, class Layout, class Narrow, int kTokens>
-void tile256_avx2(const TileJob& job) {
+template <class Format, class Layout, class Narrow, int kTokens, bool kDot>
+void tile256_narrow(const TileJob& job) {
     constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
     __m256 sum[kTokens];
     UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm256_setzero_ps();
@@ -139,29 +139,44 @@ void tile256_avx2(const TileJob& job) {
                 UNROLLED for (int sub = 0; sub < kSubBlocksPer32; ++sub) {
                     const int number = (part * Narrow::kInner + inner) * kSubBlocksPer32 + sub;
                     __m256i dot[kTokens];
-                    UNROLLED for (int first = 0; first < kSteps; first += Narrow::kLines) {
-                        __m256i sums16[kTokens];
-                        UNROLLED for (int line = first; line < first + Narrow::kLines; ++line) {
-                            const int t = sub * kSteps + line;
-                            const __m256i codes = Narrow::code(weights, part, inner, t);
-                            const __m256i sizes = Narrow::kSigned ? _mm256_abs_epi8(codes) : codes;
+                    if constexpr (kDot) {
+                        UNROLLED for (int token = 0; token < kTokens; ++token) {
+                            const std::byte* start = a + 276 * kTokens + 4 * (number * kTokens + token);
+                            dot[token] = Narrow::kSigned ? _mm256_set1_epi32(dword(start)) : _mm256_setzero_si256();
+                        }
+                        UNROLLED for (int t = sub * kSteps; t < (sub + 1) * kSteps; ++t) {
+                            __m256i codes = Narrow::code(weights, part, inner, t);
+                            if (Narrow::kSigned) codes = _mm256_xor_si256(codes, _mm256_set1_epi8(char(0x80)));
                             UNROLLED for (int token = 0; token < kTokens; ++token) {
                                 const std::byte* x = codes_a + 4 * ((inner * 8 + t) * kTokens + token);
-                                __m256i four = _mm256_set1_epi32(dword(x));
-                                if (Narrow::kSigned) four = _mm256_sign_epi8(four, codes);
-                                const __m256i pairs = _mm256_maddubs_epi16(sizes, four);
-                                sums16[token] = line == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                                dot[token] = narrow::add_products(dot[token], codes, _mm256_set1_epi32(dword(x)));
                             }
                         }
-                        UNROLLED for (int token = 0; token < kTokens; ++token) {
-                            const __m256i sums = narrow::pair_sums(sums16[token]);
-                            dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+                    } else {
+                        UNROLLED for (int first = 0; first < kSteps; first += Narrow::kLines) {
+                            __m256i sums16[kTokens];
+                            UNROLLED for (int line = first; line < first + Narrow::kLines; ++line) {
+                                const int t = sub * kSteps + line;
+                                const __m256i codes = Narrow::code(weights, part, inner, t);
+                                const __m256i sizes = Narrow::kSigned ? _mm256_abs_epi8(codes) : codes;
+                                UNROLLED for (int token = 0; token < kTokens; ++token) {
+                                    const std::byte* x = codes_a + 4 * ((inner * 8 + t) * kTokens + token);
+                                    __m256i four = _mm256_set1_epi32(dword(x));
+                                    if (Narrow::kSigned) four = _mm256_sign_epi8(four, codes);
+                                    const __m256i pairs = _mm256_maddubs_epi16(sizes, four);
+                                    sums16[token] = line == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                                }
+                            }
+                            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                                const __m256i sums = narrow::pair_sums(sums16[token]);
+                                dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+                            }
                         }
                     }
                     const __m256 scale = _mm256_load_ps(scales.scale[number]);
                     UNROLLED for (int token = 0; token < kTokens; ++token) {
                         __m256i products = dot[token];
-                        if constexpr (!Format::kHasMins) {
+                        if constexpr (!Format::kHasMins && !(kDot && Narrow::kSigned)) {
                             const std::byte* start = a + 276 * kTokens + 4 * (number * kTokens + token);
                             products = Narrow::total(products, _mm256_set1_epi32(dword(start)));
                         }
@@ -207,14 +222,16 @@ template <class F, class L, class W>
 inline constexpr TileFn kTile256Avx512[8] = {
     tile256_avx512<F, L, W, 1>, tile256_avx512<F, L, W, 2>, tile256_avx512<F, L, W, 3>, tile256_avx512<F, L, W, 4>,
     tile256_avx512<F, L, W, 5>, tile256_avx512<F, L, W, 6>, tile256_avx512<F, L, W, 7>, tile256_avx512<F, L, W, 8>};
-template <class F, class L, class N>
-inline constexpr TileFn kTile256Avx2[4] = {tile256_avx2<F, L, N, 1>, tile256_avx2<F, L, N, 2>, tile256_avx2<F, L, N, 3>,
-                                           tile256_avx2<F, L, N, 4>};
+template <class F, class L, class N, bool kDot>
+inline constexpr TileFn kTile256Narrow[4] = {tile256_narrow<F, L, N, 1, kDot>, tile256_narrow<F, L, N, 2, kDot>,
+                                             tile256_narrow<F, L, N, 3, kDot>, tile256_narrow<F, L, N, 4, kDot>};
 
 }  // namespace hearth::cpu
 #define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)                                                   \
     {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512, kTile256Avx512<Format, Layout<16>, Wide>)}, \
-        {Isa::avx2, packed_kernel256<Layout<8>>(type, Isa::avx2, kTile256Avx2<Format, Layout<8>, Narrow>)},
+        {Isa::avxvnni,                                                                                        \
+         packed_kernel256<Layout<8>>(type, Isa::avxvnni, kTile256Narrow<Format, Layout<8>, Narrow, true>)},   \
+        {Isa::avx2, packed_kernel256<Layout<8>>(type, Isa::avx2, kTile256Narrow<Format, Layout<8>, Narrow, false>)},
 #else
 #define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)
 #endif

@@ -2,7 +2,7 @@
 //
 // A format brings, for the wide kernel:   code(lines, t): columns 4t..4t+3 of all rows as unsigned codes c
 //                                         scale(fields), offset(fields)
-// and for the narrow kernel, which must keep sums of products in int16 for a while:
+// and for the narrow kernel, which must keep sums of products in int16 for a while (unless kDot: the row avxvnni):
 //   kSigned   code() gives signed codes; products of |code| with sign(code) * a, safe as |code| <= 128 and |a| <= 127
 //   kLines    so many lines may be added up in int16 without overflow
 //   total(dot, start): S from the sum of code() * a and from -128 * sum of a
@@ -63,8 +63,8 @@ void tile32_avx512(const TileJob& job) {
 TARGET_END
 
 TARGET_BEGIN(TARGET_AVX2)
-template <class Format, class Narrow, int kTokens>
-void tile32_avx2(const TileJob& job) {
+template <class Format, class Narrow, int kTokens, bool kDot>
+void tile32_narrow(const TileJob& job) {
     using Layout = Layout32<Format, 8>;
     constexpr bool kHasOffset = Format::kFields == 2;
     __m256 sum[kTokens];
@@ -77,27 +77,42 @@ void tile32_avx2(const TileJob& job) {
         const std::byte* lines = bundle + Layout::kHeaderBytes + in_bundle * Layout::kCodeBytes;
         narrow::prefetch(lines, Layout::kCodeBytes);
         __m256i dot[kTokens];
-        UNROLLED for (int first = 0; first < 8; first += Narrow::kLines) {
-            __m256i sums16[kTokens];
-            UNROLLED for (int t = first; t < first + Narrow::kLines; ++t) {
-                const __m256i codes = Narrow::code(lines, t);
-                const __m256i sizes = Narrow::kSigned ? _mm256_abs_epi8(codes) : codes;
+        if constexpr (kDot) {
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                dot[token] =
+                    Narrow::kSigned ? _mm256_set1_epi32(dword(a + 32 * kTokens + 4 * token)) : _mm256_setzero_si256();
+            }
+            UNROLLED for (int t = 0; t < 8; ++t) {
+                __m256i codes = Narrow::code(lines, t);
+                if (Narrow::kSigned) codes = _mm256_xor_si256(codes, _mm256_set1_epi8(char(0x80)));
                 UNROLLED for (int token = 0; token < kTokens; ++token) {
-                    __m256i x = _mm256_set1_epi32(dword(a + 4 * (t * kTokens + token)));
-                    if (Narrow::kSigned) x = _mm256_sign_epi8(x, codes);
-                    const __m256i pairs = _mm256_maddubs_epi16(sizes, x);
-                    sums16[token] = t == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                    const __m256i x = _mm256_set1_epi32(dword(a + 4 * (t * kTokens + token)));
+                    dot[token] = narrow::add_products(dot[token], codes, x);
                 }
             }
-            UNROLLED for (int token = 0; token < kTokens; ++token) {
-                const __m256i sums = narrow::pair_sums(sums16[token]);
-                dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+        } else {
+            UNROLLED for (int first = 0; first < 8; first += Narrow::kLines) {
+                __m256i sums16[kTokens];
+                UNROLLED for (int t = first; t < first + Narrow::kLines; ++t) {
+                    const __m256i codes = Narrow::code(lines, t);
+                    const __m256i sizes = Narrow::kSigned ? _mm256_abs_epi8(codes) : codes;
+                    UNROLLED for (int token = 0; token < kTokens; ++token) {
+                        __m256i x = _mm256_set1_epi32(dword(a + 4 * (t * kTokens + token)));
+                        if (Narrow::kSigned) x = _mm256_sign_epi8(x, codes);
+                        const __m256i pairs = _mm256_maddubs_epi16(sizes, x);
+                        sums16[token] = t == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                    }
+                }
+                UNROLLED for (int token = 0; token < kTokens; ++token) {
+                    const __m256i sums = narrow::pair_sums(sums16[token]);
+                    dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+                }
             }
         }
         const __m256 scale = Narrow::scale(fields);
         UNROLLED for (int token = 0; token < kTokens; ++token) {
             __m256i products = dot[token];
-            if constexpr (!kHasOffset) {
+            if constexpr (!kHasOffset && !(kDot && Narrow::kSigned)) {
                 products = Narrow::total(products, _mm256_set1_epi32(dword(a + 32 * kTokens + 4 * token)));
             }
             const __m256 factor = _mm256_mul_ps(scale, _mm256_set1_ps(real(a + 36 * kTokens + 4 * token)));
@@ -123,14 +138,16 @@ inline constexpr TileFn kTile32Avx512[8] = {tile32_avx512<Format, Wide, 1>, tile
                                             tile32_avx512<Format, Wide, 3>, tile32_avx512<Format, Wide, 4>,
                                             tile32_avx512<Format, Wide, 5>, tile32_avx512<Format, Wide, 6>,
                                             tile32_avx512<Format, Wide, 7>, tile32_avx512<Format, Wide, 8>};
-template <class Format, class Narrow>
-inline constexpr TileFn kTile32Avx2[4] = {tile32_avx2<Format, Narrow, 1>, tile32_avx2<Format, Narrow, 2>,
-                                          tile32_avx2<Format, Narrow, 3>, tile32_avx2<Format, Narrow, 4>};
+template <class Format, class Narrow, bool kDot>
+inline constexpr TileFn kTile32Narrow[4] = {
+    tile32_narrow<Format, Narrow, 1, kDot>, tile32_narrow<Format, Narrow, 2, kDot>,
+    tile32_narrow<Format, Narrow, 3, kDot>, tile32_narrow<Format, Narrow, 4, kDot>};
 
 }  // namespace hearth::cpu
-#define LINEAR_ROWS_32(type, Format, Wide, Narrow)                                              \
-    {Isa::avx512, packed_kernel32<Format, 16>(type, Isa::avx512, kTile32Avx512<Format, Wide>)}, \
-        {Isa::avx2, packed_kernel32<Format, 8>(type, Isa::avx2, kTile32Avx2<Format, Narrow>)},
+#define LINEAR_ROWS_32(type, Format, Wide, Narrow)                                                           \
+    {Isa::avx512, packed_kernel32<Format, 16>(type, Isa::avx512, kTile32Avx512<Format, Wide>)},              \
+        {Isa::avxvnni, packed_kernel32<Format, 8>(type, Isa::avxvnni, kTile32Narrow<Format, Narrow, true>)}, \
+        {Isa::avx2, packed_kernel32<Format, 8>(type, Isa::avx2, kTile32Narrow<Format, Narrow, false>)},
 #else
 #define LINEAR_ROWS_32(type, Format, Wide, Narrow)
 #endif

@@ -383,7 +383,10 @@ constexpr LinearTable table(DType type) {
 #if TARGET_X86
         {Isa::avx512,
          kernel<Type, 16>(type, Isa::avx512, kTile256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
-            {Isa::avx2, kernel<Type, 8>(type, Isa::avx2, kTile256Avx2<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>>)},
+            {Isa::avxvnni,
+             kernel<Type, 8>(type, Isa::avxvnni, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>)},
+            {Isa::avx2,
+             kernel<Type, 8>(type, Isa::avx2, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, false>)},
 #endif
         {
             Isa::any, plain_kernel256<Format<Type>>(type)

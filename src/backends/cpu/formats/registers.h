@@ -100,6 +100,12 @@ ALWAYS_INLINE void store(float* out, __m256 values, int rows) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     _mm256_maskstore_ps(out, _mm256_cmpgt_epi32(_mm256_set1_epi32(rows), lane), values);
 }
+// sum + the products of each lane's four pairs of an unsigned and a signed byte. For the row avxvnni alone; written
+// out, so that one function body serves rows that compilers tell apart.
+ALWAYS_INLINE __m256i add_products(__m256i sum, __m256i codes, __m256i x) {
+    asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(codes), "x"(x));
+    return sum;
+}
 // Sums of the products of each lane's four byte pairs, for pairs of neighbours that fit int16.
 ALWAYS_INLINE __m256i pair_sums(__m256i sums16) {
     return _mm256_madd_epi16(sums16, _mm256_set1_epi16(1));
