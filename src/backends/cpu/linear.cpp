@@ -12,6 +12,8 @@ namespace {
 // gained nothing.
 constexpr int64_t kPanelBytesInCache = 256 << 10;
 constexpr int64_t kFewestTiles = 6;
+// So many tiles pay for spelling a group out.
+constexpr int64_t kFewestTilesForSlab = 8;
 
 }  // namespace
 
@@ -88,19 +90,16 @@ void multiply(const LinearKernel& kernel, const LinearJob& job) {
     const int64_t bytes_per_token = token_bytes(kernel.activation, job.columns);
     const int64_t bytes_per_group = kernel.group_bytes(kernel.type, job.columns);
     const int64_t groups = groups_of(kernel, job.rows);
+    const bool spells_out = kernel.slab_tiles && last_tile - job.tile_begin >= kFewestTilesForSlab;
     // A decoded group is expensive: it meets all tiles at once. Else a stretch of tiles stays in cache while the groups
     // pass.
-    const int64_t stretch = kernel.decode_group
-                                ? last_tile - job.tile_begin
-                                : std::max(kFewestTiles, kPanelBytesInCache / (bytes_per_token * tile_tokens));
+    const int64_t stretch = kernel.decode_group ? last_tile - job.tile_begin
+                                                : std::max(spells_out ? kFewestTilesForSlab : kFewestTiles,
+                                                           kPanelBytesInCache / (bytes_per_token * tile_tokens));
     for (int64_t begin = job.tile_begin; begin < last_tile; begin += stretch) {
         const int64_t end = std::min(last_tile, begin + stretch);
         for (int64_t group = 0; group < groups; ++group) {
             const std::byte* weights = job.weights + group * bytes_per_group;
-            if (kernel.decode_group) {
-                kernel.decode_group(kernel.type, weights, job.columns, job.scratch);
-                weights = job.scratch;
-            }
             const int64_t row = group * kernel.rows_per_group;
             TileJob tile_job{.group = weights,
                              .tile = nullptr,
@@ -108,12 +107,31 @@ void multiply(const LinearKernel& kernel, const LinearJob& job) {
                              .out = nullptr,
                              .out_stride = job.out_stride,
                              .rows = int(std::min<int64_t>(kernel.rows_per_group, job.rows - row))};
-            for (int64_t index = begin; index < end; ++index) {
-                const PanelTile tile = panel_tile(job.tokens, tile_tokens, index);
-                tile_job.tile = job.panel + tile.first_token * bytes_per_token;
-                tile_job.out = job.out + tile.first_token * job.out_stride + row;
-                kernel.tiles[tile.tokens - 1](tile_job);
+            // The tiles' columns from `column` on.
+            const auto multiply_tiles = [&](const TileFn* tiles, int64_t column) {
+                for (int64_t index = begin; index < end; ++index) {
+                    const PanelTile tile = panel_tile(job.tokens, tile_tokens, index);
+                    tile_job.tile = job.panel + tile.first_token * bytes_per_token +
+                                    tile.tokens * token_bytes(kernel.activation, column);
+                    tile_job.out = job.out + tile.first_token * job.out_stride + row;
+                    tiles[tile.tokens - 1](tile_job);
+                }
+            };
+            if (spells_out) {
+                tile_job.group = job.scratch;
+                for (int64_t column = 0; column < job.columns; column += kSlabColumns) {
+                    tile_job.columns = std::min(kSlabColumns, job.columns - column);
+                    tile_job.continues = column > 0;
+                    kernel.unpack_group(weights, job.columns, column, column + tile_job.columns, job.scratch);
+                    multiply_tiles(kernel.slab_tiles, column);
+                }
+                continue;
             }
+            if (kernel.decode_group) {
+                kernel.decode_group(kernel.type, weights, job.columns, job.scratch);
+                tile_job.group = job.scratch;
+            }
+            multiply_tiles(kernel.tiles, 0);
         }
     }
 }

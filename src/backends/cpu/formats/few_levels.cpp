@@ -365,7 +365,7 @@ TARGET_END
 #endif
 
 template <class Type, int kRows>
-constexpr LinearKernel kernel(DType type, Isa isa, const TileFn* tiles) {
+constexpr LinearKernel kernel(DType type, Isa isa, const TileFn* tiles, const Slabs& slabs = {}) {
     return {.type = type,
             .isa = isa,
             .rows_per_group = kRows,
@@ -373,7 +373,10 @@ constexpr LinearKernel kernel(DType type, Isa isa, const TileFn* tiles) {
             .group_bytes = Packing<Type, kRows>::group_bytes,
             .pack = Packing<Type, kRows>::pack,
             .unpack_row = Packing<Type, kRows>::unpack_row,
-            .tiles = tiles};
+            .tiles = tiles,
+            .scratch_bytes = slabs.bytes,
+            .unpack_group = slabs.unpack_group,
+            .slab_tiles = slabs.tiles};
 }
 
 template <class Type>
@@ -381,8 +384,8 @@ constexpr LinearTable table(DType type) {
     constexpr int kBits = Type::kBits;
     return {
 #if TARGET_X86
-        {Isa::avx512,
-         kernel<Type, 16>(type, Isa::avx512, kTile256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
+        {Isa::avx512, kernel<Type, 16>(type, Isa::avx512, kTile256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>,
+                                       kSlabs256<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
             {Isa::avxvnni,
              kernel<Type, 8>(type, Isa::avxvnni, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>)},
             {Isa::avx2,
