@@ -23,8 +23,9 @@ struct alignas(64) Scales {
     float min_scale[kRows];
 };
 
-// A packed block spelled out: scales as floats, a byte for every code. What is left to do with it depends on nothing
-// but the width of sub-blocks and whether there are mins.
+// A packed block spelled out: scales as floats, a byte for every code. Whole models gain a tenth by it with types whose
+// two- and three-bit codes are dear to unpack, and nothing with the others (nor did tiles of two groups, or two chains
+// per sum): what holds those up is the arithmetic around the products.
 struct alignas(64) SlabBlock {
     Scales<16> scales;
     std::byte codes[64][64];  // line 8 * (sub-block of 32) + t
@@ -32,7 +33,7 @@ struct alignas(64) SlabBlock {
 inline int64_t slab_bytes(DType, int64_t columns) {
     return std::min(columns, kSlabColumns) / 256 * int64_t(sizeof(SlabBlock));
 }
-extern const TileFn kSlabTiles32Mins[8], kSlabTiles16[8], kSlabTiles16Mins[8];  // slab256.cpp
+extern const TileFn kSlabTiles16[8], kSlabTiles16Mins[8];  // slab256.cpp
 
 TARGET_BEGIN(TARGET_AVX512)
 template <class Layout, class Wide>
@@ -273,22 +274,19 @@ inline constexpr TileFn kTile256Avx512[8] = {
     tile256_avx512<F, L, W, 1>, tile256_avx512<F, L, W, 2>, tile256_avx512<F, L, W, 3>, tile256_avx512<F, L, W, 4>,
     tile256_avx512<F, L, W, 5>, tile256_avx512<F, L, W, 6>, tile256_avx512<F, L, W, 7>, tile256_avx512<F, L, W, 8>};
 template <class Format, class Layout, class Wide>
-inline constexpr Slabs kSlabs256 = {unpack256_avx512<Layout, Wide>,
-                                    Format::kSubBlock == 32 ? kSlabTiles32Mins
-                                    : Format::kHasMins      ? kSlabTiles16Mins
-                                                            : kSlabTiles16,
+inline constexpr Slabs kSlabs256 = {unpack256_avx512<Layout, Wide>, Format::kHasMins ? kSlabTiles16Mins : kSlabTiles16,
                                     slab_bytes};
 template <class F, class L, class N, bool kDot>
 inline constexpr TileFn kTile256Narrow[4] = {tile256_narrow<F, L, N, 1, kDot>, tile256_narrow<F, L, N, 2, kDot>,
                                              tile256_narrow<F, L, N, 3, kDot>, tile256_narrow<F, L, N, 4, kDot>};
 
 }  // namespace hearth::cpu
-#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)                                                 \
-    {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512, kTile256Avx512<Format, Layout<16>, Wide>, \
-                                               kSlabs256<Format, Layout<16>, Wide>)},                       \
-        {Isa::avxvnni,                                                                                      \
-         packed_kernel256<Layout<8>>(type, Isa::avxvnni, kTile256Narrow<Format, Layout<8>, Narrow, true>)}, \
+#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow, ...)                                                      \
+    {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512,                                                     \
+                                               kTile256Avx512<Format, Layout<16>, Wide> __VA_OPT__(, ) __VA_ARGS__)}, \
+        {Isa::avxvnni,                                                                                                \
+         packed_kernel256<Layout<8>>(type, Isa::avxvnni, kTile256Narrow<Format, Layout<8>, Narrow, true>)},           \
         {Isa::avx2, packed_kernel256<Layout<8>>(type, Isa::avx2, kTile256Narrow<Format, Layout<8>, Narrow, false>)},
 #else
-#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)
+#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow, ...)
 #endif

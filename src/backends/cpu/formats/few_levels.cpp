@@ -385,7 +385,7 @@ constexpr LinearTable table(DType type) {
     return {
 #if TARGET_X86
         {Isa::avx512, kernel<Type, 16>(type, Isa::avx512, kTile256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>,
-                                       kSlabs256<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
+                                       kBits == 4 ? Slabs{} : kSlabs256<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
             {Isa::avxvnni,
              kernel<Type, 8>(type, Isa::avxvnni, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>)},
             {Isa::avx2,

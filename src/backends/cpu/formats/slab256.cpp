@@ -7,9 +7,9 @@ namespace hearth::cpu {
 #if TARGET_X86
 namespace {
 
-template <int kWidth, bool kMins>
+template <bool kMins>
 struct Format {
-    static constexpr int kSubBlock = kWidth;
+    static constexpr int kSubBlock = 16;
     static constexpr bool kHasMins = kMins;
 };
 
@@ -32,15 +32,14 @@ TARGET_END
 
 }  // namespace
 
-#define SLAB_TILES(name, width, mins)                                                                               \
-    constinit const TileFn name[8] = {                                                                              \
-        tile256_avx512<Format<width, mins>, Layout, Wide, 1>, tile256_avx512<Format<width, mins>, Layout, Wide, 2>, \
-        tile256_avx512<Format<width, mins>, Layout, Wide, 3>, tile256_avx512<Format<width, mins>, Layout, Wide, 4>, \
-        tile256_avx512<Format<width, mins>, Layout, Wide, 5>, tile256_avx512<Format<width, mins>, Layout, Wide, 6>, \
-        tile256_avx512<Format<width, mins>, Layout, Wide, 7>, tile256_avx512<Format<width, mins>, Layout, Wide, 8>}
-SLAB_TILES(kSlabTiles32Mins, 32, true);
-SLAB_TILES(kSlabTiles16, 16, false);
-SLAB_TILES(kSlabTiles16Mins, 16, true);
+#define SLAB_TILES(name, mins)                                                                        \
+    constinit const TileFn name[8] = {                                                                \
+        tile256_avx512<Format<mins>, Layout, Wide, 1>, tile256_avx512<Format<mins>, Layout, Wide, 2>, \
+        tile256_avx512<Format<mins>, Layout, Wide, 3>, tile256_avx512<Format<mins>, Layout, Wide, 4>, \
+        tile256_avx512<Format<mins>, Layout, Wide, 5>, tile256_avx512<Format<mins>, Layout, Wide, 6>, \
+        tile256_avx512<Format<mins>, Layout, Wide, 7>, tile256_avx512<Format<mins>, Layout, Wide, 8>}
+SLAB_TILES(kSlabTiles16, false);
+SLAB_TILES(kSlabTiles16Mins, true);
 #endif
 
 }  // namespace hearth::cpu
