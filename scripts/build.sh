@@ -54,6 +54,12 @@ configure() {
     if [[ -f $directory/CMakeCache.txt ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$directory/CMakeCache.txt"; then
         rm -rf "$directory"
     fi
+    # A preset whose compiler changed would keep nothing else of its cache, silently: no sanitizers, say.
+    local compiler
+    compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$directory/CMakeCache.txt" 2>/dev/null || true)
+    if [[ -n $compiler && $preset =~ ^(asan|tsan|fuzz)$ && $compiler != *clang* ]]; then
+        rm -rf "$directory"
+    fi
     mkdir -p "$directory"
     (cd "$root" && show_or_log "$directory/configure.log" cmake --preset "$preset" "$@") ||
         fail "cannot configure the build in $directory; see the lines above"

@@ -63,6 +63,10 @@ class Trainer:
         self.on_card = self.device.type != "cpu" or options.card_form
         if self.device.type != "cpu":
             options.processes = 1
+        self.checkpoint = os.path.join(options.out, "checkpoint.pt")
+        if not options.batch_tokens and os.path.exists(self.checkpoint):
+            # The plan is cut by it: a training that goes on elsewhere has to meet the same documents.
+            options.batch_tokens = torch.load(self.checkpoint, map_location="cpu")["options"]["batch_tokens"]
         if not options.batch_tokens:
             options.batch_tokens = 2048 if self.on_card else 1024
         self.documents = [Documents(os.path.join(options.data, name + ".npz"), options.context) for name in ("train", "train_long", "heldout")]
@@ -76,7 +80,6 @@ class Trainer:
         self.steps = plan(*self.documents[:2], options.tokens, options.step_tokens, options.batch_tokens, options.long_from, options.long_share, options.seed)
         self.heldout = [(2, indices) for indices in self.heldout_batches()]
         self.step, self.tokens, self.seconds, self.draft_steps = 0, 0, 0.0, 0
-        self.checkpoint = os.path.join(options.out, "checkpoint.pt")
 
     def heldout_batches(self):
         from data import in_batches
@@ -187,7 +190,7 @@ class Trainer:
         if not os.path.exists(self.checkpoint):
             model.initialise(self.shape, self.weights.f32, self.options.seed)
             return
-        saved = torch.load(self.checkpoint)
+        saved = torch.load(self.checkpoint, map_location="cpu")
         if saved["shape"] != self.shape.as_dict():
             sys.exit(f"{self.checkpoint} is of a model of another shape: remove it or give the same options")
         for to, key in ((self.weights.flat, "flat"), (self.momentum, "momentum"), (self.square, "square")):

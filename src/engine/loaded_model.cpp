@@ -87,10 +87,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
         smaller.weights_as_stored = true;
         auto other = TRY(Planner::make(loaded->checkpoint, smaller));
         other->set_tokenizer_bytes(vocabulary_bytes);
-        if (TRY(other->fits(free_bytes))) {
-            planner = std::move(other);
-            loaded->options.weights_as_stored = true;
-        }
+        planner = std::move(other);  // also when it does not fit: then it knows best what would
+        loaded->options.weights_as_stored = true;
     }
     int64_t context = options.context_tokens;
     if (context == 0) context = std::max(kSmallestContext, TRY(choose_context(*planner, free_bytes)));
@@ -128,7 +126,8 @@ MemoryPlan LoadedModel::taken() const {
             .state = ledger.bytes(MemoryUse::state),
             .scratch = ledger.bytes(MemoryUse::scratch),
             .tokenizer = ledger.bytes(MemoryUse::tokenizer),
-            .context_tokens = options.context_tokens};
+            .context_tokens = options.context_tokens,
+            .weights_as_stored = options.weights_as_stored};
 }
 
 }  // namespace hearth

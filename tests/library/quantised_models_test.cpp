@@ -90,7 +90,7 @@ TEST(QuantisedModels, NarrowRowsTakeStandIns) {
 TEST(QuantisedModels, WhereMemoryIsShortWeightsStayAsStored) {
     NEED_SHARED("reference/qwen35/q4_k_m.gguf");
     const auto tokens = read_ids(shared_path("reference/qwen35/q4_k_m.tokens.txt"));
-    for (const std::string type : {"pure-iq3_s", "pure-q4_k"}) {
+    for (const std::string type : {"pure-iq3_s", "pure-tq1_0", "pure-q4_k"}) {
         SCOPED_TRACE(type);
         const std::string path =
             quantised(shared_path("reference/qwen35/q4_k_m.gguf"), {.type = type, .allow_requantise = true});

@@ -117,7 +117,7 @@ void multiply(const LinearKernel& kernel, const LinearJob& job) {
                     tiles[tile.tokens - 1](tile_job);
                 }
             };
-            if (spells_out) {
+            if (spells_out && end - begin >= kFewestTilesForSlab) {
                 tile_job.group = job.scratch;
                 for (int64_t column = 0; column < job.columns; column += kSlabColumns) {
                     tile_job.columns = std::min(kSlabColumns, job.columns - column);

@@ -254,8 +254,8 @@ TEST_P(EveryTypeAndIsa, AgreesWithTheF64ProductOfWhatItMultiplies) {
 TEST_P(EveryTypeAndIsa, GivesEqualBitsForAnyNumberOfTokensAndAnyCut) {
     const auto [type, isa] = GetParam();
     const bool slow = isa == Isa::any || linear_kernel(type, isa, 512).decode_group;
-    for (int64_t columns : {int64_t(512), int64_t(slow ? 768 : 4096)}) {
-        const int64_t rows = 49, most = 64;
+    for (int64_t columns : {int64_t(512), int64_t(slow ? 768 : 4352)}) {
+        const int64_t rows = 49, most = slow ? 65 : 150;
         const auto stored = random_rows(type, rows, columns, 3);
         const auto x = random_activations(most, columns, 4);
         const Matrix w(type, isa, stored, rows, columns);
@@ -264,7 +264,8 @@ TEST_P(EveryTypeAndIsa, GivesEqualBitsForAnyNumberOfTokensAndAnyCut) {
             const auto one = product(w, isa, x.data() + token * columns, 1);
             alone.insert(alone.end(), one.begin(), one.end());
         }
-        for (int64_t tokens : {2, 3, 4, 5, 6, 7, 8, 9, 13, 15, 16, 17, 64}) {
+        for (int64_t tokens : {int64_t(2), int64_t(3), int64_t(4), int64_t(5), int64_t(6), int64_t(7), int64_t(8),
+                               int64_t(9), int64_t(13), int64_t(15), int64_t(16), int64_t(17), int64_t(64), most}) {
             const int64_t first = (most - tokens) / 3;
             const auto out = product(w, isa, x.data() + first * columns, tokens);
             ASSERT_TRUE(same_bits(out.data(), alone.data() + first * (rows + 1), tokens * (rows + 1))) << tokens;
@@ -320,7 +321,7 @@ TEST_P(EveryTypeAndIsa, UnpacksWhatItPacked) {
 
 TEST_P(EveryTypeAndIsa, GivesEqualBitsInItsSmallestForm) {
     const auto [type, isa] = GetParam();
-    const int64_t columns = 768, rows = 37, tokens = 19;
+    const int64_t columns = 1280, rows = 37, tokens = 75;
     const auto stored = random_rows(type, rows, columns, 21);
     const auto x = random_activations(tokens, columns, 22);
     const Matrix usual(type, isa, stored, rows, columns);

@@ -107,6 +107,8 @@ struct PackedLate {
         kernel.unpack_row = Stored<kRows>::unpack_row;
         kernel.decode_group = pack;
         kernel.scratch_bytes = scratch_bytes;
+        kernel.unpack_group = nullptr;  // reads packed groups
+        kernel.slab_tiles = nullptr;
         return kernel;
     }
 };
