@@ -1,12 +1,10 @@
-// Draws bench/results/NAME.json as docs/speed.svg, the chart that README shows: how many times as fast as llama.cpp, per line.
-//   node bench/peers/chart.mjs bench/results/NAME.json [OUT.svg]
+// Draws bench/results/NAME.json as an SVG file: how many times as fast as llama.cpp, per line.
+//   node bench/peers/chart.mjs bench/results/NAME.json OUT.svg
 import {readFileSync, writeFileSync} from "node:fs";
-import {dirname, join} from "node:path";
-import {fileURLToPath} from "node:url";
 
-const [from, to = join(dirname(fileURLToPath(import.meta.url)), "../../docs/speed.svg")] = process.argv.slice(2);
-if (!from) {
-    console.error("usage: node bench/peers/chart.mjs RESULTS.json [OUT.svg]");
+const [from, to] = process.argv.slice(2);
+if (!to) {
+    console.error("usage: node bench/peers/chart.mjs RESULTS.json OUT.svg");
     process.exit(2);
 }
 const {machine, threads, lines} = JSON.parse(readFileSync(from, "utf8"));
