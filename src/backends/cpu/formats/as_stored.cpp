@@ -1,6 +1,8 @@
 // Rows that are kept as stored.
+//
 // Weight types without a kernel of their own: a group is decoded to floats on each pass and multiplied with the F32
 // tiles. Recipe: that of F32 in floats.h, on the decoded weights and float activations.
+//
 // Types whose packed form is larger than the file's (few_levels.cpp), where memory is short: a group is packed on each
 // pass and multiplied with the type's own tiles. Recipe: the type's own.
 #include <algorithm>

@@ -23,9 +23,9 @@ struct alignas(64) Scales {
     float min_scale[kRows];
 };
 
-// A packed block spelled out: scales as floats, a byte for every code. Whole models gain a tenth by it with types whose
-// two- and three-bit codes are dear to unpack, and nothing with the others (nor did tiles of two groups, or two chains
-// per sum): what holds those up is the arithmetic around the products.
+// A packed block spelled out: scales as floats, a byte for every code. Whole models gain 4 to 10 % by it with types
+// whose two- and three-bit codes are dear to unpack, and nothing with the others (nor did tiles of two groups, or two
+// chains per sum): what holds those up is the arithmetic around the products.
 struct alignas(64) SlabBlock {
     Scales<16> scales;
     std::byte codes[64][64];  // line 8 * (sub-block of 32) + t

@@ -2,12 +2,15 @@
 // ones. A code book names eight weights at once, which is dear to look up for every token; one weight alone needs only
 // the number of its level. So packing spells the words out, in 2, 3 or 4 bits a weight, and the table of levels goes
 // with the codes. The price is memory: 3.6 bits and more for the 1.6 to 2.6 of IQ1 and IQ2, 4.4 for the 3.1 and 3.4 of
-// IQ3. Recipe: blocks256.h, 16 sub-blocks, c = level + 128, w_j = (block scale * factor) * scale_j; the factor is a
-// power of two and scale_j a small integer, so all of it is exact. Packed block of R rows, 64 bytes ahead: [R] f16
-// scales, 16 levels (as c for 16 rows, as they are for 8), the factor as a float where room is. Then [kScales][R]
-// signed sub-block scales, and for each half of the block 8 lines of two bits (line t holds columns 4t..4t+3 of the
-// half's four sub-blocks of 32, two bits above each other) and, with 3 bits, 4 lines of one bit (line t / 2, bit inner
-// + 4 * (t % 2)); with 4 bits 16 lines of nibbles as in IQ4_XS.
+// IQ3.
+//
+// Recipe: blocks256.h, 16 sub-blocks, c = level + 128, w_j = (block scale * factor) * scale_j; the factor is a power of
+// two and scale_j a small integer, so all of it is exact.
+//
+// Packed block of R rows, in its first 64 bytes: [R] f16 scales, 16 levels (as c for 16 rows, as they are for 8), the
+// factor as a float. Then [kScales][R] signed sub-block scales, and for each half of the block 8 lines of two bits
+// (line t holds columns 4t..4t+3 of the half's four sub-blocks of 32, two bits above each other) and, with 3 bits, 4
+// lines of one bit (line t / 2, bit inner + 4 * (t % 2)); with 4 bits 16 lines of nibbles as in IQ4_XS.
 #include "backends/cpu/formats/blocks256.h"
 #include "backends/cpu/formats/blocks256_x86.h"
 #include "tensor/formats/iq1_m.h"
