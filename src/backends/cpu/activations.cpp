@@ -154,9 +154,9 @@ void pack_bf16(const float* x, int64_t columns, int width, int slot, std::byte* 
 
 }  // namespace
 
-int panel_tile_tokens(ActivationKind kind, Isa isa) {
-    (void)kind;
-    if (isa == Isa::avx512) return 8;
+int panel_tile_tokens(ActivationKind kind, Isa isa, int64_t tokens) {
+    const bool has_slabs = kind == ActivationKind::q8_32 || kind == ActivationKind::q8_256;
+    if (isa == Isa::avx512) return has_slabs && are_many(tokens) ? 5 : 8;
     if (covers(isa, Isa::avx2)) return 4;
     return 1;
 }
@@ -190,7 +190,7 @@ int64_t panel_bytes(ActivationKind kind, Isa, int64_t tokens, int64_t columns) {
 
 void pack_panel(ActivationKind kind, Isa isa, const PanelSource& source, int64_t token_begin, int64_t token_end,
                 std::byte* panel) {
-    const int tile_tokens = panel_tile_tokens(kind, isa);
+    const int tile_tokens = panel_tile_tokens(kind, isa, source.tokens);
     const int64_t tiles = panel_tiles(source.tokens, tile_tokens), bytes = token_bytes(kind, source.columns);
     for (int64_t index = 0; index < tiles; ++index) {
         const PanelTile tile = panel_tile(source.tokens, tile_tokens, index);
@@ -220,7 +220,7 @@ void pack_panel(ActivationKind kind, Isa isa, const PanelSource& source, int64_t
 
 float panel_value(ActivationKind kind, Isa isa, const std::byte* panel, int64_t tokens, int64_t columns, int64_t token,
                   int64_t column) {
-    const int tile_tokens = panel_tile_tokens(kind, isa);
+    const int tile_tokens = panel_tile_tokens(kind, isa, tokens);
     PanelTile tile{};
     for (int64_t index = 0; index < panel_tiles(tokens, tile_tokens); ++index) {
         tile = panel_tile(tokens, tile_tokens, index);

@@ -24,7 +24,11 @@ namespace hearth::cpu {
 
 enum class ActivationKind : uint8_t { f32, bf16, q8_32, q8_256 };
 
-int panel_tile_tokens(ActivationKind kind, Isa isa);
+// Many tokens are multiplied by other kernels (Slabs in linear.h), which want narrower tiles.
+constexpr bool are_many(int64_t tokens) {
+    return tokens >= 40;
+}
+int panel_tile_tokens(ActivationKind kind, Isa isa, int64_t tokens);
 int64_t token_bytes(ActivationKind kind, int64_t columns);  // columns: a multiple of 32 or 256 for q8_*
 
 struct PanelTile {

@@ -12,8 +12,110 @@ namespace {
 // gained nothing.
 constexpr int64_t kPanelBytesInCache = 256 << 10;
 constexpr int64_t kFewestTiles = 6;
-// So many tiles pay for spelling a group out.
-constexpr int64_t kFewestTilesForSlab = 8;
+// Spelling groups out costs as much as some tokens, so slabs meet more of a panel, streamed from the third level.
+constexpr int64_t kPanelBytesForSlabs = 4 << 20;
+
+int64_t decoded_bytes(const LinearKernel& kernel, int64_t columns) {
+    return kernel.decode_group ? kernel.decoded_bytes(kernel.type, columns) : 0;
+}
+int64_t slab_bytes(const LinearKernel& kernel, int64_t columns) {
+    return kernel.slabs.unpack ? kernel.slabs.bytes(kernel.type, columns) : 0;
+}
+
+// One job on its way: all groups of rows against all tiles of tokens.
+class Multiplication {
+public:
+    Multiplication(const LinearKernel& kernel, const LinearJob& job)
+        : kernel_(kernel),
+          job_(job),
+          tile_tokens_(panel_tile_tokens(kernel.activation, kernel.isa, job.tokens)),
+          last_tile_(job.tile_end < 0 ? panel_tiles(job.tokens, tile_tokens_) : job.tile_end),
+          token_bytes_(token_bytes(kernel.activation, job.columns)),
+          group_bytes_(kernel.group_bytes(kernel.type, job.columns)),
+          uses_slabs_(kernel.slabs.unpack && are_many(job.tokens)) {}
+
+    void run() const {
+        const int64_t groups = groups_of(kernel_, job_.rows), stretch = tiles_at_once();
+        for (int64_t begin = job_.tile_begin; begin < last_tile_; begin += stretch) {
+            const Stretch tiles{begin, std::min(last_tile_, begin + stretch)};
+            int64_t group = 0;
+            for (; uses_slabs_ && group + 1 < groups; group += 2) multiply_two(group, tiles);
+            for (; group < groups; ++group) multiply_one(group, tiles);
+        }
+    }
+
+private:
+    struct Stretch {
+        int64_t begin, end;
+    };
+
+    int64_t tiles_at_once() const {
+        // A decoded group is expensive: it meets all tiles at once.
+        if (kernel_.decode_group) return std::max<int64_t>(1, last_tile_ - job_.tile_begin);
+        const int64_t bytes = uses_slabs_ ? kPanelBytesForSlabs : kPanelBytesInCache;
+        return std::max(kFewestTiles, bytes / (token_bytes_ * tile_tokens_));
+    }
+
+    // Decoded into place 0 or 1 of scratch where groups are kept as stored.
+    const std::byte* packed_group(int64_t group, int place) const {
+        const std::byte* stored = job_.weights + group * group_bytes_;
+        if (!kernel_.decode_group) return stored;
+        std::byte* decoded = job_.scratch + place * decoded_bytes(kernel_, job_.columns);
+        kernel_.decode_group(kernel_.type, stored, job_.columns, decoded);
+        return decoded;
+    }
+
+    // The columns of `tiles` from `column` on.
+    void multiply_tiles(const TileFn* kernels, TileJob tile_job, int64_t row, int64_t column, Stretch tiles) const {
+        for (int64_t index = tiles.begin; index < tiles.end; ++index) {
+            const PanelTile tile = panel_tile(job_.tokens, tile_tokens_, index);
+            tile_job.tile =
+                job_.panel + tile.first_token * token_bytes_ + tile.tokens * token_bytes(kernel_.activation, column);
+            tile_job.out = job_.out + tile.first_token * job_.out_stride + row;
+            kernels[tile.tokens - 1](tile_job);
+        }
+    }
+
+    TileJob tile_job(int64_t row, int groups) const {
+        return {.group = nullptr,
+                .tile = nullptr,
+                .columns = job_.columns,
+                .out = nullptr,
+                .out_stride = job_.out_stride,
+                .rows = int(std::min<int64_t>(groups * kernel_.rows_per_group, job_.rows - row))};
+    }
+
+    void multiply_one(int64_t group, Stretch tiles) const {
+        const int64_t row = group * kernel_.rows_per_group;
+        TileJob one = tile_job(row, 1);
+        one.group = packed_group(group, 0);
+        multiply_tiles(kernel_.tiles, one, row, 0, tiles);
+    }
+
+    void multiply_two(int64_t group, Stretch tiles) const {
+        const int64_t row = group * kernel_.rows_per_group;
+        const std::byte* packed[2] = {packed_group(group, 0), packed_group(group + 1, 1)};
+        std::byte* slab = job_.scratch + 2 * decoded_bytes(kernel_, job_.columns);
+        std::byte* second = slab + slab_bytes(kernel_, job_.columns);
+        TileJob two = tile_job(row, 2);
+        two.group = slab;
+        two.second_group = second;
+        for (int64_t column = 0; column < job_.columns; column += kSlabColumns) {
+            const int64_t end = std::min(job_.columns, column + kSlabColumns);
+            kernel_.slabs.unpack(packed[0], job_.columns, column, end, slab);
+            kernel_.slabs.unpack(packed[1], job_.columns, column, end, second);
+            two.columns = end - column;
+            two.continues = column > 0;
+            multiply_tiles(kernel_.slabs.tiles, two, row, column, tiles);
+        }
+    }
+
+    const LinearKernel& kernel_;
+    const LinearJob& job_;
+    int tile_tokens_;
+    int64_t last_tile_, token_bytes_, group_bytes_;
+    bool uses_slabs_;
+};
 
 }  // namespace
 
@@ -84,56 +186,12 @@ void pack_groups(const LinearKernel& kernel, const std::byte* matrix, int64_t ro
     }
 }
 
+int64_t scratch_bytes(const LinearKernel& kernel, int64_t columns) {
+    return 2 * (decoded_bytes(kernel, columns) + slab_bytes(kernel, columns));
+}
+
 void multiply(const LinearKernel& kernel, const LinearJob& job) {
-    const int tile_tokens = panel_tile_tokens(kernel.activation, kernel.isa);
-    const int64_t last_tile = job.tile_end < 0 ? panel_tiles(job.tokens, tile_tokens) : job.tile_end;
-    const int64_t bytes_per_token = token_bytes(kernel.activation, job.columns);
-    const int64_t bytes_per_group = kernel.group_bytes(kernel.type, job.columns);
-    const int64_t groups = groups_of(kernel, job.rows);
-    const bool spells_out = kernel.slab_tiles && last_tile - job.tile_begin >= kFewestTilesForSlab;
-    // A decoded group is expensive: it meets all tiles at once. Else a stretch of tiles stays in cache while the groups
-    // pass.
-    const int64_t stretch = kernel.decode_group ? last_tile - job.tile_begin
-                                                : std::max(spells_out ? kFewestTilesForSlab : kFewestTiles,
-                                                           kPanelBytesInCache / (bytes_per_token * tile_tokens));
-    for (int64_t begin = job.tile_begin; begin < last_tile; begin += stretch) {
-        const int64_t end = std::min(last_tile, begin + stretch);
-        for (int64_t group = 0; group < groups; ++group) {
-            const std::byte* weights = job.weights + group * bytes_per_group;
-            const int64_t row = group * kernel.rows_per_group;
-            TileJob tile_job{.group = weights,
-                             .tile = nullptr,
-                             .columns = job.columns,
-                             .out = nullptr,
-                             .out_stride = job.out_stride,
-                             .rows = int(std::min<int64_t>(kernel.rows_per_group, job.rows - row))};
-            // The tiles' columns from `column` on.
-            const auto multiply_tiles = [&](const TileFn* tiles, int64_t column) {
-                for (int64_t index = begin; index < end; ++index) {
-                    const PanelTile tile = panel_tile(job.tokens, tile_tokens, index);
-                    tile_job.tile = job.panel + tile.first_token * bytes_per_token +
-                                    tile.tokens * token_bytes(kernel.activation, column);
-                    tile_job.out = job.out + tile.first_token * job.out_stride + row;
-                    tiles[tile.tokens - 1](tile_job);
-                }
-            };
-            if (spells_out && end - begin >= kFewestTilesForSlab) {
-                tile_job.group = job.scratch;
-                for (int64_t column = 0; column < job.columns; column += kSlabColumns) {
-                    tile_job.columns = std::min(kSlabColumns, job.columns - column);
-                    tile_job.continues = column > 0;
-                    kernel.unpack_group(weights, job.columns, column, column + tile_job.columns, job.scratch);
-                    multiply_tiles(kernel.slab_tiles, column);
-                }
-                continue;
-            }
-            if (kernel.decode_group) {
-                kernel.decode_group(kernel.type, weights, job.columns, job.scratch);
-                tile_job.group = job.scratch;
-            }
-            multiply_tiles(kernel.tiles, 0);
-        }
-    }
+    Multiplication(kernel, job).run();
 }
 
 }  // namespace hearth::cpu

@@ -41,12 +41,23 @@ struct TileJob {
     int64_t columns;
     float* out;  // of the tile's first token
     int64_t out_stride;
-    int rows;                // of the group to write
-    bool continues = false;  // the sums of the columns before stand in `out`; known to slab tiles alone
+    int rows;  // of the group to write
+    // For slab tiles alone: the slab of the group behind, and whether the sums of the columns before stand in `out`.
+    const std::byte* second_group = nullptr;
+    bool continues = false;
 };
-// What is spelled out at once stays in the first-level cache beside its part of a tile.
-inline constexpr int64_t kSlabColumns = 1024;
 using TileFn = void (*)(const TileJob& job);
+
+// For many tokens: unpack() spells columns [begin, end) of a packed group out, at most kSlabColumns, and `tiles`
+// multiply the slabs of two neighbouring groups with at most kSlabTileTokens tokens, with nothing left to unpack. The
+// same bits. (formats/slabs.h)
+inline constexpr int64_t kSlabColumns = 4096;
+inline constexpr int kSlabTileTokens = 5;
+struct Slabs {
+    void (*unpack)(const std::byte* group, int64_t columns, int64_t begin, int64_t end, std::byte* slab) = nullptr;
+    const TileFn* tiles = nullptr;
+    int64_t (*bytes)(DType type, int64_t columns) = nullptr;  // of one group's
+};
 
 // How one weight type is stored in memory and multiplied, for one row of the kernel table.
 struct LinearKernel {
@@ -65,13 +76,9 @@ struct LinearKernel {
 
     // Groups that are kept as stored: each is first brought into scratch, in the form that `tiles` reads. Else null.
     void (*decode_group)(DType type, const std::byte* group, int64_t columns, std::byte* scratch) = nullptr;
-    int64_t (*scratch_bytes)(DType type, int64_t columns) = nullptr;
+    int64_t (*decoded_bytes)(DType type, int64_t columns) = nullptr;  // what that takes
 
-    // For many tokens at once: unpack_group() spells columns [begin, end) of a packed group out, at most kSlabColumns,
-    // and slab_tiles multiply what it wrote, with nothing left to unpack. Null where that gains nothing. The same bits.
-    void (*unpack_group)(const std::byte* group, int64_t columns, int64_t begin, int64_t end,
-                         std::byte* slab) = nullptr;
-    const TileFn* slab_tiles = nullptr;
+    Slabs slabs;  // null where there are none
 };
 
 // Never fails for a weight type (info(type).is_weight). `columns` is a multiple of the type's block.
@@ -90,9 +97,7 @@ inline int64_t packed_bytes(const LinearKernel& kernel, int64_t rows, int64_t co
 // Packs groups [group_begin, group_end) of a matrix of `rows` rows stored without gaps; `packed` is where group 0 lies.
 void pack_groups(const LinearKernel& kernel, const std::byte* matrix, int64_t rows, int64_t columns,
                  int64_t group_begin, int64_t group_end, std::byte* packed);
-inline int64_t scratch_bytes(const LinearKernel& kernel, int64_t columns) {  // per thread
-    return kernel.scratch_bytes ? kernel.scratch_bytes(kernel.type, columns) : 0;
-}
+int64_t scratch_bytes(const LinearKernel& kernel, int64_t columns);  // per thread
 void multiply(const LinearKernel& kernel, const LinearJob& job);
 
 }  // namespace hearth::cpu

@@ -282,7 +282,7 @@ TEST_P(EveryTypeAndIsa, GivesEqualBitsForAnyNumberOfTokensAndAnyCut) {
         pack_panel(w.kernel.activation, isa, source, 1, 10, panel.data());
         std::vector<float> out(size_t(tokens * rows));
         const int64_t group_bytes = w.kernel.group_bytes(type, columns);
-        const int64_t tiles = panel_tiles(tokens, panel_tile_tokens(w.kernel.activation, isa));
+        const int64_t tiles = panel_tiles(tokens, panel_tile_tokens(w.kernel.activation, isa, tokens));
         for (int64_t group = groups_of(w.kernel, rows); group-- > 0;) {
             for (int64_t tile = tiles; tile-- > 0;) {
                 const int64_t row = group * w.kernel.rows_per_group;

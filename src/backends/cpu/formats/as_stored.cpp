@@ -34,7 +34,7 @@ struct Stored {
         decode(type, group + row * stored_group_bytes(type, columns), columns, out);
     }
     // Scratch: the decoded group as [column][row], then a buffer of [row][kPiece].
-    static int64_t scratch_bytes(DType, int64_t columns) { return (columns + kPiece) * kRows * 4; }
+    static int64_t decoded_bytes(DType, int64_t columns) { return (columns + kPiece) * kRows * 4; }
     static void decode_group(DType type, const std::byte* group, int64_t columns, std::byte* scratch) {
         auto* slab = reinterpret_cast<float*>(scratch);
         float* piece = slab + columns * kRows;
@@ -75,7 +75,7 @@ constexpr LinearKernel decoded_kernel(DType type, Isa isa, const TileFn* tiles) 
             .unpack_row = Stored<kRows>::unpack_row,
             .tiles = tiles,
             .decode_group = Stored<kRows>::decode_group,
-            .scratch_bytes = Stored<kRows>::scratch_bytes};
+            .decoded_bytes = Stored<kRows>::decoded_bytes};
 }
 
 LinearTable table_of(DType type) {
@@ -95,7 +95,7 @@ template <Isa kIsa>
 struct PackedLate {
     static constexpr int kRows = kIsa == Isa::avx512 ? 16 : 8;
 
-    static int64_t scratch_bytes(DType type, int64_t columns) {
+    static int64_t decoded_bytes(DType type, int64_t columns) {
         return linear_kernel(type, kIsa, columns).group_bytes(type, columns);
     }
     static void pack(DType type, const std::byte* group, int64_t columns, std::byte* scratch) {
@@ -108,9 +108,7 @@ struct PackedLate {
         kernel.pack = Stored<kRows>::pack;
         kernel.unpack_row = Stored<kRows>::unpack_row;
         kernel.decode_group = pack;
-        kernel.scratch_bytes = scratch_bytes;
-        kernel.unpack_group = nullptr;  // reads packed groups
-        kernel.slab_tiles = nullptr;
+        kernel.decoded_bytes = decoded_bytes;
         return kernel;
     }
 };

@@ -10,36 +10,16 @@
 
 #include "backends/cpu/formats/blocks256.h"
 #include "backends/cpu/formats/registers.h"
+#include "backends/cpu/formats/slabs.h"
 
 #if TARGET_X86
 namespace hearth::cpu {
-
-template <int kRows>
-struct alignas(64) Scales {
-    float scale[16][kRows];
-    uint8_t mins[8 * kRows];  // of eight sub-blocks: [pair of sub-blocks][row][2]
-    // Sub-blocks of 16: `mins` are those of the second of each 32 columns, this is how much more the first has.
-    float more[8][kRows];
-    float min_scale[kRows];
-};
-
-// A packed block spelled out: scales as floats, a byte for every code. Whole models gain 4 to 10 % by it with types
-// whose two- and three-bit codes are dear to unpack, and nothing with the others (nor did tiles of two groups, or two
-// chains per sum): what holds those up is the arithmetic around the products.
-struct alignas(64) SlabBlock {
-    Scales<16> scales;
-    std::byte codes[64][64];  // line 8 * (sub-block of 32) + t
-};
-inline int64_t slab_bytes(DType, int64_t columns) {
-    return std::min(columns, kSlabColumns) / 256 * int64_t(sizeof(SlabBlock));
-}
-extern const TileFn kSlabTiles16[8], kSlabTiles16Mins[8];  // slab256.cpp
 
 TARGET_BEGIN(TARGET_AVX512)
 template <class Layout, class Wide>
 void unpack256_avx512(const std::byte* group, int64_t columns, int64_t begin, int64_t end, std::byte* slab) {
     const int64_t blocks = columns / 256;
-    auto* out = reinterpret_cast<SlabBlock*>(slab);
+    auto* out = reinterpret_cast<Slab256<16>*>(slab);
     for (int64_t block = begin / 256; block < end / 256; ++block, ++out) {
         const std::byte* weights = Layout::block(group, blocks, block);
         Wide::scales(group, blocks, block, out->scales);
@@ -59,32 +39,17 @@ void unpack256_avx512(const std::byte* group, int64_t columns, int64_t begin, in
 
 template <class Format, class Layout, class Wide, int kTokens>
 void tile256_avx512(const TileJob& job) {
-    constexpr bool kSpelledOut = requires {
-        Layout::kSpelledOut;
-    };
     constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
     // Sub-blocks that share lines are summed up side by side where registers allow: each line is then loaded once.
     constexpr int kBatch = Wide::kInner * kSubBlocksPer32 * kTokens <= 16 ? Wide::kInner : 1;
     __m512 sum[kTokens];
     UNROLLED for (int token = 0; token < kTokens; ++token) sum[token] = _mm512_setzero_ps();
-    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
-    if (kSpelledOut && job.continues) {
-        UNROLLED for (int token = 0; token < kTokens; ++token) {
-            sum[token] = _mm512_maskz_loadu_ps(rows, job.out + token * job.out_stride);
-        }
-    }
     const int64_t blocks = job.columns / 256;
     const std::byte* a = job.tile;
     for (int64_t block = 0; block < blocks; ++block) {
         const std::byte* weights = Layout::block(job.group, blocks, block);
-        Scales<16> made;
-        const Scales<16>* at = &made;
-        if constexpr (kSpelledOut) {
-            at = &reinterpret_cast<const SlabBlock*>(weights)->scales;
-        } else {
-            Wide::scales(job.group, blocks, block, made);
-        }
-        const Scales<16>& scales = *at;
+        Scales<16> scales;
+        Wide::scales(job.group, blocks, block, scales);
         __m512 total[kTokens];
         UNROLLED for (int token = 0; token < kTokens; ++token) total[token] = _mm512_setzero_ps();
 #pragma GCC unroll 1
@@ -92,11 +57,9 @@ void tile256_avx512(const TileJob& job) {
             constexpr int kPartBytes = Layout::kBlockBytes * Wide::kInner / 8;
             const std::byte* codes_a = a + part * Wide::kInner * 32 * kTokens;
             UNROLLED for (int first = 0; first < Wide::kInner; first += kBatch) {
-                if constexpr (!kSpelledOut) {
-                    wide::prefetch(weights + part * kPartBytes + first * kPartBytes / Wide::kInner / 64 * 64,
-                                   (first + kBatch) * kPartBytes / Wide::kInner / 64 * 64 -
-                                       first * kPartBytes / Wide::kInner / 64 * 64);
-                }
+                wide::prefetch(weights + part * kPartBytes + first * kPartBytes / Wide::kInner / 64 * 64,
+                               (first + kBatch) * kPartBytes / Wide::kInner / 64 * 64 -
+                                   first * kPartBytes / Wide::kInner / 64 * 64);
                 const int first_number = (part * Wide::kInner + first) * kSubBlocksPer32;
                 __m512i products[kBatch * kSubBlocksPer32][kTokens];
                 UNROLLED for (int number = 0; number < kBatch * kSubBlocksPer32; ++number) {
@@ -158,6 +121,7 @@ void tile256_avx512(const TileJob& job) {
         }
         a += 340 * kTokens;
     }
+    const __mmask16 rows = __mmask16((1u << job.rows) - 1);
     UNROLLED for (int token = 0; token < kTokens; ++token) {
         _mm512_mask_storeu_ps(job.out + token * job.out_stride, rows, sum[token]);
     }
@@ -274,19 +238,18 @@ inline constexpr TileFn kTile256Avx512[8] = {
     tile256_avx512<F, L, W, 1>, tile256_avx512<F, L, W, 2>, tile256_avx512<F, L, W, 3>, tile256_avx512<F, L, W, 4>,
     tile256_avx512<F, L, W, 5>, tile256_avx512<F, L, W, 6>, tile256_avx512<F, L, W, 7>, tile256_avx512<F, L, W, 8>};
 template <class Format, class Layout, class Wide>
-inline constexpr Slabs kSlabs256 = {unpack256_avx512<Layout, Wide>, Format::kHasMins ? kSlabTiles16Mins : kSlabTiles16,
-                                    slab_bytes};
+inline constexpr Slabs kSlabs256Avx512 = {unpack256_avx512<Layout, Wide>, slab_tiles256<Format>(), slab256_bytes};
 template <class F, class L, class N, bool kDot>
 inline constexpr TileFn kTile256Narrow[4] = {tile256_narrow<F, L, N, 1, kDot>, tile256_narrow<F, L, N, 2, kDot>,
                                              tile256_narrow<F, L, N, 3, kDot>, tile256_narrow<F, L, N, 4, kDot>};
 
 }  // namespace hearth::cpu
-#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow, ...)                                                      \
-    {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512,                                                     \
-                                               kTile256Avx512<Format, Layout<16>, Wide> __VA_OPT__(, ) __VA_ARGS__)}, \
-        {Isa::avxvnni,                                                                                                \
-         packed_kernel256<Layout<8>>(type, Isa::avxvnni, kTile256Narrow<Format, Layout<8>, Narrow, true>)},           \
+#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)                                                 \
+    {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512, kTile256Avx512<Format, Layout<16>, Wide>, \
+                                               kSlabs256Avx512<Format, Layout<16>, Wide>)},                 \
+        {Isa::avxvnni,                                                                                      \
+         packed_kernel256<Layout<8>>(type, Isa::avxvnni, kTile256Narrow<Format, Layout<8>, Narrow, true>)}, \
         {Isa::avx2, packed_kernel256<Layout<8>>(type, Isa::avx2, kTile256Narrow<Format, Layout<8>, Narrow, false>)},
 #else
-#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow, ...)
+#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)
 #endif

@@ -145,7 +145,7 @@ constexpr LinearKernel plain_kernel32(DType type) {
 }
 
 template <class Format, int kRows>
-constexpr LinearKernel packed_kernel32(DType type, Isa isa, const TileFn* tiles) {
+constexpr LinearKernel packed_kernel32(DType type, Isa isa, const TileFn* tiles, const Slabs& slabs = {}) {
     using Layout = Layout32<Format, kRows>;
     return {.type = type,
             .isa = isa,
@@ -154,7 +154,8 @@ constexpr LinearKernel packed_kernel32(DType type, Isa isa, const TileFn* tiles)
             .group_bytes = Layout::group_bytes,
             .pack = Layout::pack,
             .unpack_row = Layout::unpack_row,
-            .tiles = tiles};
+            .tiles = tiles,
+            .slabs = slabs};
 }
 
 }  // namespace hearth::cpu

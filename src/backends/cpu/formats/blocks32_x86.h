@@ -10,11 +10,25 @@
 
 #include "backends/cpu/formats/blocks32.h"
 #include "backends/cpu/formats/registers.h"
+#include "backends/cpu/formats/slabs.h"
 
 #if TARGET_X86
 namespace hearth::cpu {
 
 TARGET_BEGIN(TARGET_AVX512)
+template <class Format, class Wide>
+void unpack32_avx512(const std::byte* group, int64_t, int64_t begin, int64_t end, std::byte* slab) {
+    using Layout = Layout32<Format, 16>;
+    auto* out = reinterpret_cast<Slab32<16>*>(slab);
+    for (int64_t block = begin / 32; block < end / 32; ++block, ++out) {
+        const std::byte *fields = group + Layout::fields_at(block), *lines = group + Layout::codes_at(block);
+        wide::prefetch(lines, Layout::kCodeBytes);
+        _mm512_store_ps(out->scale, Wide::scale(fields));
+        if constexpr (Format::kFields == 2) _mm512_store_ps(out->offset, Wide::offset(fields));
+        UNROLLED for (int t = 0; t < 8; ++t) _mm512_store_si512(out->codes[t], Wide::code(lines, t));
+    }
+}
+
 template <class Format, class Wide, int kTokens>
 void tile32_avx512(const TileJob& job) {
     using Layout = Layout32<Format, 16>;
@@ -138,15 +152,18 @@ inline constexpr TileFn kTile32Avx512[8] = {tile32_avx512<Format, Wide, 1>, tile
                                             tile32_avx512<Format, Wide, 3>, tile32_avx512<Format, Wide, 4>,
                                             tile32_avx512<Format, Wide, 5>, tile32_avx512<Format, Wide, 6>,
                                             tile32_avx512<Format, Wide, 7>, tile32_avx512<Format, Wide, 8>};
+template <class Format, class Wide>
+inline constexpr Slabs kSlabs32Avx512 = {unpack32_avx512<Format, Wide>, slab_tiles32<Format>(), slab32_bytes};
 template <class Format, class Narrow, bool kDot>
 inline constexpr TileFn kTile32Narrow[4] = {
     tile32_narrow<Format, Narrow, 1, kDot>, tile32_narrow<Format, Narrow, 2, kDot>,
     tile32_narrow<Format, Narrow, 3, kDot>, tile32_narrow<Format, Narrow, 4, kDot>};
 
 }  // namespace hearth::cpu
-#define LINEAR_ROWS_32(type, Format, Wide, Narrow)                                                           \
-    {Isa::avx512, packed_kernel32<Format, 16>(type, Isa::avx512, kTile32Avx512<Format, Wide>)},              \
-        {Isa::avxvnni, packed_kernel32<Format, 8>(type, Isa::avxvnni, kTile32Narrow<Format, Narrow, true>)}, \
+#define LINEAR_ROWS_32(type, Format, Wide, Narrow)                                                               \
+    {Isa::avx512,                                                                                                \
+     packed_kernel32<Format, 16>(type, Isa::avx512, kTile32Avx512<Format, Wide>, kSlabs32Avx512<Format, Wide>)}, \
+        {Isa::avxvnni, packed_kernel32<Format, 8>(type, Isa::avxvnni, kTile32Narrow<Format, Narrow, true>)},     \
         {Isa::avx2, packed_kernel32<Format, 8>(type, Isa::avx2, kTile32Narrow<Format, Narrow, false>)},
 #else
 #define LINEAR_ROWS_32(type, Format, Wide, Narrow)

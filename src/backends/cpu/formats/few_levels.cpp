@@ -375,9 +375,7 @@ constexpr LinearKernel kernel(DType type, Isa isa, const TileFn* tiles, const Sl
             .pack = Packing<Type, kRows>::pack,
             .unpack_row = Packing<Type, kRows>::unpack_row,
             .tiles = tiles,
-            .scratch_bytes = slabs.bytes,
-            .unpack_group = slabs.unpack_group,
-            .slab_tiles = slabs.tiles};
+            .slabs = slabs};
 }
 
 template <class Type>
@@ -386,7 +384,7 @@ constexpr LinearTable table(DType type) {
     return {
 #if TARGET_X86
         {Isa::avx512, kernel<Type, 16>(type, Isa::avx512, kTile256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>,
-                                       kBits == 4 ? Slabs{} : kSlabs256<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
+                                       kSlabs256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
             {Isa::avxvnni,
              kernel<Type, 8>(type, Isa::avxvnni, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>)},
             {Isa::avx2,

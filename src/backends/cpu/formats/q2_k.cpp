@@ -142,7 +142,6 @@ TARGET_END
 }  // namespace
 
 constinit const LinearTable kLinearQ2_K{
-    LINEAR_ROWS_256(DType::q2_k, Q2_K, Layout, Wide, Narrow, (kSlabs256<Q2_K, Layout<16>, Wide>)){
-        Isa::any, plain_kernel256<Q2_K>(DType::q2_k)}};
+    LINEAR_ROWS_256(DType::q2_k, Q2_K, Layout, Wide, Narrow){Isa::any, plain_kernel256<Q2_K>(DType::q2_k)}};
 
 }  // namespace hearth::cpu

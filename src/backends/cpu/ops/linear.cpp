@@ -135,7 +135,7 @@ void CpuOps::run_products(std::span<const Product> products) {
         cut.groups = groups_of(*cut.kernel, weight.out);
         cut.groups_per_chunk = std::clamp<int64_t>(chunk_bytes / cut.group_bytes, 1, cut.groups);
         cut.row_chunks = (cut.groups + cut.groups_per_chunk - 1) / cut.groups_per_chunk;
-        const int tile_tokens = panel_tile_tokens(cut.kernel->activation, cut.kernel->isa);
+        const int tile_tokens = panel_tile_tokens(cut.kernel->activation, cut.kernel->isa, product.tokens);
         cut.tiles = panel_tiles(product.tokens, tile_tokens);
         const int64_t share = std::max<int64_t>(1, wanted * cut.groups * cut.group_bytes / std::max<int64_t>(1, bytes));
         cut.tile_chunks = std::clamp<int64_t>(share / cut.row_chunks, 1, cut.tiles);
@@ -207,8 +207,8 @@ void CpuOps::linear(Tensor x, std::span<const Weight* const> weights, std::span<
     if (!planning()) {
         const PanelSource source{.x = x.data, .stride = x.row_stride, .tokens = x.rows, .columns = x.columns()};
         for (const Panel& panel : panels)
-            run(x.rows, panel_tile_tokens(panel.kind, panel.isa), double(x.count()) / kFloatsQuantisedPerMicrosecond,
-                [&](int64_t begin, int64_t end, int) {
+            run(x.rows, panel_tile_tokens(panel.kind, panel.isa, x.rows),
+                double(x.count()) / kFloatsQuantisedPerMicrosecond, [&](int64_t begin, int64_t end, int) {
                     pack_panel(panel.kind, panel.isa, source, begin, end, panel.bytes);
                 });
     }
@@ -250,7 +250,6 @@ Tensor CpuOps::expert_linear(Tensor x, const Weight& stack, const Routing& routi
     x = with_touching_heads(x);
     const CpuWeight& stored = storage_of(stack);
     const LinearKernel& kernel = *stored.kernel;
-    const int64_t tile_tokens = panel_tile_tokens(kernel.activation, kernel.isa);
     const int64_t group_bytes = kernel.group_bytes(kernel.type, stack.in), groups = groups_of(kernel, stack.out);
     const int64_t scratch_bytes = aligned(cpu::scratch_bytes(kernel, stack.in));
 
@@ -259,8 +258,7 @@ Tensor CpuOps::expert_linear(Tensor x, const Weight& stack, const Routing& routi
     const int64_t groups_per_chunk =
         std::clamp<int64_t>(most_experts * groups / (kChunksPerThread * threads_), 1, std::min<int64_t>(groups, 16));
     const int64_t chunk_rows = groups_per_chunk * kernel.rows_per_group;
-    const int64_t block_tiles = (kBlockTokens + tile_tokens - 1) / tile_tokens;
-    const int64_t block_floats = aligned(block_tiles * tile_tokens * chunk_rows * 4) / 4;
+    const int64_t block_floats = aligned(kBlockTokens * chunk_rows * 4) / 4;
 
     // Room for the panels however the tokens spread: a panel rounds its bytes up to a line.
     std::byte* panels = take_bytes(rows * token_bytes(kernel.activation, stack.in) + most_experts * kHostAlignment);
@@ -326,12 +324,13 @@ Tensor CpuOps::expert_linear(Tensor x, const Weight& stack, const Routing& routi
                 if (scale != 1) kernels_.multiply_value(job.out, scale, job.out, job.rows);
                 continue;
             }
-            const int64_t tiles = panel_tiles(share.tokens, int(tile_tokens));
+            const int tile_tokens = panel_tile_tokens(kernel.activation, kernel.isa, share.tokens);
+            const int64_t tiles = panel_tiles(share.tokens, tile_tokens), block_tiles = kBlockTokens / tile_tokens;
             for (int64_t tile = 0; tile < tiles; tile += block_tiles) {
                 job.tile_begin = tile;
                 job.tile_end = std::min(tiles, tile + block_tiles);
-                const PanelTile last = panel_tile(share.tokens, int(tile_tokens), job.tile_end - 1);
-                const int64_t first_token = panel_tile(share.tokens, int(tile_tokens), tile).first_token;
+                const PanelTile last = panel_tile(share.tokens, tile_tokens, job.tile_end - 1);
+                const int64_t first_token = panel_tile(share.tokens, tile_tokens, tile).first_token;
                 // The kernel counts tokens from the panel's first; ours begin at `first_token`.
                 job.out = block - first_token * chunk_rows;
                 job.out_stride = chunk_rows;
