@@ -91,22 +91,29 @@ void multiply(const LinearKernel& kernel, const LinearJob& job) {
     const int64_t bytes_per_group = kernel.group_bytes(kernel.type, job.columns);
     const int64_t groups = groups_of(kernel, job.rows);
     const bool spells_out = kernel.slab_tiles && last_tile - job.tile_begin >= kFewestTilesForSlab;
-    // A decoded group is expensive: it meets all tiles at once. Else a stretch of tiles stays in cache while the groups
-    // pass.
-    const int64_t stretch = kernel.decode_group ? last_tile - job.tile_begin
-                                                : std::max(spells_out ? kFewestTilesForSlab : kFewestTiles,
-                                                           kPanelBytesInCache / (bytes_per_token * tile_tokens));
+    // A group that has to be made is expensive: it meets all tiles at once. Else a stretch of tiles stays in cache
+    // while the groups pass.
+    const int64_t stretch = kernel.make_group ? last_tile - job.tile_begin
+                                              : std::max(spells_out ? kFewestTilesForSlab : kFewestTiles,
+                                                         kPanelBytesInCache / (bytes_per_token * tile_tokens));
+    const int64_t stored_stride = row_bytes(kernel.type, job.columns);
+    std::byte* slab = job.scratch + made_bytes(kernel, job.columns);
     for (int64_t begin = job.tile_begin; begin < last_tile; begin += stretch) {
         const int64_t end = std::min(last_tile, begin + stretch);
         for (int64_t group = 0; group < groups; ++group) {
             const std::byte* weights = job.weights + group * bytes_per_group;
             const int64_t row = group * kernel.rows_per_group;
+            const int rows = int(std::min<int64_t>(kernel.rows_per_group, job.rows - row));
+            if (kernel.make_group) {
+                kernel.make_group(kernel.type, weights, stored_stride, rows, job.columns, job.scratch);
+                weights = job.scratch;
+            }
             TileJob tile_job{.group = weights,
                              .tile = nullptr,
                              .columns = job.columns,
                              .out = nullptr,
                              .out_stride = job.out_stride,
-                             .rows = int(std::min<int64_t>(kernel.rows_per_group, job.rows - row))};
+                             .rows = rows};
             // The tiles' columns from `column` on.
             const auto multiply_tiles = [&](const TileFn* tiles, int64_t column) {
                 for (int64_t index = begin; index < end; ++index) {
@@ -118,18 +125,14 @@ void multiply(const LinearKernel& kernel, const LinearJob& job) {
                 }
             };
             if (spells_out && end - begin >= kFewestTilesForSlab) {
-                tile_job.group = job.scratch;
+                tile_job.group = slab;
                 for (int64_t column = 0; column < job.columns; column += kSlabColumns) {
                     tile_job.columns = std::min(kSlabColumns, job.columns - column);
                     tile_job.continues = column > 0;
-                    kernel.unpack_group(weights, job.columns, column, column + tile_job.columns, job.scratch);
+                    kernel.unpack_group(weights, job.columns, column, column + tile_job.columns, slab);
                     multiply_tiles(kernel.slab_tiles, column);
                 }
                 continue;
-            }
-            if (kernel.decode_group) {
-                kernel.decode_group(kernel.type, weights, job.columns, job.scratch);
-                tile_job.group = job.scratch;
             }
             multiply_tiles(kernel.tiles, 0);
         }

@@ -375,9 +375,9 @@ constexpr LinearKernel kernel(DType type, Isa isa, const TileFn* tiles, const Sl
             .pack = Packing<Type, kRows>::pack,
             .unpack_row = Packing<Type, kRows>::unpack_row,
             .tiles = tiles,
-            .scratch_bytes = slabs.bytes,
             .unpack_group = slabs.unpack_group,
-            .slab_tiles = slabs.tiles};
+            .slab_tiles = slabs.tiles,
+            .slab_bytes = slabs.bytes};
 }
 
 template <class Type>
