@@ -13,9 +13,10 @@ namespace hearth {
 
 namespace {
 
-// The context nobody asked for: as large as fits half of what is free, so that the machine stays usable.
+// The context nobody asked for: as large as fits half of what is free, so that the machine stays usable. The pages of a
+// mapped file want to stay in that half too.
 Result<int64_t> choose_context(Planner& planner, int64_t free_bytes) {
-    const int64_t half = TRY(planner.largest_context(free_bytes / 2));
+    const int64_t half = TRY(planner.largest_context(free_bytes / 2 - planner.mapped_bytes()));
     if (half > 0) return half;
     // The weights alone take more than half. Then a modest context in all there is, rather than nothing.
     constexpr int64_t kModest = 4096;
@@ -25,11 +26,15 @@ Result<int64_t> choose_context(Planner& planner, int64_t free_bytes) {
 std::unexpected<Error> not_enough_memory(Planner& planner, int64_t context, double needed_bytes, int64_t free_bytes) {
     auto fits = planner.largest_context(free_bytes);
     if (!fits) return std::unexpected(std::move(fits).error());
-    return fail(ErrorKind::out_of_memory,
-                fmt::format("this model with a context of {} tokens needs {}, {} are free", context,
-                            bytes_text(uint64_t(std::min(needed_bytes, 1e18))), bytes_text(uint64_t(free_bytes))),
-                *fits >= kSmallestContext ? fmt::format("use --ctx {} or --kv q8_0", *fits)
-                                          : "use a smaller model or a smaller quantisation");
+    const std::string beside = planner.mapped_bytes() > 0 ? fmt::format(" beside the {} that stay in the file",
+                                                                        bytes_text(uint64_t(planner.mapped_bytes())))
+                                                          : "";
+    return fail(
+        ErrorKind::out_of_memory,
+        fmt::format("this model with a context of {} tokens needs {}{}, {} are free", context,
+                    bytes_text(uint64_t(std::min(needed_bytes, 1e18))), beside, bytes_text(uint64_t(free_bytes))),
+        *fits >= kSmallestContext ? fmt::format("use --ctx {} or --kv q8_0", *fits)
+                                  : "use a smaller model or a smaller quantisation");
 }
 
 Result<> check_options(const EngineOptions& options) {
@@ -77,6 +82,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
                     fmt::format("the tokenizer has {} tokens, the embedding table only {} rows",
                                 loaded->tokenizer->size(), planner->info().vocabulary),
                     "download or convert the model again");
+    if (options.mmap && planner->mapped_bytes() == 0)
+        return fail(ErrorKind::unsupported,
+                    "no weight of this model lies in a file as it is used, so --mmap has nothing to use",
+                    "start without --mmap, or write the model to a GGUF file first");
     const int64_t vocabulary_bytes = bytes_for_vocabulary(*loaded, planner->info().vocabulary);
     planner->set_tokenizer_bytes(vocabulary_bytes);
     loaded->ledger.take(MemoryUse::tokenizer, vocabulary_bytes);
@@ -126,6 +135,7 @@ MemoryPlan LoadedModel::taken() const {
             .state = ledger.bytes(MemoryUse::state),
             .scratch = ledger.bytes(MemoryUse::scratch),
             .tokenizer = ledger.bytes(MemoryUse::tokenizer),
+            .mapped = ledger.bytes(MemoryUse::mapped),
             .context_tokens = options.context_tokens,
             .weights_as_stored = options.weights_as_stored};
 }

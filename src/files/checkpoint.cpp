@@ -30,7 +30,7 @@ void Checkpoint::release(const StoredTensor& tensor) const {
 }
 
 Result<TensorBytes> Checkpoint::bytes(const StoredTensor& tensor) const {
-    if (tensor.made < 0 || !tensor.data.empty()) return TensorBytes(tensor.data);
+    if (is_mapped(tensor)) return TensorBytes(tensor.data);
     Pages pages = TRY(Pages::allocate(size_t(tensor.bytes())));
     TRY(maker_->make(tensor.made, 0, tensor.rows(), {pages.data(), size_t(tensor.bytes())}));
     return TensorBytes(std::move(pages));

@@ -159,14 +159,16 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
         }
         bytes = std::move(*made);
     }
-    auto loaded = backend_.load({stored.name, stored.type, out, in, experts, bytes.view()}, use);
+    // A stack that was put together here is no tensor of the checkpoint's.
+    const bool is_own = checkpoint_.find(stored.name) == &stored, is_mapped = is_own && checkpoint_.is_mapped(stored);
+    auto loaded = backend_.load({stored.name, stored.type, out, in, experts, bytes.view(), is_mapped}, use);
     if (!loaded) {
         failure_ = std::move(loaded).error();
         return {};
     }
     loaded->id = next_id_++;
     parameters_ += stored.elements();
-    if (!backend_.is_planning() && checkpoint_.find(stored.name) == &stored) checkpoint_.release(stored);
+    if (!backend_.is_planning() && is_own && !(is_mapped && backend_.uses_mapped_files())) checkpoint_.release(stored);
     loaded_bytes_ += double(stored.bytes());
     if (progress_ && !progress_(loaded_bytes_ / double(checkpoint_.format().total_bytes)))
         failure_ = Error{ErrorKind::cancelled, "stopped", ""};
