@@ -29,6 +29,10 @@ void Checkpoint::release(const StoredTensor& tensor) const {
         files_[size_t(tensor.part)].release(tensor.file_offset, tensor.data.size());
 }
 
+void Checkpoint::release(const StoredTensor& tensor, uint64_t offset, uint64_t count) const {
+    if (tensor.made < 0) files_[size_t(tensor.part)].release(tensor.file_offset + offset, count);
+}
+
 Result<TensorBytes> Checkpoint::bytes(const StoredTensor& tensor) const {
     if (is_mapped(tensor)) return TensorBytes(tensor.data);
     Pages pages = TRY(Pages::allocate(size_t(tensor.bytes())));

@@ -161,7 +161,14 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
     }
     // A stack that was put together here is no tensor of the checkpoint's.
     const bool is_own = checkpoint_.find(stored.name) == &stored, is_mapped = is_own && checkpoint_.is_mapped(stored);
-    auto loaded = backend_.load({stored.name, stored.type, out, in, experts, bytes.view(), is_mapped}, use);
+    StoredWeight weight{stored.name, stored.type, out, in, experts, bytes.view(), is_mapped, {}};
+    // The pages of a large tensor go while it is re-laid, so that it is never in memory twice.
+    constexpr int64_t kLargeBytes = 32 << 20;
+    if (is_own && stored.bytes() > kLargeBytes)
+        weight.was_read = [&](int64_t offset, int64_t count) {
+            checkpoint_.release(stored, uint64_t(offset), uint64_t(count));
+        };
+    auto loaded = backend_.load(weight, use);
     if (!loaded) {
         failure_ = std::move(loaded).error();
         return {};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +21,8 @@ struct StoredWeight {
     int64_t out = 0, in = 0, experts = 1;
     std::span<const std::byte> data;  // empty in a planning backend
     bool is_mapped = false;           // `data` lies in a file
+    // Told of bytes of `data` that were read and will not be again, in pieces, by any thread. May be empty.
+    std::function<void(int64_t offset, int64_t count)> was_read;
 };
 
 enum class WeightUse : uint8_t { multiply, look_up, both };  // matrix product, row gather, tied embeddings

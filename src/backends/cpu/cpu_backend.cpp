@@ -69,6 +69,7 @@ Result<Weight> CpuBackend::load(const StoredWeight& stored, WeightUse use) {
         weight->matrix_bytes = cpu::packed_bytes(*weight->kernel, stored.out, stored.in);
         groups = cpu::groups_of(*weight->kernel, stored.out);
     }
+    const int64_t group_rows = weight->kernel ? weight->kernel->rows_per_group : 1;
     int64_t bytes;
     if (__builtin_mul_overflow(weight->matrix_bytes, stored.experts, &bytes))
         return fail(ErrorKind::bad_file, fmt::format("the size of tensor {} overflows", stored.name));
@@ -87,6 +88,12 @@ Result<Weight> CpuBackend::load(const StoredWeight& stored, WeightUse use) {
                            else
                                std::memcpy(to + first * stored_row, from + first * stored_row,
                                            size_t((last - first) * stored_row));
+                           if (stored.was_read) {
+                               const int64_t rows_at = expert * stored.out + first * group_rows;
+                               const int64_t rows =
+                                   std::min((last - first) * group_rows, stored.out - first * group_rows);
+                               stored.was_read(rows_at * stored_row, rows * stored_row);
+                           }
                            begin += last - first;
                        }
                    });
