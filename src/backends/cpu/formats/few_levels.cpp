@@ -34,12 +34,16 @@ struct Spelled {
     uint16_t scale;  // f16
 };
 
-// Magnitudes of a code word, with the bit `negative` in the code where the sign is set.
+// Magnitudes of a code word, four or eight, with the bit `negative` in the code where the sign is set: all at once.
 template <size_t kWeights>
 void spell(const std::array<uint8_t, kWeights>& magnitudes, uint32_t signs, int shift, uint8_t negative, uint8_t* to) {
-    for (size_t i = 0; i < kWeights; ++i) {
-        to[i] = uint8_t(magnitudes[i] >> shift | (signs >> i & 1 ? negative : 0));
-    }
+    constexpr uint64_t kOnes = 0x0101010101010101u;
+    uint64_t codes = 0;
+    std::memcpy(&codes, magnitudes.data(), kWeights);
+    codes = codes >> shift & (0xFFu >> shift) * kOnes;
+    const uint64_t each = (signs & 0xFF) * kOnes & 0x8040201008040201u;  // bit i alone in byte i
+    codes |= ((each + 0x7F * kOnes) >> 7 & kOnes) * negative;
+    std::memcpy(to, &codes, kWeights);
 }
 
 // What a type brings: Block, kBits, kFactor, kLevels, spell_out(block).
@@ -164,9 +168,11 @@ struct Q3_K {
     static constexpr int8_t kLevels[16] = {-4, -3, -2, -1, 0, 1, 2, 3};
     static void spell_out(const Block& block, Spelled& out) {
         out.scale = block.scale;
-        for (int i = 0; i < 256; ++i) {
-            const int low = block.codes[32 * (i / 128) + i % 32] >> 2 * (i % 128 / 32) & 3;
-            out.codes[i] = uint8_t(low | (block.high_bits[i % 32] >> i / 32 & 1) << 2);
+        for (int sub = 0; sub < 8; ++sub) {
+            for (int i = 0; i < 32; ++i) {
+                const int low = block.codes[32 * (sub / 4) + i] >> 2 * (sub % 4) & 3;
+                out.codes[32 * sub + i] = uint8_t(low | (block.high_bits[i] >> sub & 1) << 2);
+            }
         }
         for (int t = 0; t < 16; ++t) out.scales[t] = int8_t(block.sub_scale(t));
     }
@@ -235,14 +241,24 @@ struct Layout {
     static void put(std::byte* to, int row, const Spelled& from) {
         std::memcpy(to + 2 * row, &from.scale, 2);
         for (int j = 0; j < kScales; ++j) to[kScalesAt + j * kRows + row] = std::byte(from.scales[j * 16 / kScales]);
-        for (int i = 0; i < 256; ++i) {
-            const int half = i / 128, inner = i % 128 / 32, t = i % 32 / 4, byte = 4 * row + i % 4,
-                      code = from.codes[i];
-            if (kBits == 4) {
-                to[line(half, 4 * inner + t % 4) + byte] |= std::byte(code << (t < 4 ? 0 : 4));
-            } else {
-                to[line(half, t) + byte] |= std::byte((code & 3) << 2 * inner);
-                if (kBits == 3) to[line(half, 8 + t / 2) + byte] |= std::byte((code >> 2) << (inner + 4 * (t % 2)));
+        for (int half = 0; half < 2; ++half) {
+            uint32_t codes[4][8], lines[kLinesPerHalf] = {};  // four columns each
+            std::memcpy(codes, from.codes + 128 * half, 128);
+            for (int inner = 0; inner < 4; ++inner) {
+                for (int t = 0; t < 8; ++t) {
+                    const uint32_t four = codes[inner][t];
+                    if constexpr (kBits == 4) {
+                        lines[4 * inner + t % 4] |= four << (t < 4 ? 0 : 4);
+                    } else {
+                        lines[t] |= (four & 0x03030303u) << 2 * inner;
+                        if constexpr (kBits == 3) {
+                            lines[8 + t / 2] |= (four >> 2 & 0x01010101u) << (inner + 4 * (t % 2));
+                        }
+                    }
+                }
+            }
+            for (int number = 0; number < kLinesPerHalf; ++number) {
+                std::memcpy(to + line(half, number) + 4 * row, &lines[number], 4);
             }
         }
     }
