@@ -46,7 +46,7 @@ void spell(const std::array<uint8_t, kWeights>& magnitudes, uint32_t signs, int 
     std::memcpy(to, &codes, kWeights);
 }
 
-// What a type brings: Block, kBits, kFactor, kLevels, spell_out(block).
+// What a type brings: Block, kBits, kFactor, kLevels, spell_out(block), and put(to, rows) where it packs otherwise.
 struct Magnitudes2 {  // 8, 25, 43: their numbers are 0, 1, 2 and stand in bits 4 and 5
     static constexpr int kBits = 3;
     static constexpr float kFactor = 0.125f;
@@ -176,6 +176,37 @@ struct Q3_K {
         }
         for (int t = 0; t < 16; ++t) out.scales[t] = int8_t(block.sub_scale(t));
     }
+    // Two-bit codes are stored in the order of the packed lines, third bits nearly so: no code is spelled out.
+    template <class To>
+    static void put(std::byte* to, const std::byte* const* rows) {
+        for (int row = 0; row < To::kRows; ++row) {
+            std::memcpy(to + 2 * row, rows[row] + offsetof(Block, scale), 2);
+        }
+        for (int row = 0; row < To::kRows; row += 4) {
+            Dwords high[8], sub_scales[4];
+            four::lines_of(rows + row, offsetof(Block, high_bits), high);
+            four::lines_of(rows + row, offsetof(Block, high_bits) + 16, high + 4);
+            // The twelve bytes, and four before them: behind them the block ends.
+            four::lines_of(rows + row, offsetof(Block, scales) - 4, sub_scales);
+            for (int group = 0; group < 4; ++group) {
+                const Dwords low = sub_scales[1 + group % 2] >> 4 * (group / 2) & 0x0F0F0F0Fu;
+                const Dwords six = low | (sub_scales[3] >> 2 * group & 0x03030303u) << 4;
+                const Dwords apart = four::bytes_apart((Dwords)((four::Bytes)six - uint8_t(32)));
+                for (int j = 0; j < 4; ++j) {
+                    four::store_dword(to + To::kScalesAt + (4 * group + j) * To::kRows + row, apart, j);
+                }
+            }
+            for (int half = 0; half < 2; ++half) {
+                four::copy_lines(rows + row, int64_t(offsetof(Block, codes)) + 32 * half, 8,
+                                 to + To::line(half, 0) + 4 * row, To::kLineBytes);
+                for (int pair = 0; pair < 4; ++pair) {
+                    four::store(to + To::line(half, 8 + pair) + 4 * row,
+                                (high[2 * pair] >> 4 * half & 0x0F0F0F0Fu) |
+                                    (high[2 * pair + 1] >> 4 * half & 0x0F0F0F0Fu) << 4);
+                }
+            }
+        }
+    }
 };
 
 template <class Stored>
@@ -283,8 +314,14 @@ struct Packing {
             std::byte* to = group + block * To::kBlockBytes;
             for (int i = 0; i < 16; ++i) to[To::kLevelsAt + i] = std::byte(Type::kLevels[i] ^ kFlip);
             std::memcpy(to + To::kFactorAt, &Type::kFactor, 4);
-            for (int row = 0; row < valid_rows; ++row) {
-                To::put(to, row, Format<Type>::spelled(rows + row * stride + block * Format<Type>::kBlockBytes));
+            const int64_t at = block * Format<Type>::kBlockBytes;
+            four::prefetch(rows + kRows * (stride + at), kRows * Format<Type>::kBlockBytes);
+            if constexpr (requires { Type::template put<To>(to, &rows); }) {
+                Type::template put<To>(to, four::Blocks<kRows>(rows, stride, valid_rows, at).row);
+            } else {
+                for (int row = 0; row < valid_rows; ++row) {
+                    To::put(to, row, Format<Type>::spelled(rows + row * stride + at));
+                }
             }
         }
     }
