@@ -54,15 +54,15 @@ struct Layout {
                     four::lines_of(rows + row, 64 * half + 4 * first + 32, low[1]);
                     four::lines_of(rows + row, 128 + 32 * half + 4 * first, high);
                     for (int t = 0; t < 4; ++t) {
-                        Dwords codes[4];
-                        for (int k = 0; k < 4; ++k) {
-                            codes[k] = (low[k & 1][t] >> 4 * (k / 2) & 0x0F0F0F0Fu) | (high[t] >> 2 * k & 0x03030303u)
-                                                                                          << 4;
-                        }
-                        for (int k = 0; k < 3; ++k) {
-                            four::store(to + line(half, first + t, k) + row * 4,
-                                        codes[k] << 2 | (codes[3] >> (4 - 2 * k) & 0x03030303u));
-                        }
+                        const Dwords a = low[0][t], b = low[1][t], top = high[t];
+                        std::byte* line_0 = to + line(half, first + t, 0) + 4 * row;
+                        // Codes of k = 0, 1, 2 in the upper six bits, two bits of k = 3's below.
+                        four::store(line_0,
+                                    (a << 2 & 0x3C3C3C3Cu) | (top << 6 & 0xC0C0C0C0u) | (top >> 6 & 0x03030303u));
+                        four::store(line_0 + kLineBytes,
+                                    (b << 2 & 0x3C3C3C3Cu) | (top << 4 & 0xC0C0C0C0u) | (b >> 6 & 0x03030303u));
+                        four::store(line_0 + 2 * kLineBytes,
+                                    (a >> 2 & 0x3C3C3C3Cu) | (top << 2 & 0xC0C0C0C0u) | (b >> 4 & 0x03030303u));
                     }
                 }
             }
