@@ -91,7 +91,9 @@ std::array<LinearTable, sizeof...(kIndex)> all_tables(std::index_sequence<kIndex
 LinearKernel made_late(const LinearKernel& usual) {
     LinearKernel kernel = usual;
     if (keeps_rows_as_stored(usual)) return kernel;
-    kernel.group_bytes = usual.rows_per_group == 16 ? stored_group_bytes<16> : stored_group_bytes<8>;
+    kernel.group_bytes = usual.rows_per_group == 16  ? stored_group_bytes<16>
+                         : usual.rows_per_group == 8 ? stored_group_bytes<8>
+                                                     : stored_group_bytes<4>;
     kernel.pack = store_group;
     kernel.unpack_row = unpack_stored;
     kernel.make_group = usual.pack;
