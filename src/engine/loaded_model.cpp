@@ -62,7 +62,7 @@ int64_t bytes_for_vocabulary(const LoadedModel& loaded, int64_t vocabulary) {
 }
 
 // Pages of a mapped file are made ready while the tokenizer is read: a first pass that has to ask for each of them
-// takes half as long again. Not where they would drive each other out of memory.
+// takes nearly twice as long. Not where they would drive each other out of memory.
 void read_pages(const Checkpoint& checkpoint, const std::stop_token& stop) {
     constexpr size_t kPiece = size_t{4} << 20;
     if (checkpoint.format().total_bytes > memory_available_bytes()) return;
