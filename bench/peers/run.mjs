@@ -11,7 +11,7 @@ import {parseArgs} from "node:util";
 
 const here = dirname(fileURLToPath(import.meta.url)), root = join(here, "../..");
 
-// Wanted: ratios of hearth's speed to a peer's, or to hearth's own under easier conditions.
+// Wanted: ratios of hearth's speed to a peer's, or to hearth's own under easier conditions; of a start the seconds at most.
 const lines = [];
 const compared = (name, model, type, wanted, more = {}) => lines.push({kind: "compared", name, model, type, prompt: 512, generate: 64, depth: 0, wanted, ...more});
 for (const [model, best, ik, decode] of [["qwen3.5:0.8b", 3.5, 1.4, 1.5], ["qwen3.5:2b", 3.5, 1.4, 1.15], ["qwen3:0.6b", 3.5, 1.4, 1], ["nemotron3-nano:4b", 3.5, 1.4, 1]])
@@ -29,6 +29,7 @@ compared("depth", "qwen3.5:0.8b", "q4_k_m", {decode: {"llama.cpp": 1.5}}, {depth
 lines.push({kind: "batch", name: "many users", model: "qwen3.5:0.8b", type: "q4_k_m", generate: 32, wanted: {8: 4.5, 16: 5.5}});
 lines.push({kind: "batch", name: "many users", model: "qwen3.5:2b", type: "q4_k_m", generate: 32, wanted: {8: 5, 16: 7}});
 lines.push({kind: "crowd", name: "crowded machine", model: "qwen3.5:0.8b", type: "q4_k_m", prompt: 512, generate: 64, wanted: {1: 0.5, 2: 0.35}});
+lines.push({kind: "start", name: "start", model: "qwen3.5:2b", type: "q4_k_m", wanted: {"": 1, "--mmap": 0.25}});
 
 function fail(line) {
     console.error(line);
@@ -71,6 +72,21 @@ function bench(line, batch, test) {
     return found.results.find((result) => result.test === test).tokens_per_second;
 }
 
+// Sixteen tokens for every tokenizer that has bytes.
+const sixteen = "a b c d e f g h i j k l m n o p";
+// Seconds until the first byte of the answer.
+function first_token(line, flags) {
+    return new Promise((done, failed) => {
+        const begin = process.hrtime.bigint();
+        let seconds;
+        const child = spawn(values.hearth, ["run", file_of(line), "--raw", "--temp", "0", "-n", "1", "--threads", values.threads, ...flags, sixteen],
+            {stdio: ["ignore", "pipe", "inherit"]});
+        child.stdout.on("data", () => { seconds ??= Number(process.hrtime.bigint() - begin) / 1e9; });
+        child.on("error", failed);
+        child.on("close", (code) => code === 0 && seconds ? done(seconds) : failed(new Error(`hearth run ended with ${code}`)));
+    });
+}
+
 const measures = {
     compared(line) {
         const found = JSON.parse(execFileSync(process.execPath, [join(here, "compare.mjs"), file_of(line), "--threads", values.threads, "--prompt", `${line.prompt}`,
@@ -96,8 +112,22 @@ const measures = {
             }
             return {what: `${test} beside ${count} busy, x quiet`, hearth: crowded, other: quiet, ratio: crowded / quiet, wanted: line.wanted[count]};
         }));
+    },
+    async start(line) {
+        const results = [];
+        for (const [flag, wanted] of Object.entries(line.wanted)) {
+            const turns = [];
+            for (let turn = 0; turn <= Number(values.runs); ++turn) turns.push(await first_token(line, flag ? [flag] : []));
+            // The first one brought the file into memory.
+            results.push({what: `seconds to the first token after 16${flag ? `, ${flag}` : ""}`, seconds: median(turns.slice(1)), wanted});
+        }
+        return results;
     }
 };
+
+// A start has seconds alone, and less is better.
+const is_missed = (r) => r.wanted && (r.seconds ? r.seconds > r.wanted : r.ratio < r.wanted);
+const figures = (r) => r.seconds ? [r.seconds.toFixed(2), "", ""] : [r.hearth.toFixed(1), r.other.toFixed(1), r.ratio.toFixed(2)];
 
 const machine = cpus()[0].model.replace(/\(R\)|\(TM\)|Processor|CPU|@.*/g, "").trim().replace(/\W+/g, "-").toLowerCase();
 const path = join(values.results, `${machine}-${values.threads}-threads.json`);
@@ -106,17 +136,20 @@ kept.kernels = hearth("--version").trim();
 
 function table() {
     const rows = Object.entries(kept.lines).flatMap(([name, {commit, results}]) => results.map((r) =>
-        `| ${name} | ${r.what} | ${r.hearth.toFixed(1)} | ${r.other.toFixed(1)} | ${r.ratio.toFixed(2)} | ${r.wanted ? `${r.wanted}${r.ratio >= r.wanted ? "" : " (missed)"}` : ""} | ${commit} |`));
-    return `# ${kept.machine}, ${kept.threads} threads\n\n${kept.kernels}\n\nTokens a second, medians of turns; made by bench/peers/run, which says how. "Wanted" is the aim, also where it is missed.\n\n`
+        `| ${name} | ${r.what} | ${figures(r).join(" | ")} | ${r.wanted ? `${r.seconds ? "at most " : ""}${r.wanted}${is_missed(r) ? " (missed)" : ""}` : ""} | ${commit} |`));
+    return `# ${kept.machine}, ${kept.threads} threads\n\n${kept.kernels}\n\nTokens a second, of starts seconds; medians of turns; made by bench/peers/run, which says how. "Wanted" is the aim, also where it is missed.\n\n`
         + `| line | what | hearth | other | ratio | wanted | commit |\n|---|---|--:|--:|--:|---|---|\n${rows.join("\n")}\n`;
 }
 
 // Once, before the results themselves change the tree.
 const commit = execFileSync("git", ["-C", root, "describe", "--always", "--dirty"], {encoding: "utf8"}).trim();
 for (const line of chosen) {
-    const results = measures[line.kind](line);
+    const results = await measures[line.kind](line);
     kept.lines[title(line)] = {commit, peers: values.peer.length ? values.peer.map((peer) => peer.split("=")[0]) : ["node-llama-cpp"], runs: Number(values.runs), results};
     writeFileSync(path, JSON.stringify(kept, null, 1) + "\n");
     writeFileSync(path.replace(/json$/, "md"), table());
-    for (const r of results) console.log(`${title(line)}: ${r.what}: ${r.hearth.toFixed(1)} / ${r.other.toFixed(1)} = ${r.ratio.toFixed(2)}${r.wanted ? ` (wanted ${r.wanted})` : ""}`);
+    for (const r of results) {
+        const [hearth, other, ratio] = figures(r);
+        console.log(`${title(line)}: ${r.what}: ${hearth}${other ? ` / ${other} = ${ratio}` : ""}${r.wanted ? ` (wanted ${r.wanted})` : ""}`);
+    }
 }

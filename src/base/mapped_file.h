@@ -25,6 +25,9 @@ public:
     Result<> read_at(size_t offset, std::span<std::byte> out) const;
     // Tells the system that these bytes will not be needed soon.
     void release(size_t offset, size_t count) const;
+    // Has a part of any mapping ready to be read, waiting for the disk where it must: the first touch of a page costs
+    // more than reading it. It touches, so the file must be whole.
+    static void touch(std::span<const std::byte> part);
 
 private:
     std::string path_;

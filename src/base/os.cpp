@@ -42,7 +42,7 @@ Result<Pages> Pages::allocate(size_t bytes) {
     if (bytes == 0) return pages;
     const size_t page = 4096;
     if (bytes > SIZE_MAX / 2) return fail(ErrorKind::out_of_memory, "a memory request overflows");
-    const bool huge = bytes >= 2 * kHugePage;
+    const bool huge = bytes >= kHugePage;
     pages.mapping_size_ = (bytes + page - 1) / page * page + (huge ? kHugePage : 0);
     void* at = mmap(nullptr, pages.mapping_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) {
@@ -107,6 +107,11 @@ uint64_t memory_available_bytes() {
 
 uint64_t resident_anonymous_bytes() {
     const int64_t kib = proc_kib("/proc/self/status", "RssAnon:");
+    return kib > 0 ? uint64_t(kib) * 1024 : 0;
+}
+
+uint64_t peak_resident_bytes() {
+    const int64_t kib = proc_kib("/proc/self/status", "VmHWM:");
     return kib > 0 ? uint64_t(kib) * 1024 : 0;
 }
 

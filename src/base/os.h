@@ -32,6 +32,7 @@ private:
 int physical_cores_allowed();         // cores this process may use: affinity, cgroup quota and SMT siblings considered
 uint64_t memory_available_bytes();    // what the system and the cgroup leave for us
 uint64_t resident_anonymous_bytes();  // our own pages, without file mappings
+uint64_t peak_resident_bytes();       // the most that was in memory at once since the start, file mappings included
 double monotonic_seconds();
 bool is_terminal(int fd);
 int terminal_columns(int fd);               // 80 where nobody says

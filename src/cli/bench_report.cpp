@@ -58,7 +58,9 @@ Json BenchReport::json(const Engine& engine) const {
     model.set("parameters", engine.model().parameters);
     model.set("random_weights", is_random);
     model.set("memory_bytes", engine.plan().total());
+    model.set("mapped_bytes", engine.plan().mapped);           // stay in the file, not part of memory_bytes
     model.set("anonymous_bytes", resident_anonymous_bytes());  // really held, after all measurements
+    model.set("peak_bytes", peak_resident_bytes());            // at most, with the pages of files
     model.set("bytes_per_token", engine.bytes_per_token(0));
     Json results = Json::array();
     for (const Measurement& one : measurements) {

@@ -28,8 +28,15 @@ void add_model_options(Command& command, ModelOptions& options, bool with_contex
         .between(1, 1024);
     command.add("--device", options.device, "cpu, or reference: plain float loops, slow, the measure of everything")
         .one_of({"cpu", "reference"});
-    command.add("--quant", options.quant,
-                "Quantise the weights while loading: q4_k_m, q8_0 or any other that `hearth quantize` knows");
+    const Argument quant =
+        command.add("--quant", options.quant,
+                    "Quantise the weights while loading: q4_k_m, q8_0 or any other that `hearth quantize` knows");
+    command
+        .add_flag(
+            "--mmap", options.mmap,
+            "Use the weights where the file is mapped: starts at once and shares memory with other processes, but "
+            "answers more slowly")
+        .excludes(quant);
     command.add_flag("--check", options.check, "Look through all weights first for values that are no numbers");
     if (!with_context) return;
     command.add("--ctx", options.context, "Context in tokens (default: the largest that fits half of the free memory)")
@@ -84,6 +91,7 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
     engine.threads = options.threads;
     engine.context_tokens = options.context;
     engine.kv_type = kTypes.at(options.kv);
+    engine.mmap = options.mmap;
     engine.isa = environment("HEARTH_CPU");
     if (!engine.isa.empty()) TRY(check_kernel_row(engine.isa));
     return engine;
@@ -162,11 +170,15 @@ Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, Checkpoin
                            engine->model().context_tokens));
     if (plan.weights_as_stored)
         notice("hearth: memory is short, so weights stay as they are in the file; answers are the same, but slower");
+    if (plan.mapped > int64_t(memory_available_bytes()))
+        notice("hearth: the file is larger than the memory that is free, so it is read from disk again and again");
     if (announce)
-        notice(fmt::format("{}: {}, context {} tokens, memory {} (weights {}, cache {}, working space {})",
-                           engine->model().name.empty() ? path : engine->model().name, engine->device(),
-                           plan.context_tokens, bytes_text(uint64_t(plan.total())), bytes_text(uint64_t(plan.weights)),
-                           bytes_text(uint64_t(plan.kv + plan.state)), bytes_text(uint64_t(plan.scratch))));
+        notice(fmt::format(
+            "{}: {}, context {} tokens, memory {} (weights {}, cache {}, working space {}){}",
+            engine->model().name.empty() ? path : engine->model().name, engine->device(), plan.context_tokens,
+            bytes_text(uint64_t(plan.total())), bytes_text(uint64_t(plan.weights)),
+            bytes_text(uint64_t(plan.kv + plan.state)), bytes_text(uint64_t(plan.scratch)),
+            plan.mapped > 0 ? fmt::format("; {} of weights stay in the file", bytes_text(uint64_t(plan.mapped))) : ""));
     return engine;
 }
 

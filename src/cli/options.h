@@ -16,7 +16,7 @@ struct ModelOptions {
     std::string quant;  // a mix that the weights are brought to while loading; empty: as they are
     int64_t context = 0;
     int threads = 0;
-    bool check = false;
+    bool check = false, mmap = false;
 };
 
 struct SamplingOptions {

@@ -220,10 +220,15 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     abandon_pass_ = false;
 
     lock.unlock();
-    auto passed = forward_.run(
-        parts,
-        [&](int64_t part, int64_t token, std::span<const float> row) { in_pass_[size_t(part)]->take_row(token, row); },
-        &abandon_pass_);
+    // A pass reads the weights that stay in the file; should that have been cut short, they are not touched again.
+    Result<> whole = loaded_->plan.mapped > 0 ? loaded_->checkpoint.check_whole() : Result<>();
+    auto passed = whole ? forward_.run(
+                              parts,
+                              [&](int64_t part, int64_t token, std::span<const float> row) {
+                                  in_pass_[size_t(part)]->take_row(token, row);
+                              },
+                              &abandon_pass_)
+                        : std::unexpected(std::move(whole).error());
     const double now = monotonic_seconds();
     lock.lock();
 

@@ -13,9 +13,10 @@ namespace hearth {
 
 namespace {
 
-// The context nobody asked for: as large as fits half of what is free, so that the machine stays usable.
+// The context nobody asked for: as large as fits half of what is free, so that the machine stays usable. The pages of a
+// mapped file want to stay in that half too.
 Result<int64_t> choose_context(Planner& planner, int64_t free_bytes) {
-    const int64_t half = TRY(planner.largest_context(free_bytes / 2));
+    const int64_t half = TRY(planner.largest_context(free_bytes / 2 - planner.mapped_bytes()));
     if (half > 0) return half;
     // The weights alone take more than half. Then a modest context in all there is, rather than nothing.
     constexpr int64_t kModest = 4096;
@@ -25,11 +26,15 @@ Result<int64_t> choose_context(Planner& planner, int64_t free_bytes) {
 std::unexpected<Error> not_enough_memory(Planner& planner, int64_t context, double needed_bytes, int64_t free_bytes) {
     auto fits = planner.largest_context(free_bytes);
     if (!fits) return std::unexpected(std::move(fits).error());
-    return fail(ErrorKind::out_of_memory,
-                fmt::format("this model with a context of {} tokens needs {}, {} are free", context,
-                            bytes_text(uint64_t(std::min(needed_bytes, 1e18))), bytes_text(uint64_t(free_bytes))),
-                *fits >= kSmallestContext ? fmt::format("use --ctx {} or --kv q8_0", *fits)
-                                          : "use a smaller model or a smaller quantisation");
+    const std::string beside = planner.mapped_bytes() > 0 ? fmt::format(" beside the {} that stay in the file",
+                                                                        bytes_text(uint64_t(planner.mapped_bytes())))
+                                                          : "";
+    return fail(
+        ErrorKind::out_of_memory,
+        fmt::format("this model with a context of {} tokens needs {}{}, {} are free", context,
+                    bytes_text(uint64_t(std::min(needed_bytes, 1e18))), beside, bytes_text(uint64_t(free_bytes))),
+        *fits >= kSmallestContext ? fmt::format("use --ctx {} or --kv q8_0", *fits)
+                                  : "use a smaller model or a smaller quantisation");
 }
 
 Result<> check_options(const EngineOptions& options) {
@@ -56,6 +61,20 @@ int64_t bytes_for_vocabulary(const LoadedModel& loaded, int64_t vocabulary) {
            vocabulary * (kSamplerBytes + rows * int64_t(sizeof(float)));
 }
 
+// Pages of a mapped file are made ready while the tokenizer is read: a first pass that has to ask for each of them
+// takes nearly twice as long. Not where they would drive each other out of memory.
+void read_pages(const Checkpoint& checkpoint, const std::stop_token& stop) {
+    constexpr size_t kPiece = size_t{4} << 20;
+    if (checkpoint.format().total_bytes > memory_available_bytes()) return;
+    for (const StoredTensor& tensor : checkpoint.tensors()) {
+        if (!checkpoint.is_mapped(tensor)) continue;
+        for (size_t at = 0; at < tensor.data.size(); at += kPiece) {
+            if (stop.stop_requested() || !checkpoint.check_whole()) return;
+            MappedFile::touch(tensor.data.subspan(at, std::min(kPiece, tensor.data.size() - at)));
+        }
+    }
+}
+
 }  // namespace
 
 Result<Checkpoint> open_checkpoint(const std::string& path) {
@@ -69,6 +88,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     loaded->checkpoint = std::move(checkpoint);
     loaded->options = options;
 
+    if (options.mmap)
+        loaded->page_reader = std::jthread(
+            [&checkpoint = loaded->checkpoint](const std::stop_token& stop) { read_pages(checkpoint, stop); });
     // The family's report first: a wrong architecture matters more than a missing tokenizer.
     auto planner = TRY(Planner::make(loaded->checkpoint, options));
     loaded->tokenizer = TRY(load_tokenizer(loaded->checkpoint));
@@ -77,6 +99,10 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
                     fmt::format("the tokenizer has {} tokens, the embedding table only {} rows",
                                 loaded->tokenizer->size(), planner->info().vocabulary),
                     "download or convert the model again");
+    if (options.mmap && planner->mapped_bytes() == 0)
+        return fail(ErrorKind::unsupported,
+                    "no weight of this model lies in a file as it is used, so --mmap has nothing to use",
+                    "start without --mmap, or write the model to a GGUF file first");
     const int64_t vocabulary_bytes = bytes_for_vocabulary(*loaded, planner->info().vocabulary);
     planner->set_tokenizer_bytes(vocabulary_bytes);
     loaded->ledger.take(MemoryUse::tokenizer, vocabulary_bytes);
@@ -126,6 +152,7 @@ MemoryPlan LoadedModel::taken() const {
             .state = ledger.bytes(MemoryUse::state),
             .scratch = ledger.bytes(MemoryUse::scratch),
             .tokenizer = ledger.bytes(MemoryUse::tokenizer),
+            .mapped = ledger.bytes(MemoryUse::mapped),
             .context_tokens = options.context_tokens,
             .weights_as_stored = options.weights_as_stored};
 }

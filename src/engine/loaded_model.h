@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "cache/cache.h"
 #include "engine/options.h"
@@ -30,6 +31,7 @@ struct LoadedModel {
     std::unique_ptr<Backend> backend;
     std::unique_ptr<Model> model;
     std::unique_ptr<Cache> cache;
+    std::jthread page_reader;  // while the first pass is being prepared, where weights stay in the file
 };
 
 }  // namespace hearth

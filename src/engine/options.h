@@ -21,6 +21,9 @@ struct EngineOptions {
     // Weights take the file's bytes where their fast form takes more: slower, the same bits. Without it they do so when
     // nothing else fits into memory.
     bool weights_as_stored = false;
+    // Weights that lie in the file as they are used stay there: nothing is copied, and processes share the pages.
+    // Slower, the same bits.
+    bool mmap = false;
     int64_t snapshots = 0;        // saved states kept beside the sequences
     bool profile = false;         // note the time of every op: Engine::take_profile()
     bool measure_inputs = false;  // note what drives each weight's inputs: Engine::take_input_squares(); slow
@@ -29,8 +32,10 @@ struct EngineOptions {
 
 struct MemoryPlan {
     int64_t weights = 0, kv = 0, state = 0, scratch = 0, tokenizer = 0;
+    int64_t mapped = 0;  // of the file, used where it is mapped: the system may drop its pages and read them again
     int64_t context_tokens = 0;
     bool weights_as_stored = false;
+    // What is taken; `mapped` is not.
     int64_t total() const { return weights + kv + state + scratch + tokenizer; }
 };
 

@@ -10,13 +10,19 @@
 namespace hearth {
 
 Result<std::unique_ptr<Backend>> make_backend(const EngineOptions& options, MemoryLedger& ledger, bool planning) {
-    if (options.device == "reference") return make_reference_backend(ledger, planning);
+    if (options.device == "reference") {
+        if (options.mmap)
+            return fail(ErrorKind::unsupported, "the reference device keeps a copy of all weights, --mmap none",
+                        "leave one of them away");
+        return make_reference_backend(ledger, planning);
+    }
     if (options.device != "cpu")
         return fail(ErrorKind::bad_request, "unknown device " + options.device, "use cpu or reference");
     CpuOptions choice;
     choice.threads = options.threads > 0 ? options.threads : physical_cores_allowed();
     choice.isa = options.isa.empty() ? cpu::chosen_isa() : TRY(cpu::parse_isa(options.isa));
     choice.weights_as_stored = options.weights_as_stored;
+    choice.mmap = options.mmap;
     return make_cpu_backend(choice, ledger, planning);
 }
 
@@ -100,6 +106,7 @@ Result<MemoryPlan> Planner::plan(int64_t context_tokens) {
                       .state = ledger.bytes(MemoryUse::state),
                       .scratch = backend->scratch_peak_bytes(),
                       .tokenizer = tokenizer_bytes_,
+                      .mapped = mapped_bytes(),
                       .context_tokens = context_tokens};
 }
 

@@ -29,6 +29,8 @@ public:
     double least_bytes(int64_t context_tokens) const;
     // Whether `bytes` suffice for the context that was asked for, or for the smallest.
     Result<bool> fits(int64_t bytes);
+    // Bytes of the file that the weights stay in.
+    int64_t mapped_bytes() const { return ledger_.bytes(MemoryUse::mapped); }
     // The largest context, up to the model's own, whose plan stays below `bytes`; 0: not even the smallest does.
     Result<int64_t> largest_context(int64_t bytes);
 

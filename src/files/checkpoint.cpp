@@ -29,8 +29,12 @@ void Checkpoint::release(const StoredTensor& tensor) const {
         files_[size_t(tensor.part)].release(tensor.file_offset, tensor.data.size());
 }
 
+void Checkpoint::release(const StoredTensor& tensor, uint64_t offset, uint64_t count) const {
+    if (tensor.made < 0) files_[size_t(tensor.part)].release(tensor.file_offset + offset, count);
+}
+
 Result<TensorBytes> Checkpoint::bytes(const StoredTensor& tensor) const {
-    if (tensor.made < 0 || !tensor.data.empty()) return TensorBytes(tensor.data);
+    if (is_mapped(tensor)) return TensorBytes(tensor.data);
     Pages pages = TRY(Pages::allocate(size_t(tensor.bytes())));
     TRY(maker_->make(tensor.made, 0, tensor.rows(), {pages.data(), size_t(tensor.bytes())}));
     return TensorBytes(std::move(pages));

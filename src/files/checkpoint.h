@@ -80,8 +80,12 @@ public:
 
     // No file became shorter than it was at opening.
     Result<> check_whole() const;
+    // The tensor's bytes lie in a file, and bytes() is a view of them.
+    bool is_mapped(const StoredTensor& tensor) const { return tensor.made < 0 || !tensor.data.empty(); }
     // These bytes will not be needed soon: their pages may go.
     void release(const StoredTensor& tensor) const;
+    // The same of a part of a tensor that lies in a file.
+    void release(const StoredTensor& tensor, uint64_t offset, uint64_t count) const;
     // The whole tensor in one piece. Made tensors take memory until the result goes.
     Result<TensorBytes> bytes(const StoredTensor& tensor) const;
     // Copies bytes `offset`.. of the tensor by reading the file instead of the mapping.

@@ -159,14 +159,23 @@ Weight Source::load(const StoredTensor& stored, int64_t experts, int64_t out, in
         }
         bytes = std::move(*made);
     }
-    auto loaded = backend_.load({stored.name, stored.type, out, in, experts, bytes.view()}, use);
+    // A stack that was put together here is no tensor of the checkpoint's.
+    const bool is_own = checkpoint_.find(stored.name) == &stored, is_mapped = is_own && checkpoint_.is_mapped(stored);
+    StoredWeight weight{stored.name, stored.type, out, in, experts, bytes.view(), is_mapped, {}};
+    // The pages of a large tensor go while it is re-laid, so that it is never in memory twice.
+    constexpr int64_t kLargeBytes = 32 << 20;
+    if (is_own && stored.bytes() > kLargeBytes)
+        weight.was_read = [&](int64_t offset, int64_t count) {
+            checkpoint_.release(stored, uint64_t(offset), uint64_t(count));
+        };
+    auto loaded = backend_.load(weight, use);
     if (!loaded) {
         failure_ = std::move(loaded).error();
         return {};
     }
     loaded->id = next_id_++;
     parameters_ += stored.elements();
-    if (!backend_.is_planning() && checkpoint_.find(stored.name) == &stored) checkpoint_.release(stored);
+    if (!backend_.is_planning() && is_own && !(is_mapped && backend_.uses_mapped_files())) checkpoint_.release(stored);
     loaded_bytes_ += double(stored.bytes());
     if (progress_ && !progress_(loaded_bytes_ / double(checkpoint_.format().total_bytes)))
         failure_ = Error{ErrorKind::cancelled, "stopped", ""};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,12 +14,15 @@
 
 namespace hearth {
 
-// A tensor as stored: `data` may point into a mapped file and need not outlive the call, unless the backend says so.
+// A tensor as stored. `data` need not outlive the call, unless it lies in a mapped file and the backend uses such.
 struct StoredWeight {
     std::string name;
     DType type = DType::f32;
     int64_t out = 0, in = 0, experts = 1;
     std::span<const std::byte> data;  // empty in a planning backend
+    bool is_mapped = false;           // `data` lies in a file
+    // Told of bytes of `data` that were read and will not be again, in pieces, by any thread. May be empty.
+    std::function<void(int64_t offset, int64_t count)> was_read;
 };
 
 enum class WeightUse : uint8_t { multiply, look_up, both };  // matrix product, row gather, tied embeddings
@@ -28,6 +32,7 @@ public:
     virtual ~Backend() = default;
     virtual std::string describe() const = 0;  // "cpu avx512, 2 threads"
     virtual bool is_planning() const = 0;
+    virtual bool uses_mapped_files() const { return false; }  // keeps reading weights where the file is mapped
     virtual Ops& ops() = 0;
 
     virtual Result<Weight> load(const StoredWeight& stored, WeightUse use) = 0;

@@ -9,8 +9,9 @@
 
 namespace hearth {
 
-enum class MemoryUse : uint8_t { weights, kv, state, scratch, tokenizer };
-inline constexpr int kMemoryUses = 5;
+// mapped: pages of files, which the system may drop and read again. They are counted, but not as taken.
+enum class MemoryUse : uint8_t { weights, kv, state, scratch, tokenizer, mapped };
+inline constexpr int kMemoryUses = 6;
 
 class MemoryLedger {
 public:
@@ -18,7 +19,7 @@ public:
     void give(MemoryUse use, int64_t bytes) { bytes_[size_t(use)] -= bytes; }
     int64_t bytes(MemoryUse use) const { return bytes_[size_t(use)]; }
     int64_t total() const {
-        int64_t sum = 0;
+        int64_t sum = -bytes(MemoryUse::mapped);
         for (const auto& bytes : bytes_) sum += bytes;
         return sum;
     }

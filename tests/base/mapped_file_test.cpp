@@ -89,6 +89,16 @@ TEST(MappedFile, ReleasedPagesAreReadAgain) {
     EXPECT_EQ(text_of(file->bytes()), content);
 }
 
+TEST(MappedFile, TouchingChangesNothing) {
+    const std::string content(300000, 'y');
+    const auto file = MappedFile::open(file_with("touched", content));
+    ASSERT_TRUE(file);
+    MappedFile::touch(file->bytes());
+    MappedFile::touch(file->bytes().subspan(content.size() - 1));
+    MappedFile::touch({});
+    EXPECT_EQ(text_of(file->bytes()), content);
+}
+
 TEST(MappedFile, MovesHandOverTheMapping) {
     auto first = MappedFile::open(file_with("moved", "hello"));
     ASSERT_TRUE(first);

@@ -353,6 +353,37 @@ TEST_F(Command, TheMemoryTakenIsTheMemoryPlanned) {
     EXPECT_GT(planned, 200e6);
     EXPECT_LE(std::abs(taken - planned), std::max(0.02 * planned, 20e6))
         << taken << " taken, " << planned << " planned";
+    // The file's pages go as its tensors are re-laid: never are both there. The program's own pages come on top.
+    const double peak = report->find("model")->find("peak_bytes")->as_double();
+    EXPECT_LE(peak, planned + 40e6) << planned << " planned";
+    EXPECT_GE(peak, taken);
+}
+
+TEST_F(Command, WeightsMayStayInTheFile) {
+    write("ids.txt", "1 2 3 4 5");
+    fs::permissions(model, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read);
+    for (const char* out : {"usual.f32", "mapped.f32"}) {
+        const Ran ran = hearth("inspect logits $M --tokens ids.txt --out " + std::string(out) +
+                               (std::string(out) == "mapped.f32" ? " --mmap" : ""));
+        EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    }
+    EXPECT_EQ(read_text(folder / "usual.f32"), read_text(folder / "mapped.f32"));
+    const std::string question = "run $M --raw --seed 1 -n 8 --ctx 64 hi";
+    const Ran usual = hearth(question), mapped = hearth(question + " --mmap -v");
+    EXPECT_EQ(mapped.exit_code, 0) << mapped.err;
+    EXPECT_EQ(usual.out, mapped.out);
+    EXPECT_NE(mapped.err.find("of weights stay in the file"), std::string::npos) << mapped.err;
+
+    const Ran measured = hearth("bench $M --mmap --prompt 8 --generate 4 --runs 1 --json");
+    ASSERT_EQ(measured.exit_code, 0) << measured.err;
+    const auto report = Json::parse(measured.out);
+    ASSERT_TRUE(report);
+    EXPECT_GT(report->find("model")->find("mapped_bytes")->as_double(), 0);
+
+    refused("\"$H\" run $M --mmap --quant q8_0 hi", 2, {"--mmap", "--quant"});
+    refused("\"$H\" run $M --mmap --device reference hi", 1, {"--mmap", "reference"});
+    refused("\"$H\" bench qwen3.5:0.8b --mmap=maybe", 2, {"--mmap"});
+    fs::permissions(model, fs::perms::owner_write, fs::perm_options::add);
 }
 
 TEST_F(Command, BenchReportsWhatWasMeasured) {

@@ -79,6 +79,24 @@ TEST_F(Directories, StoredInFp8GoTheUsualWay) {
     EXPECT_EQ(open_gguf((folder / "out.gguf").string())->find("blk.0.ffn_up.weight")->type, DType::q4_0);
 }
 
+// What lies in the directory as it is used stays there; what has to be made is packed.
+TEST_F(Directories, StayMappedWhereTheyHoldWhatIsUsed) {
+    const std::string words = test::quoted(directory);
+    EXPECT_TRUE(logits_of(words) == logits_of(words + " --mmap"));
+    const Ran ran = shell("\"$H\" run " + words + " --mmap --raw -v -n 2 --ctx 64 the");
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    EXPECT_NE(ran.err.find("of weights stay in the file"), std::string::npos) << ran.err;
+
+    const Quantiser quantiser = bytes_with_scales("F8_E4M3", "_scale_inv", {64, 64});
+    Twins twins = quantised_twins(form, [&](const std::string& name) {
+        return name.ends_with(".weight") && name.find("norm") == std::string::npos ? &quantiser : nullptr;
+    });
+    twins.quantised.config.set("quantization_config",
+                               *Json::parse(R"({"quant_method":"fp8","weight_block_size":[64,64]})"));
+    refused("\"$H\" run " + test::quoted(twins.quantised.write("directory-fp8-all", 1)) + " --mmap --raw -n 2 the", 1,
+            {"no weight of this model lies in a file", "--mmap"});
+}
+
 TEST_F(Directories, AreHeldAgainstTextsLikeFiles) {
     ASSERT_EQ(convert(test::quoted(directory) + " out.gguf").exit_code, 0);
     write("text.txt", "the river was calm and the night was long, and nobody came to the shore until the morning");

@@ -111,6 +111,17 @@ TEST_F(Texts, QwenEndsATextEvenWhereItsFileForgets) {
     EXPECT_EQ(mean.at(0).find("tokens")->as_int(), lines[0].find("tokens")->as_int() - 1);
 }
 
+TEST_F(Texts, WeightsInTheFileGiveTheSameNumbers) {
+    for (const char* words : {"embed bert-cls.gguf", "embed qwen3-embed.gguf", "rerank bert-rank.gguf --query river",
+                              "rerank qwen3-rank.gguf --query river"}) {
+        const Ran usual = hearth(words, "calm\nwater\n"),
+                  mapped = hearth(std::string(words) + " --mmap", "calm\nwater\n");
+        EXPECT_EQ(mapped.exit_code, 0) << words << mapped.err;
+        EXPECT_FALSE(mapped.out.empty()) << words;
+        EXPECT_EQ(usual.out, mapped.out) << words;
+    }
+}
+
 TEST_F(Texts, AModelThatWasNotMadeForItSaysHowItPools) {
     const Ran ran = hearth("embed $M", "hello");
     EXPECT_EQ(ran.exit_code, 0) << ran.err;

@@ -1,5 +1,5 @@
-// What fewer bits cost, on weights that were trained: quantisers, their recipes and importance matrices in the order
-// that they promise.
+// What fewer bits cost, on weights that were trained: quantisers, their recipes, importance matrices and caches in the
+// order that they promise.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -90,8 +90,12 @@ protected:
         const auto written = write_quantised(*source, *plan, path, 2);
         EXPECT_TRUE(written) << (written ? "" : written.error().line());
         if (bytes) *bytes = int64_t(std::filesystem::file_size(path));
-        const auto engine = open_ember(path, {.kv_type = KvType::f32, .context_tokens = 512});
-        const Rows rows = rows_of(*engine, documents);
+        const Costs costs = costs_in(*open_ember(path, {.kv_type = KvType::f32, .context_tokens = 512}));
+        std::filesystem::remove(path);
+        return costs;
+    }
+    static Costs costs_in(Engine& engine) {
+        const Rows rows = rows_of(engine, documents);
         EXPECT_EQ(rows.size(), truth.size());
 
         Costs costs;
@@ -112,7 +116,6 @@ protected:
             }
             at += tokens.size();
         }
-        std::filesystem::remove(path);
         return costs;
     }
 
@@ -133,6 +136,27 @@ TEST_F(EmberWeights, EveryBitThatIsTakenCostsSomething) {
         EXPECT_LT(mean(costs[i - 1].divergence), mean(costs[i].divergence)) << types[i - 1] << ", " << types[i];
         EXPECT_LT(mean(costs[i - 1].loss), mean(costs[i].loss) + interval(costs[i].loss))
             << types[i - 1] << ", " << types[i];
+    }
+}
+
+// The same weights; only what the attention layers remember is rounded.
+TEST_F(EmberWeights, CachesOfFewerBitsCostLittle) {
+    double before = 0;
+    for (const auto& [name, type] : {std::pair("f16", KvType::f16), {"q8_0", KvType::q8_0}, {"q4_0", KvType::q4_0}}) {
+        const auto engine = open_ember(ember_directory(), {.kv_type = type, .context_tokens = 512});
+        ASSERT_TRUE(engine);
+        const Costs costs = costs_in(*engine);
+        const double divergence = mean(costs.divergence);
+        fmt::print("cache {:5} divergence {:.3e} +- {:.1e}, largest {:.2e}, perplexity {:.4f}\n", name, divergence,
+                   interval(costs.divergence), *std::ranges::max_element(costs.divergence), std::exp(mean(costs.loss)));
+        EXPECT_GT(divergence, before) << name;
+        if (type == KvType::f16) {
+            EXPECT_LE(divergence, 1e-5);
+        }
+        if (type == KvType::q8_0) {
+            EXPECT_LE(divergence, 1e-3);
+        }
+        before = divergence;
     }
 }
 

@@ -62,7 +62,8 @@ Result<> ModelRun::make(const std::string& path, const RunOptions& options) {
                          .isa = options.isa,
                          .threads = options.threads,
                          .kv_type = options.kv,
-                         .weights_as_stored = options.weights_as_stored};
+                         .weights_as_stored = options.weights_as_stored,
+                         .mmap = options.mmap};
     engine.sequences = options.sequences;
     engine.snapshots = options.snapshots;
     auto planner = TRY(Planner::make(checkpoint_, engine));

@@ -20,7 +20,7 @@ struct RunOptions {
     int threads = 2;
     KvType kv = KvType::f32;
     int64_t context = 512, sequences = 1, snapshots = 0;
-    bool weights_as_stored = false;
+    bool weights_as_stored = false, mmap = false;
 };
 
 // Notes which experts every token chose, layer by layer, in ascending order.

@@ -14,7 +14,7 @@ struct CpuOptions {
     int threads = 0;                   // 0: the physical cores this process may use
     cpu::Isa isa = cpu::chosen_isa();  // which row of the kernel table
     bool weights_as_stored = false;    // where that takes less memory: slower, the same bits
-    bool mmap = false;                 // keep the file's layout: not available yet, refused
+    bool mmap = false;                 // weights that lie in a mapped file stay there: slower, the same bits
     std::shared_ptr<ThreadPool> pool;  // the process's pool; none: the backend starts its own
 };
 

@@ -11,13 +11,14 @@
 
 namespace hearth::cpu {
 
-// Packed for a matrix product, or rows as stored for a table that is only looked up.
+// Groups of rows for a matrix product, or rows as stored for a table that is only looked up.
 struct CpuWeight : WeightStorage {
     const LinearKernel* kernel = nullptr;  // null: rows as stored
     int64_t matrix_bytes = 0;              // from expert to expert
-    DeviceMemory memory;
+    const std::byte* bytes = nullptr;      // in `memory`, or in a mapped file; null when planning
+    DeviceMemory memory;                   // none where the file is used
 
-    const std::byte* matrix(int64_t expert) const { return memory->address + expert * matrix_bytes; }
+    const std::byte* matrix(int64_t expert) const { return bytes + expert * matrix_bytes; }
 };
 
 class CpuOps : public ReferenceOps {

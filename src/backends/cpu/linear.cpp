@@ -15,8 +15,8 @@ constexpr int64_t kFewestTiles = 6;
 // Spelling groups out costs as much as some tokens, so slabs meet more of a panel, streamed from the third level.
 constexpr int64_t kPanelBytesForSlabs = 4 << 20;
 
-int64_t decoded_bytes(const LinearKernel& kernel, int64_t columns) {
-    return kernel.decode_group ? kernel.decoded_bytes(kernel.type, columns) : 0;
+int64_t made_bytes(const LinearKernel& kernel, int64_t columns) {
+    return kernel.make_group ? kernel.made_bytes(kernel.type, columns) : 0;
 }
 int64_t slab_bytes(const LinearKernel& kernel, int64_t columns) {
     return kernel.slabs.unpack ? kernel.slabs.bytes(kernel.type, columns) : 0;
@@ -50,19 +50,21 @@ private:
     };
 
     int64_t tiles_at_once() const {
-        // A decoded group is expensive: it meets all tiles at once.
-        if (kernel_.decode_group) return std::max<int64_t>(1, last_tile_ - job_.tile_begin);
+        // A group that has to be made is expensive: it meets all tiles at once.
+        if (kernel_.make_group) return std::max<int64_t>(1, last_tile_ - job_.tile_begin);
         const int64_t bytes = uses_slabs_ ? kPanelBytesForSlabs : kPanelBytesInCache;
         return std::max(kFewestTiles, bytes / (token_bytes_ * tile_tokens_));
     }
 
-    // Decoded into place 0 or 1 of scratch where groups are kept as stored.
+    // Made in place 0 or 1 of scratch where groups are kept as stored.
     const std::byte* packed_group(int64_t group, int place) const {
         const std::byte* stored = job_.weights + group * group_bytes_;
-        if (!kernel_.decode_group) return stored;
-        std::byte* decoded = job_.scratch + place * decoded_bytes(kernel_, job_.columns);
-        kernel_.decode_group(kernel_.type, stored, job_.columns, decoded);
-        return decoded;
+        if (!kernel_.make_group) return stored;
+        const int64_t rows = job_.rows - group * kernel_.rows_per_group;
+        std::byte* made = job_.scratch + place * made_bytes(kernel_, job_.columns);
+        kernel_.make_group(kernel_.type, stored, row_bytes(kernel_.type, job_.columns),
+                           int(std::min<int64_t>(kernel_.rows_per_group, rows)), job_.columns, made);
+        return made;
     }
 
     // The columns of `tiles` from `column` on.
@@ -95,7 +97,7 @@ private:
     void multiply_two(int64_t group, Stretch tiles) const {
         const int64_t row = group * kernel_.rows_per_group;
         const std::byte* packed[2] = {packed_group(group, 0), packed_group(group + 1, 1)};
-        std::byte* slab = job_.scratch + 2 * decoded_bytes(kernel_, job_.columns);
+        std::byte* slab = job_.scratch + 2 * made_bytes(kernel_, job_.columns);
         std::byte* second = slab + slab_bytes(kernel_, job_.columns);
         TileJob two = tile_job(row, 2);
         two.group = slab;
@@ -187,7 +189,7 @@ void pack_groups(const LinearKernel& kernel, const std::byte* matrix, int64_t ro
 }
 
 int64_t scratch_bytes(const LinearKernel& kernel, int64_t columns) {
-    return 2 * (decoded_bytes(kernel, columns) + slab_bytes(kernel, columns));
+    return 2 * (made_bytes(kernel, columns) + slab_bytes(kernel, columns));
 }
 
 void multiply(const LinearKernel& kernel, const LinearJob& job) {

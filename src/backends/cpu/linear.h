@@ -7,8 +7,8 @@
 // bits.
 //
 // Weights are re-laid once at load. Fast types: groups of 16 rows (8 with AVX2), dword t of all rows side by side, so
-// that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Every other type keeps its
-// rows as stored and is decoded to floats on each pass (formats/as_stored.cpp).
+// that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Rows may also stay as
+// stored, and are brought into that form on each pass (formats/as_stored.cpp).
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,10 @@
 namespace hearth::cpu {
 
 struct LinearJob {
-    const std::byte* weights =
-        nullptr;       // the first packed group of this job, 64-byte aligned; groups follow each other
-    int64_t rows = 0;  // outputs wanted; the last group may be used in part
+    // The first group of this job; groups follow each other. Packed ones are 64-byte aligned, rows as stored to
+    // nothing.
+    const std::byte* weights = nullptr;
+    int64_t rows = 0;  // outputs wanted; the last group may be used in part, and beyond it no stored row is read
     int64_t columns = 0;
     const std::byte* panel = nullptr;  // packed for the kernel's activation kind and the same Isa, 64-byte aligned
     int64_t tokens = 0;                // of the whole panel
@@ -66,7 +67,7 @@ struct LinearKernel {
     int rows_per_group;
     ActivationKind activation;
 
-    int64_t (*group_bytes)(DType type, int64_t columns);  // of one packed group, a multiple of 64
+    int64_t (*group_bytes)(DType type, int64_t columns);  // of one group; of a packed one a multiple of 64
     // `rows` is unaligned; rows beyond `valid_rows` become zero.
     void (*pack)(DType type, const std::byte* rows, int64_t row_stride_bytes, int valid_rows, int64_t columns,
                  std::byte* group);
@@ -74,17 +75,22 @@ struct LinearKernel {
     void (*unpack_row)(DType type, const std::byte* group, int row_in_group, int64_t columns, float* out);
     const TileFn* tiles;  // [tokens of the tile - 1]
 
-    // Groups that are kept as stored: each is first brought into scratch, in the form that `tiles` reads. Else null.
-    void (*decode_group)(DType type, const std::byte* group, int64_t columns, std::byte* scratch) = nullptr;
-    int64_t (*decoded_bytes)(DType type, int64_t columns) = nullptr;  // what that takes
+    // Groups that are kept as stored: each is first made in scratch, in the form that `tiles` reads, as pack() would
+    // from the same rows. Else null.
+    void (*make_group)(DType type, const std::byte* rows, int64_t row_stride_bytes, int valid_rows, int64_t columns,
+                       std::byte* made) = nullptr;
+    int64_t (*made_bytes)(DType type, int64_t columns) = nullptr;  // a multiple of 64
 
     Slabs slabs;  // null where there are none
 };
 
 // Never fails for a weight type (info(type).is_weight). `columns` is a multiple of the type's block.
 const LinearKernel& linear_kernel(DType type, Isa isa, int64_t columns);
-// The one that takes least memory: where the usual form is larger than the file's, the file's is kept and brought into
-// that form on every pass. The same bits, several times slower for a single token.
+// Reads rows as the file holds them, without gaps and aligned to nothing, and brings them into the usual form on every
+// pass. The same bits, slower for a single token.
+const LinearKernel& stored_linear_kernel(DType type, Isa isa, int64_t columns);
+bool keeps_rows_as_stored(const LinearKernel& kernel);
+// The one that takes least memory: that for rows as stored where the usual form is larger than the file's.
 const LinearKernel& smallest_linear_kernel(DType type, Isa isa, int64_t columns);
 
 // Conveniences over the kernel's functions.

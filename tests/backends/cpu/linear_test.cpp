@@ -3,12 +3,15 @@
 #include "backends/cpu/linear.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -253,7 +256,7 @@ TEST_P(EveryTypeAndIsa, AgreesWithTheF64ProductOfWhatItMultiplies) {
 
 TEST_P(EveryTypeAndIsa, GivesEqualBitsForAnyNumberOfTokensAndAnyCut) {
     const auto [type, isa] = GetParam();
-    const bool slow = isa == Isa::any || linear_kernel(type, isa, 512).decode_group;
+    const bool slow = isa == Isa::any || keeps_rows_as_stored(linear_kernel(type, isa, 512));
     for (int64_t columns : {int64_t(512), int64_t(slow ? 768 : 4352)}) {
         const int64_t rows = 49, most = slow ? 65 : 150;
         const auto stored = random_rows(type, rows, columns, 3);
@@ -336,6 +339,70 @@ TEST_P(EveryTypeAndIsa, GivesEqualBitsInItsSmallestForm) {
     small.kernel.unpack_row(type, small.packed.data() + group * small.kernel.group_bytes(type, columns),
                             int(20 % small.kernel.rows_per_group), columns, row_found.data());
     EXPECT_TRUE(same_bits(expected.data(), row_found.data(), columns));
+}
+
+// Memory that ends where the program may not read on, so that a byte too many ends the test.
+class GuardedBytes {
+public:
+    explicit GuardedBytes(std::span<const std::byte> bytes) {
+        const size_t page = size_t(sysconf(_SC_PAGESIZE)), room = (bytes.size() + page - 1) / page * page;
+        size_ = room + page;
+        memory_ =
+            static_cast<std::byte*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        EXPECT_NE(memory_, MAP_FAILED);
+        begin_ = memory_ + room - bytes.size();
+        std::ranges::copy(bytes, begin_);
+        EXPECT_EQ(mprotect(memory_ + room, page, PROT_NONE), 0);
+    }
+    GuardedBytes(const GuardedBytes&) = delete;
+    GuardedBytes& operator=(const GuardedBytes&) = delete;
+    ~GuardedBytes() { munmap(memory_, size_); }
+    const std::byte* data() const { return begin_; }
+
+private:
+    std::byte *memory_, *begin_;
+    size_t size_;
+};
+
+// As in a mapped file: rows without gaps, aligned to nothing, nothing to read behind the last one.
+TEST_P(EveryTypeAndIsa, GivesEqualBitsWhereRowsStayInTheFile) {
+    const auto [type, isa] = GetParam();
+    const LinearKernel& kernel = stored_linear_kernel(type, isa, 512);
+    EXPECT_TRUE(keeps_rows_as_stored(kernel));
+    EXPECT_EQ(kernel.isa, linear_kernel(type, isa, 512).isa);
+    std::vector<int64_t> widths = {512, 1280};
+    if (info(type).block_elements <= 64) widths.push_back(3 * info(type).block_elements);
+    if (info(type).block_elements == 1) widths.push_back(77);
+    for (const int64_t columns : widths) {
+        for (const int64_t rows : {1, 5, 16, 37}) {
+            SCOPED_TRACE(testing::Message() << rows << " x " << columns);
+            const auto stored = random_rows(type, rows, columns, uint64_t(31 + rows));
+            const GuardedBytes file(stored);
+            const AlignedBytes scratch(scratch_bytes(kernel, columns));
+            const Matrix usual(type, isa, stored, rows, columns);
+            for (const int64_t tokens : {1, 3, 75}) {
+                const auto x = random_activations(tokens, columns, 32);
+                const Panel panel(kernel.activation, isa, x.data(), tokens, columns);
+                std::vector<float> found(size_t(tokens * (rows + 1)), kUntouched);
+                multiply(kernel, {.weights = file.data(),
+                                  .rows = rows,
+                                  .columns = columns,
+                                  .panel = panel.bytes.data(),
+                                  .tokens = tokens,
+                                  .out = found.data(),
+                                  .out_stride = rows + 1,
+                                  .scratch = scratch.data()});
+                const auto wanted = product(usual, isa, x.data(), tokens);
+                ASSERT_TRUE(same_bits(wanted.data(), found.data(), int64_t(found.size()))) << tokens << " tokens";
+            }
+            std::vector<float> expected(static_cast<size_t>(columns)), row(static_cast<size_t>(columns));
+            decode(type, stored.data() + (rows - 1) * row_bytes(type, columns), columns, expected.data());
+            const int64_t group = (rows - 1) / kernel.rows_per_group;
+            kernel.unpack_row(type, file.data() + group * kernel.group_bytes(type, columns),
+                              int((rows - 1) % kernel.rows_per_group), columns, row.data());
+            EXPECT_TRUE(same_bits(expected.data(), row.data(), columns));
+        }
+    }
 }
 
 // Integer types: the recipe is the same in every row of the table, so are the bits.

@@ -316,7 +316,6 @@ TEST(CpuBackend, RefusesWhatItCannotDo) {
     MemoryLedger ledger;
     EXPECT_FALSE(make_cpu_backend({.threads = -1}, ledger, false));
     EXPECT_FALSE(make_cpu_backend({.threads = 1 << 20}, ledger, true));
-    EXPECT_FALSE(make_cpu_backend({.mmap = true}, ledger, true));
     for (const cpu::Isa isa : cpu::kAllIsas)
         EXPECT_EQ(make_cpu_backend({.isa = isa}, ledger, true).has_value(), cpu::machine_runs(isa));
     auto backend = *make_cpu_backend({.threads = 2}, ledger, false);

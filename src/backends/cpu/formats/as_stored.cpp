@@ -1,10 +1,10 @@
-// Rows that are kept as stored.
+// Rows that stay as the file holds them: of weight types without a kernel of their own always, of the others where the
+// usual form would take more memory than there is, or where the file's own pages are used.
 //
-// Weight types without a kernel of their own: a group is decoded to floats on each pass and multiplied with the F32
-// tiles. Recipe: that of F32 in floats.h, on the decoded weights and float activations.
+// Weight types without a kernel: a group is decoded to floats on each pass and multiplied with the F32 tiles. Recipe:
+// that of F32 in floats.h, on the decoded weights and float activations.
 //
-// Types whose packed form is larger than the file's (few_levels.cpp), where memory is short: a group is packed on each
-// pass and multiplied with the type's own tiles. Recipe: the type's own.
+// All others: a group is packed on each pass and multiplied with the type's own tiles. Recipe: the type's own.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -20,29 +20,19 @@ namespace {
 
 constexpr int64_t kPiece = 256;  // columns decoded at a time: a multiple of every block
 
-// Rows one after the other, each padded to 64 bytes.
 template <int kRows>
-struct Stored {
-    static int64_t group_bytes(DType type, int64_t columns) { return kRows * stored_group_bytes(type, columns); }
-    static void pack(DType type, const std::byte* rows, int64_t stride, int valid_rows, int64_t columns,
-                     std::byte* group) {
-        const int64_t bytes = row_bytes(type, columns), room = stored_group_bytes(type, columns);
-        std::memset(group, 0, size_t(kRows * room));
-        for (int row = 0; row < valid_rows; ++row) std::memcpy(group + row * room, rows + row * stride, size_t(bytes));
-    }
-    static void unpack_row(DType type, const std::byte* group, int row, int64_t columns, float* out) {
-        decode(type, group + row * stored_group_bytes(type, columns), columns, out);
-    }
-    // Scratch: the decoded group as [column][row], then a buffer of [row][kPiece].
-    static int64_t decoded_bytes(DType, int64_t columns) { return (columns + kPiece) * kRows * 4; }
-    static void decode_group(DType type, const std::byte* group, int64_t columns, std::byte* scratch) {
+struct Decoded {
+    // The decoded group as [column][row], then a buffer of [row][kPiece].
+    static int64_t bytes(DType, int64_t columns) { return (columns + kPiece) * kRows * 4; }
+    static void make(DType type, const std::byte* rows, int64_t stride, int valid_rows, int64_t columns,
+                     std::byte* scratch) {
         auto* slab = reinterpret_cast<float*>(scratch);
         float* piece = slab + columns * kRows;
-        const int64_t room = stored_group_bytes(type, columns);
+        std::fill_n(piece, kRows * kPiece, 0.0f);
         for (int64_t at = 0; at < columns; at += kPiece) {
             const int64_t count = std::min(kPiece, columns - at);
-            for (int row = 0; row < kRows; ++row) {
-                decode(type, group + row * room + row_bytes(type, at), count, piece + row * kPiece);
+            for (int row = 0; row < valid_rows; ++row) {
+                decode(type, rows + row * stride + row_bytes(type, at), count, piece + row * kPiece);
             }
             for (int64_t k = 0; k < count; ++k) {
                 for (int row = 0; row < kRows; ++row) slab[(at + k) * kRows + row] = piece[row * kPiece + k];
@@ -70,12 +60,12 @@ constexpr LinearKernel decoded_kernel(DType type, Isa isa, const TileFn* tiles) 
             .isa = isa,
             .rows_per_group = kRows,
             .activation = ActivationKind::f32,
-            .group_bytes = Stored<kRows>::group_bytes,
-            .pack = Stored<kRows>::pack,
-            .unpack_row = Stored<kRows>::unpack_row,
+            .group_bytes = stored_group_bytes<kRows>,
+            .pack = store_group,
+            .unpack_row = unpack_stored,
             .tiles = tiles,
-            .decode_group = Stored<kRows>::decode_group,
-            .decoded_bytes = Stored<kRows>::decoded_bytes};
+            .make_group = Decoded<kRows>::make,
+            .made_bytes = Decoded<kRows>::bytes};
 }
 
 LinearTable table_of(DType type) {
@@ -90,43 +80,6 @@ LinearTable table_of(DType type) {
     };
 }
 
-// The usual kernel's groups, made on each pass.
-template <Isa kIsa>
-struct PackedLate {
-    static constexpr int kRows = kIsa == Isa::avx512 ? 16 : 8;
-
-    static int64_t decoded_bytes(DType type, int64_t columns) {
-        return linear_kernel(type, kIsa, columns).group_bytes(type, columns);
-    }
-    static void pack(DType type, const std::byte* group, int64_t columns, std::byte* scratch) {
-        linear_kernel(type, kIsa, columns)
-            .pack(type, group, stored_group_bytes(type, columns), kRows, columns, scratch);
-    }
-    static LinearKernel kernel(DType type) {
-        LinearKernel kernel = linear_kernel(type, kIsa, 256);
-        kernel.group_bytes = Stored<kRows>::group_bytes;
-        kernel.pack = Stored<kRows>::pack;
-        kernel.unpack_row = Stored<kRows>::unpack_row;
-        kernel.decode_group = pack;
-        kernel.decoded_bytes = decoded_bytes;
-        return kernel;
-    }
-};
-
-// Q3_K grows by a twentieth: not worth it.
-constexpr DType kGrowing[] = {DType::iq1_s,   DType::iq1_m, DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
-                              DType::iq3_xxs, DType::iq3_s, DType::tq1_0,   DType::tq2_0};
-using PackedLateTable = std::array<LinearKernel, std::size(kGrowing)>;
-template <Isa kIsa>
-const LinearKernel& packed_late(size_t type) {
-    static const PackedLateTable table = [] {
-        PackedLateTable kernels;
-        for (size_t i = 0; i < std::size(kGrowing); ++i) kernels[i] = PackedLate<kIsa>::kernel(kGrowing[i]);
-        return kernels;
-    }();
-    return table[type];
-}
-
 constexpr DType kTypes[] = {DType::nvfp4, DType::q1_0, DType::q2_0};
 
 template <size_t... kIndex>
@@ -134,7 +87,28 @@ std::array<LinearTable, sizeof...(kIndex)> all_tables(std::index_sequence<kIndex
     return {table_of(kTypes[kIndex])...};
 }
 
+// The usual kernel, its groups made on each pass. The plain row reads what is stored in any case.
+LinearKernel made_late(const LinearKernel& usual) {
+    LinearKernel kernel = usual;
+    if (keeps_rows_as_stored(usual)) return kernel;
+    kernel.group_bytes = usual.rows_per_group == 16  ? stored_group_bytes<16>
+                         : usual.rows_per_group == 8 ? stored_group_bytes<8>
+                                                     : stored_group_bytes<4>;
+    kernel.pack = store_group;
+    kernel.unpack_row = unpack_stored;
+    kernel.make_group = usual.pack;
+    kernel.made_bytes = usual.group_bytes;
+    return kernel;
+}
+
+constexpr size_t kMostTypes = 64;  // more than the ids in files
+using KernelsOfTypes = std::array<LinearKernel, kMostTypes>;
+
 }  // namespace
+
+bool keeps_rows_as_stored(const LinearKernel& kernel) {
+    return kernel.pack == store_group;
+}
 
 const LinearKernel& linear_decoded(DType type, Isa isa) {
     static const auto tables = all_tables(std::make_index_sequence<std::size(kTypes)>{});
@@ -143,21 +117,27 @@ const LinearKernel& linear_decoded(DType type, Isa isa) {
     return tables[size_t(found - kTypes)].at(isa);
 }
 
-const LinearKernel& smallest_linear_kernel(DType type, Isa isa, int64_t columns) {
+const LinearKernel& stored_linear_kernel(DType type, Isa isa, int64_t columns) {
+    static const auto kernels = [] {
+        std::array<KernelsOfTypes, std::size(kAllIsas)> all{};
+        for (const DTypeInfo& each : dtypes()) {
+            if (!each.is_weight) continue;
+            for (Isa row : kAllIsas) {
+                all[size_t(row)][size_t(each.type)] = made_late(linear_kernel(each.type, row, each.block_elements));
+            }
+        }
+        return all;
+    }();
     const LinearKernel& usual = linear_kernel(type, isa, columns);
-    const auto* found = std::find(std::begin(kGrowing), std::end(kGrowing), type);
-    if (found == std::end(kGrowing)) return usual;
-    const auto index = size_t(found - kGrowing);
-    switch (usual.isa) {
-        case Isa::avx512:
-            return packed_late<Isa::avx512>(index);
-        case Isa::avxvnni:
-            return packed_late<Isa::avxvnni>(index);
-        case Isa::avx2:
-            return packed_late<Isa::avx2>(index);
-        default:
-            return usual;  // the plain row keeps everything as stored
-    }
+    return keeps_rows_as_stored(usual) ? usual : kernels[size_t(isa)][size_t(type)];
+}
+
+const LinearKernel& smallest_linear_kernel(DType type, Isa isa, int64_t columns) {
+    // Q3_K grows by a twentieth: not worth it.
+    constexpr DType kGrowing[] = {DType::iq1_s,   DType::iq1_m, DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
+                                  DType::iq3_xxs, DType::iq3_s, DType::tq1_0,   DType::tq2_0};
+    const bool grows = std::ranges::find(kGrowing, type) != std::end(kGrowing);
+    return grows ? stored_linear_kernel(type, isa, columns) : linear_kernel(type, isa, columns);
 }
 
 }  // namespace hearth::cpu

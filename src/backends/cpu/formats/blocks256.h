@@ -69,29 +69,32 @@ constexpr LinearKernel plain_kernel256(DType type) {
             .isa = Isa::any,
             .rows_per_group = 1,
             .activation = ActivationKind::q8_256,
-            .group_bytes = stored_group_bytes,
+            .group_bytes = stored_group_bytes<1>,
             .pack = store_group,
             .unpack_row = unpack_stored,
             .tiles = kTile256Any<Format>};
 }
 
-// Packing is the format's own: Layout::put(group, blocks, block, row, stored) and Layout::take, its inverse.
+// Packing is the format's own: Layout::put(block, rows) writes a packed block from the stored block of every row, and
+// Layout::take(block, row, stored) reads one of them back.
 template <class Layout>
 struct Packing256 {
     static int64_t group_bytes(DType, int64_t columns) { return Layout::group_bytes(columns / 256); }
     static void pack(DType type, const std::byte* rows, int64_t stride, int valid_rows, int64_t columns,
                      std::byte* group) {
-        std::memset(group, 0, size_t(group_bytes(type, columns)));
-        for (int64_t block = 0; block < columns / 256; ++block) {
-            for (int row = 0; row < valid_rows; ++row) {
-                Layout::put(group, columns / 256, block, row, rows + row * stride + block * Layout::kStoredBytes);
-            }
+        constexpr int kRows = Layout::kRows, kStoredBytes = Layout::kStoredBytes;
+        const int64_t blocks = columns / 256, used = blocks * Layout::kBlockBytes;
+        std::memset(group + used, 0, size_t(group_bytes(type, columns) - used));
+        for (int64_t block = 0; block < blocks; ++block) {
+            four::prefetch(rows + kRows * (stride + block * kStoredBytes), kRows * kStoredBytes);
+            const four::Blocks<kRows> from(rows, stride, valid_rows, block * kStoredBytes);
+            Layout::put(group + block * Layout::kBlockBytes, from.row);
         }
     }
     static void unpack_row(DType type, const std::byte* group, int row, int64_t columns, float* out) {
         for (int64_t block = 0; block < columns / 256; ++block) {
             std::byte stored[Layout::kStoredBytes];
-            Layout::take(group, columns / 256, block, row, stored);
+            Layout::take(group + block * Layout::kBlockBytes, row, stored);
             decode(type, stored, 256, out + 256 * block);
         }
     }

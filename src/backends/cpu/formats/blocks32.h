@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "backends/cpu/formats/formats.h"
+#include "backends/cpu/formats/four_rows.h"
 #include "tensor/decode.h"
 
 namespace hearth::cpu {
@@ -62,19 +63,30 @@ struct Layout32 {
         return block / Format::kBundle * kBundleBytes + kHeaderBytes + block % Format::kBundle * kCodeBytes;
     }
 
+    // Fields stand at the beginning of a stored block. The last dwords, four or eight, are packed as they are stored.
     static void pack(DType type, const std::byte* rows, int64_t stride, int valid_rows, int64_t columns,
                      std::byte* group) {
-        std::memset(group, 0, size_t(group_bytes(type, columns)));
+        constexpr int kMade = Format::kWords % 4, kTaken = Format::kWords - kMade;
+        constexpr int kTakenAt = Format::kBlockBytes - 4 * kTaken;
+        // A bundle that is not full ends in zeros.
+        std::memset(group + fields_at(columns / 32 - 1), 0,
+                    size_t(group_bytes(type, columns) - fields_at(columns / 32 - 1)));
         for (int64_t block = 0; block < columns / 32; ++block) {
-            for (int row = 0; row < valid_rows; ++row) {
-                const Split32 split = Format::split(rows + row * stride + block * Format::kBlockBytes);
+            four::prefetch(rows + kRows * stride + block * kRows * Format::kBlockBytes, kRows * Format::kBlockBytes);
+            const four::Blocks<kRows> from(rows, stride, valid_rows, block * Format::kBlockBytes);
+            for (int row = 0; row < kRows; ++row) {
                 for (int field = 0; field < Format::kFields; ++field) {
                     std::memcpy(group + fields_at(block) + (field * kRows + row) * Format::kFieldBytes,
-                                split.fields + field * Format::kFieldBytes, Format::kFieldBytes);
+                                from.row[row] + field * Format::kFieldBytes, Format::kFieldBytes);
                 }
-                for (int word = 0; word < Format::kWords; ++word) {
-                    std::memcpy(group + codes_at(block) + (word * kRows + row) * 4, &split.words[word], 4);
+                if constexpr (kMade > 0) {
+                    const Split32 split = Format::split(from.row[row]);
+                    std::memcpy(group + codes_at(block) + row * 4, &split.words[0], 4);
                 }
+            }
+            for (int row = 0; row < kRows; row += 4) {
+                four::copy_lines(from.row + row, kTakenAt, kTaken, group + codes_at(block) + (kMade * kRows + row) * 4,
+                                 kLineBytes);
             }
         }
     }
@@ -97,15 +109,18 @@ struct Layout32 {
     }
 };
 
-// Rows kept as stored, one per group: what the plain kernels of all types read.
-inline int64_t stored_group_bytes(DType type, int64_t columns) {
-    return (row_bytes(type, columns) + 63) / 64 * 64;
+// Rows kept as stored, one after the other; those of one row per group are what the plain kernels of all types read.
+template <int kRows>
+int64_t stored_group_bytes(DType type, int64_t columns) {
+    return kRows * row_bytes(type, columns);
 }
-inline void store_group(DType type, const std::byte* rows, int64_t, int, int64_t columns, std::byte* group) {
-    std::memcpy(group, rows, size_t(row_bytes(type, columns)));
+inline void store_group(DType type, const std::byte* rows, int64_t stride, int valid_rows, int64_t columns,
+                        std::byte* group) {
+    const int64_t bytes = row_bytes(type, columns);
+    for (int row = 0; row < valid_rows; ++row) std::memcpy(group + row * bytes, rows + row * stride, size_t(bytes));
 }
-inline void unpack_stored(DType type, const std::byte* group, int, int64_t columns, float* out) {
-    decode(type, group, columns, out);
+inline void unpack_stored(DType type, const std::byte* group, int row, int64_t columns, float* out) {
+    decode(type, group + row * row_bytes(type, columns), columns, out);
 }
 
 template <class Format>
@@ -138,7 +153,7 @@ constexpr LinearKernel plain_kernel32(DType type) {
             .isa = Isa::any,
             .rows_per_group = 1,
             .activation = ActivationKind::q8_32,
-            .group_bytes = stored_group_bytes,
+            .group_bytes = stored_group_bytes<1>,
             .pack = store_group,
             .unpack_row = unpack_stored,
             .tiles = kTile32Any<Format>};

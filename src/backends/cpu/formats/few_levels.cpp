@@ -34,15 +34,19 @@ struct Spelled {
     uint16_t scale;  // f16
 };
 
-// Magnitudes of a code word, with the bit `negative` in the code where the sign is set.
+// Magnitudes of a code word, four or eight, with the bit `negative` in the code where the sign is set: all at once.
 template <size_t kWeights>
 void spell(const std::array<uint8_t, kWeights>& magnitudes, uint32_t signs, int shift, uint8_t negative, uint8_t* to) {
-    for (size_t i = 0; i < kWeights; ++i) {
-        to[i] = uint8_t(magnitudes[i] >> shift | (signs >> i & 1 ? negative : 0));
-    }
+    constexpr uint64_t kOnes = 0x0101010101010101u;
+    uint64_t codes = 0;
+    std::memcpy(&codes, magnitudes.data(), kWeights);
+    codes = codes >> shift & (0xFFu >> shift) * kOnes;
+    const uint64_t each = (signs & 0xFF) * kOnes & 0x8040201008040201u;  // bit i alone in byte i
+    codes |= ((each + 0x7F * kOnes) >> 7 & kOnes) * negative;
+    std::memcpy(to, &codes, kWeights);
 }
 
-// What a type brings: Block, kBits, kFactor, kLevels, spell_out(block).
+// What a type brings: Block, kBits, kFactor, kLevels, spell_out(block), and put(to, rows) where it packs otherwise.
 struct Magnitudes2 {  // 8, 25, 43: their numbers are 0, 1, 2 and stand in bits 4 and 5
     static constexpr int kBits = 3;
     static constexpr float kFactor = 0.125f;
@@ -164,11 +168,44 @@ struct Q3_K {
     static constexpr int8_t kLevels[16] = {-4, -3, -2, -1, 0, 1, 2, 3};
     static void spell_out(const Block& block, Spelled& out) {
         out.scale = block.scale;
-        for (int i = 0; i < 256; ++i) {
-            const int low = block.codes[32 * (i / 128) + i % 32] >> 2 * (i % 128 / 32) & 3;
-            out.codes[i] = uint8_t(low | (block.high_bits[i % 32] >> i / 32 & 1) << 2);
+        for (int sub = 0; sub < 8; ++sub) {
+            for (int i = 0; i < 32; ++i) {
+                const int low = block.codes[32 * (sub / 4) + i] >> 2 * (sub % 4) & 3;
+                out.codes[32 * sub + i] = uint8_t(low | (block.high_bits[i] >> sub & 1) << 2);
+            }
         }
         for (int t = 0; t < 16; ++t) out.scales[t] = int8_t(block.sub_scale(t));
+    }
+    // Two-bit codes are stored in the order of the packed lines, third bits nearly so: no code is spelled out.
+    template <class To>
+    static void put(std::byte* to, const std::byte* const* rows) {
+        for (int row = 0; row < To::kRows; ++row) {
+            std::memcpy(to + 2 * row, rows[row] + offsetof(Block, scale), 2);
+        }
+        for (int row = 0; row < To::kRows; row += 4) {
+            Dwords high[8], sub_scales[4];
+            four::lines_of(rows + row, offsetof(Block, high_bits), high);
+            four::lines_of(rows + row, offsetof(Block, high_bits) + 16, high + 4);
+            // The twelve bytes, and four before them: behind them the block ends.
+            four::lines_of(rows + row, offsetof(Block, scales) - 4, sub_scales);
+            for (int group = 0; group < 4; ++group) {
+                const Dwords low = sub_scales[1 + group % 2] >> 4 * (group / 2) & 0x0F0F0F0Fu;
+                const Dwords six = low | (sub_scales[3] >> 2 * group & 0x03030303u) << 4;
+                const Dwords apart = four::bytes_apart((Dwords)((four::Bytes)six - uint8_t(32)));
+                for (int j = 0; j < 4; ++j) {
+                    four::store_dword(to + To::kScalesAt + (4 * group + j) * To::kRows + row, apart, j);
+                }
+            }
+            for (int half = 0; half < 2; ++half) {
+                four::copy_lines(rows + row, int64_t(offsetof(Block, codes)) + 32 * half, 8,
+                                 to + To::line(half, 0) + 4 * row, To::kLineBytes);
+                for (int pair = 0; pair < 4; ++pair) {
+                    four::store(to + To::line(half, 8 + pair) + 4 * row,
+                                (high[2 * pair] >> 4 * half & 0x0F0F0F0Fu) |
+                                    (high[2 * pair + 1] >> 4 * half & 0x0F0F0F0Fu) << 4);
+                }
+            }
+        }
     }
 };
 
@@ -235,14 +272,24 @@ struct Layout {
     static void put(std::byte* to, int row, const Spelled& from) {
         std::memcpy(to + 2 * row, &from.scale, 2);
         for (int j = 0; j < kScales; ++j) to[kScalesAt + j * kRows + row] = std::byte(from.scales[j * 16 / kScales]);
-        for (int i = 0; i < 256; ++i) {
-            const int half = i / 128, inner = i % 128 / 32, t = i % 32 / 4, byte = 4 * row + i % 4,
-                      code = from.codes[i];
-            if (kBits == 4) {
-                to[line(half, 4 * inner + t % 4) + byte] |= std::byte(code << (t < 4 ? 0 : 4));
-            } else {
-                to[line(half, t) + byte] |= std::byte((code & 3) << 2 * inner);
-                if (kBits == 3) to[line(half, 8 + t / 2) + byte] |= std::byte((code >> 2) << (inner + 4 * (t % 2)));
+        for (int half = 0; half < 2; ++half) {
+            uint32_t codes[4][8], lines[kLinesPerHalf] = {};  // four columns each
+            std::memcpy(codes, from.codes + 128 * half, 128);
+            for (int inner = 0; inner < 4; ++inner) {
+                for (int t = 0; t < 8; ++t) {
+                    const uint32_t four = codes[inner][t];
+                    if constexpr (kBits == 4) {
+                        lines[4 * inner + t % 4] |= four << (t < 4 ? 0 : 4);
+                    } else {
+                        lines[t] |= (four & 0x03030303u) << 2 * inner;
+                        if constexpr (kBits == 3) {
+                            lines[8 + t / 2] |= (four >> 2 & 0x01010101u) << (inner + 4 * (t % 2));
+                        }
+                    }
+                }
+            }
+            for (int number = 0; number < kLinesPerHalf; ++number) {
+                std::memcpy(to + line(half, number) + 4 * row, &lines[number], 4);
             }
         }
     }
@@ -267,8 +314,14 @@ struct Packing {
             std::byte* to = group + block * To::kBlockBytes;
             for (int i = 0; i < 16; ++i) to[To::kLevelsAt + i] = std::byte(Type::kLevels[i] ^ kFlip);
             std::memcpy(to + To::kFactorAt, &Type::kFactor, 4);
-            for (int row = 0; row < valid_rows; ++row) {
-                To::put(to, row, Format<Type>::spelled(rows + row * stride + block * Format<Type>::kBlockBytes));
+            const int64_t at = block * Format<Type>::kBlockBytes;
+            four::prefetch(rows + kRows * (stride + at), kRows * Format<Type>::kBlockBytes);
+            if constexpr (requires { Type::template put<To>(to, &rows); }) {
+                Type::template put<To>(to, four::Blocks<kRows>(rows, stride, valid_rows, at).row);
+            } else {
+                for (int row = 0; row < valid_rows; ++row) {
+                    To::put(to, row, Format<Type>::spelled(rows + row * stride + at));
+                }
             }
         }
     }

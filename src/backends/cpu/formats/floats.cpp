@@ -38,7 +38,7 @@ constexpr LinearKernel plain_kernel() {
             .isa = Isa::any,
             .rows_per_group = 1,
             .activation = ActivationKind::f32,
-            .group_bytes = stored_group_bytes,
+            .group_bytes = stored_group_bytes<1>,
             .pack = store_group,
             .unpack_row = unpack_stored,
             .tiles = kTilesAny<kType>};
@@ -57,8 +57,28 @@ struct Interleaved {
     }
     static void pack(DType type, const std::byte* rows, int64_t stride, int valid_rows, int64_t columns,
                      std::byte* group) {
-        if (valid_rows < kRows || columns % 64 != 0) std::memset(group, 0, size_t(group_bytes(type, columns)));
-        for (int64_t column = 0; column < columns; ++column) {
+        constexpr int64_t kStep = 16 / kBytes;  // columns in a register
+        const int64_t bytes = group_bytes(type, columns), whole = columns / kStep * kStep;
+        std::memset(group + at(whole, 0), 0, size_t(bytes - at(whole, 0)));
+        for (int64_t column = 0; column < whole; column += kStep) {
+            four::prefetch(rows + kRows * (stride + column * kBytes), kRows * 16);
+            const four::Blocks<kRows> from(rows, stride, valid_rows, column * kBytes);
+            for (int row = 0; row < kRows; row += 4) {
+                Dwords lines[4];
+                four::lines_of(from.row + row, 0, lines);
+                for (int t = 0; t < 4; ++t) {
+                    const int64_t first = column + t * (4 / kBytes);
+                    if constexpr (kBytes * kPerCell == 4) {
+                        four::store(group + at(first, row), lines[t]);
+                    } else {  // two columns of two bytes
+                        const Dwords halves = four::halves_apart(lines[t]);
+                        four::store_half(group + at(first, row), halves, 0);
+                        four::store_half(group + at(first + 1, row), halves, 1);
+                    }
+                }
+            }
+        }
+        for (int64_t column = whole; column < columns; ++column) {
             for (int row = 0; row < valid_rows; ++row) {
                 std::memcpy(group + at(column, row), rows + row * stride + column * kBytes, kBytes);
             }

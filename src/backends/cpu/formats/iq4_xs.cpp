@@ -36,19 +36,20 @@ struct Layout {
     static const std::byte* block(const std::byte* group, int64_t, int64_t index) {
         return group + index * kBlockBytes;
     }
-    static void put(std::byte* group, int64_t, int64_t index, int row, const std::byte* stored) {
-        BlockIQ4_XS from;
-        std::memcpy(&from, stored, sizeof from);
-
-        std::byte* to = group + index * kBlockBytes;
-        std::memcpy(to + 2 * row, &from.scale, 2);
-        for (int j = 0; j < 8; ++j) to[kScalesAt + j * kRows + row] = std::byte(from.sub_scale(j));
-        for (int t = 0; t < 32; ++t) std::memcpy(to + kCodesAt + t * kLineBytes + row * 4, from.codes + 4 * t, 4);
+    static void put(std::byte* to, const std::byte* const* rows) {
+        std::memset(to + 2 * kRows, 0, 2 * kRows);
+        for (int row = 0; row < kRows; ++row) {
+            BlockIQ4_XS from;
+            std::memcpy(&from, rows[row], sizeof from);
+            std::memcpy(to + 2 * row, &from.scale, 2);
+            for (int j = 0; j < 8; ++j) to[kScalesAt + j * kRows + row] = std::byte(from.sub_scale(j));
+        }
+        for (int row = 0; row < kRows; row += 4) {
+            four::copy_lines(rows + row, offsetof(BlockIQ4_XS, codes), 32, to + kCodesAt + 4 * row, kLineBytes);
+        }
     }
-    static void take(const std::byte* group, int64_t, int64_t index, int row, std::byte* stored) {
+    static void take(const std::byte* from, int row, std::byte* stored) {
         BlockIQ4_XS to{};
-
-        const std::byte* from = group + index * kBlockBytes;
         std::memcpy(&to.scale, from + 2 * row, 2);
         uint16_t high = 0;
         for (int j = 0; j < 8; ++j) {

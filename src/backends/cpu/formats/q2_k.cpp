@@ -41,20 +41,18 @@ struct Layout {
     static const std::byte* block(const std::byte* group, int64_t, int64_t index) {
         return group + index * kBlockBytes;
     }
-    static void put(std::byte* group, int64_t, int64_t index, int row, const std::byte* stored) {
-        BlockQ2_K from;
-        std::memcpy(&from, stored, sizeof from);
-        std::byte* to = group + index * kBlockBytes;
-        std::memcpy(to + 2 * row, &from.scale, 2);
-        std::memcpy(to + 2 * (kRows + row), &from.min, 2);
-        for (int j = 0; j < 16; ++j) to[kScalesAt + j * kRows + row] = std::byte(from.scales[j]);
-        for (int word = 0; word < 16; ++word) {
-            std::memcpy(to + line(word / 8, word % 8) + 4 * row, from.codes + 4 * word, 4);
+    static void put(std::byte* to, const std::byte* const* rows) {
+        for (int row = 0; row < kRows; ++row) {
+            std::memcpy(to + 2 * row, rows[row] + offsetof(BlockQ2_K, scale), 2);
+            std::memcpy(to + 2 * (kRows + row), rows[row] + offsetof(BlockQ2_K, min), 2);
+        }
+        for (int row = 0; row < kRows; row += 4) {
+            four::copy_bytes(rows + row, offsetof(BlockQ2_K, scales), to + kScalesAt + row, kRows);
+            four::copy_lines(rows + row, offsetof(BlockQ2_K, codes), 16, to + kCodesAt + 4 * row, kLineBytes);
         }
     }
-    static void take(const std::byte* group, int64_t, int64_t index, int row, std::byte* stored) {
+    static void take(const std::byte* from, int row, std::byte* stored) {
         BlockQ2_K to;
-        const std::byte* from = group + index * kBlockBytes;
         std::memcpy(&to.scale, from + 2 * row, 2);
         std::memcpy(&to.min, from + 2 * (kRows + row), 2);
         for (int j = 0; j < 16; ++j) to.scales[j] = uint8_t(from[kScalesAt + j * kRows + row]);

@@ -39,15 +39,13 @@ struct Layout {
     static const std::byte* block(const std::byte* group, int64_t, int64_t index) {
         return group + index * kBlockBytes;
     }
-    static void put(std::byte* group, int64_t, int64_t index, int row, const std::byte* stored) {
-        std::byte* block = group + index * kBlockBytes;
-        Header::put(block, row, stored);
-        for (int t = 0; t < 32; ++t) {
-            std::memcpy(block + Header::kBytes + (t * kRows + row) * 4, stored + 16 + 4 * t, 4);
+    static void put(std::byte* block, const std::byte* const* rows) {
+        Header::put(block, rows);
+        for (int row = 0; row < kRows; row += 4) {
+            four::copy_lines(rows + row, 16, 32, block + Header::kBytes + 4 * row, 4 * kRows);
         }
     }
-    static void take(const std::byte* group, int64_t, int64_t index, int row, std::byte* stored) {
-        const std::byte* block = group + index * kBlockBytes;
+    static void take(const std::byte* block, int row, std::byte* stored) {
         Header::take(block, row, stored);
         for (int t = 0; t < 32; ++t) {
             std::memcpy(stored + 16 + 4 * t, block + Header::kBytes + (t * kRows + row) * 4, 4);

@@ -41,20 +41,18 @@ struct Layout {
     static const std::byte* block(const std::byte* group, int64_t, int64_t index) {
         return group + index * kBlockBytes;
     }
-    static void put(std::byte* group, int64_t, int64_t index, int row, const std::byte* stored) {
-        std::byte* block = group + index * kBlockBytes;
-        Header::put(block, row, stored);
-        uint32_t high[8];  // bit j of byte b of high[t]: element 4t + b of sub-block j
-        std::memcpy(high, stored + 16, 32);
-        for (int j = 0; j < 8; ++j) {
-            uint32_t line = 0;
-            for (int t = 0; t < 8; ++t) line |= (high[t] >> j & 0x01010101u) << t;
-            std::memcpy(block + kHighAt + (j * kRows + row) * 4, &line, 4);
+    static void put(std::byte* block, const std::byte* const* rows) {
+        Header::put(block, rows);
+        for (int row = 0; row < kRows; row += 4) {
+            Dwords high[8];  // bit j of byte b of dword t: element 4t + b of sub-block j
+            four::lines_of(rows + row, 16, high);
+            four::lines_of(rows + row, 32, high + 4);
+            four::transpose_bits(high);
+            for (int j = 0; j < 8; ++j) four::store(block + kHighAt + (j * kRows + row) * 4, high[j]);
+            four::copy_lines(rows + row, 48, 32, block + kCodesAt + 4 * row, 4 * kRows);
         }
-        for (int t = 0; t < 32; ++t) std::memcpy(block + kCodesAt + (t * kRows + row) * 4, stored + 48 + 4 * t, 4);
     }
-    static void take(const std::byte* group, int64_t, int64_t index, int row, std::byte* stored) {
-        const std::byte* block = group + index * kBlockBytes;
+    static void take(const std::byte* block, int row, std::byte* stored) {
         Header::take(block, row, stored);
         uint32_t high[8] = {};
         for (int j = 0; j < 8; ++j) {

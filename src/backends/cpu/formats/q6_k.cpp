@@ -42,29 +42,33 @@ struct Layout {
     static const std::byte* block(const std::byte* group, int64_t, int64_t index) {
         return group + index * kBlockBytes;
     }
-    static void put(std::byte* group, int64_t, int64_t index, int row, const std::byte* stored) {
-        std::byte* to = group + index * kBlockBytes;
-        std::memcpy(to + 2 * row, stored + 208, 2);
-        for (int j = 0; j < 16; ++j) to[kScalesAt + j * kRows + row] = stored[192 + j];
-        uint32_t low[32], high[16];  // four columns each
-        std::memcpy(low, stored, 128);
-        std::memcpy(high, stored + 128, 64);
-        for (int half = 0; half < 2; ++half) {
-            for (int t = 0; t < 8; ++t) {
-                uint32_t codes[4];
-                for (int k = 0; k < 4; ++k) {
-                    codes[k] = (low[16 * half + 8 * (k & 1) + t] >> 4 * (k / 2) & 0x0F0F0F0Fu) |
-                               (high[8 * half + t] >> 2 * k & 0x03030303u) << 4;
-                }
-                for (int k = 0; k < 3; ++k) {
-                    const uint32_t word = codes[k] << 2 | (codes[3] >> (4 - 2 * k) & 0x03030303u);
-                    std::memcpy(to + line(half, t, k) + row * 4, &word, 4);
+    static void put(std::byte* to, const std::byte* const* rows) {
+        for (int row = 0; row < kRows; ++row) std::memcpy(to + 2 * row, rows[row] + 208, 2);
+        std::memset(to + 2 * kRows, 0, 2 * kRows);
+        for (int row = 0; row < kRows; row += 4) {
+            four::copy_bytes(rows + row, 192, to + kScalesAt + row, kRows);
+            for (int half = 0; half < 2; ++half) {
+                for (int first = 0; first < 8; first += 4) {
+                    Dwords low[2][4], high[4];  // four columns of each row
+                    four::lines_of(rows + row, 64 * half + 4 * first, low[0]);
+                    four::lines_of(rows + row, 64 * half + 4 * first + 32, low[1]);
+                    four::lines_of(rows + row, 128 + 32 * half + 4 * first, high);
+                    for (int t = 0; t < 4; ++t) {
+                        const Dwords a = low[0][t], b = low[1][t], top = high[t];
+                        std::byte* line_0 = to + line(half, first + t, 0) + 4 * row;
+                        // Codes of k = 0, 1, 2 in the upper six bits, two bits of k = 3's below.
+                        four::store(line_0,
+                                    (a << 2 & 0x3C3C3C3Cu) | (top << 6 & 0xC0C0C0C0u) | (top >> 6 & 0x03030303u));
+                        four::store(line_0 + kLineBytes,
+                                    (b << 2 & 0x3C3C3C3Cu) | (top << 4 & 0xC0C0C0C0u) | (b >> 6 & 0x03030303u));
+                        four::store(line_0 + 2 * kLineBytes,
+                                    (a >> 2 & 0x3C3C3C3Cu) | (top << 2 & 0xC0C0C0C0u) | (b >> 4 & 0x03030303u));
+                    }
                 }
             }
         }
     }
-    static void take(const std::byte* group, int64_t, int64_t index, int row, std::byte* stored) {
-        const std::byte* from = group + index * kBlockBytes;
+    static void take(const std::byte* from, int row, std::byte* stored) {
         std::memcpy(stored + 208, from + 2 * row, 2);
         for (int j = 0; j < 16; ++j) stored[192 + j] = from[kScalesAt + j * kRows + row];
         uint32_t low[32] = {}, high[16] = {};

@@ -19,27 +19,39 @@ struct Header6Bit {
     static int scale_number(int j, int row) { return j * kRows + row; }
     static int min_number(int j, int row) { return ((j / 2) * kRows + row) * 2 + j % 2; }
 
-    static void set(uint8_t* header, int number, int value, int shift) {
-        uint8_t* low = header + 4 * kRows + number;
-        *low = uint8_t((*low & ~(15 << shift)) | (value & 15) << shift);
-        uint8_t* high = header + 12 * kRows + number % (4 * kRows);
-        const int at = shift + 2 * (number / (4 * kRows));
-        *high = uint8_t((*high & ~(3 << at)) | (value >> 4) << at);
-    }
     static int get(const uint8_t* header, int number, int shift) {
         const int at = shift + 2 * (number / (4 * kRows));
         return (header[4 * kRows + number] >> shift & 15) | (header[12 * kRows + number % (4 * kRows)] >> at & 3) << 4;
     }
 
-    // `head` is scale, min and the 12 bytes as stored.
-    static void put(std::byte* block, int row, const std::byte* head) {
-        std::memcpy(block + 2 * row, head, 2);
-        std::memcpy(block + 2 * kRows + 2 * row, head + 2, 2);
+    // Stored blocks begin with scale, min and 12 bytes, in whose dwords the scales, and the mins, of four sub-blocks
+    // lie side by side (tensor/formats/scales_6bit.h).
+    static void put(std::byte* block, const std::byte* const* rows) {
+        uint8_t scales[8 * kRows], mins[8 * kRows];  // by number
+        for (int row = 0; row < kRows; row += 4) {
+            Dwords head[4];
+            four::lines_of(rows + row, 0, head);
+            const Dwords both = four::halves_apart(head[0]);
+            four::store_half(block + 2 * row, both, 0);
+            four::store_half(block + 2 * kRows + 2 * row, both, 1);
+            for (int half = 0; half < 2; ++half) {  // sub-blocks 0..3, 4..7
+                Dwords scale = head[1] & 0x3F3F3F3Fu, min = head[2] & 0x3F3F3F3Fu;
+                if (half == 1) {
+                    scale = (head[3] & 0x0F0F0F0Fu) | (head[1] >> 2 & 0x30303030u);
+                    min = (head[3] >> 4 & 0x0F0F0F0Fu) | (head[2] >> 2 & 0x30303030u);
+                }
+                scale = four::bytes_apart(scale);
+                min = four::halves_apart(min);
+                for (int j = 0; j < 4; ++j) four::store_dword(scales + scale_number(4 * half + j, row), scale, j);
+                for (int j = 0; j < 4; j += 2) four::store_half(mins + min_number(4 * half + j, row), min, j / 2);
+            }
+        }
         auto* header = reinterpret_cast<uint8_t*>(block);
-        const auto* packed = reinterpret_cast<const uint8_t*>(head + 4);
-        for (int j = 0; j < 8; ++j) {
-            set(header, scale_number(j, row), packed_scale(packed, j), 0);
-            set(header, min_number(j, row), packed_min(packed, j), 4);
+        for (int i = 0; i < 8 * kRows; ++i) header[4 * kRows + i] = uint8_t((scales[i] & 15) | mins[i] << 4);
+        for (int i = 0; i < 4 * kRows; ++i) {
+            const int j = i + 4 * kRows;
+            header[12 * kRows + i] =
+                uint8_t(scales[i] >> 4 | scales[j] >> 4 << 2 | mins[i] >> 4 << 4 | mins[j] >> 4 << 6);
         }
     }
     static void take(const std::byte* block, int row, std::byte* head) {
