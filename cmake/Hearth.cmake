@@ -41,6 +41,10 @@ endif()
 # One portable binary: a modest baseline, faster kernels are chosen at run time (src/backends/cpu/isa.h).
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     add_compile_options(-march=x86-64-v2)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC would move loads ahead until registers run out: twice the instructions in the kernels' loops. What the loops need is sorted
+    # again once registers are given.
+    add_compile_options(-fno-schedule-insns)
 endif()
 
 set(HEARTH_LIBRARIES STATIC)

@@ -6,9 +6,9 @@
 // and depends on the row's length alone: any number of tokens, any cut into groups or tiles, any thread gives the same
 // bits.
 //
-// Weights are re-laid once at load. Fast types: groups of 16 rows (8 with AVX2), dword t of all rows side by side, so
-// that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Every other type keeps its
-// rows as stored and is decoded to floats on each pass (formats/as_stored.cpp).
+// Weights are re-laid once at load. Fast types: groups of 16 rows (8 with AVX2 and on ARM), dword t of all rows side by
+// side, so that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Every other type
+// keeps its rows as stored and is decoded to floats on each pass (formats/as_stored.cpp).
 #pragma once
 
 #include <cstddef>

@@ -83,6 +83,8 @@ LinearTable table_of(DType type) {
 #if TARGET_X86
         {Isa::avx512, decoded_kernel<16>(type, Isa::avx512, kTilesF32Avx512)},
             {Isa::avx2, decoded_kernel<8>(type, Isa::avx2, kTilesF32Avx2)},
+#elif TARGET_ARM
+        {Isa::neon, decoded_kernel<8>(type, Isa::neon, kTilesF32Neon)},
 #endif
         {
             Isa::any, decoded_kernel<1>(type, Isa::any, kTilesAny)
@@ -157,6 +159,12 @@ const LinearKernel& smallest_linear_kernel(DType type, Isa isa, int64_t columns)
             return packed_late<Isa::avxvnni>(index);
         case Isa::avx2:
             return packed_late<Isa::avx2>(index);
+        case Isa::i8mm:
+            return packed_late<Isa::i8mm>(index);
+        case Isa::dotprod:
+            return packed_late<Isa::dotprod>(index);
+        case Isa::neon:
+            return packed_late<Isa::neon>(index);
         default:
             return usual;  // the plain row keeps everything as stored
     }

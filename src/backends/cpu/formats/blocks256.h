@@ -97,14 +97,6 @@ struct Packing256 {
     }
 };
 
-// How a kernel multiplies many tokens at once; blocks256_x86.h.
-struct Slabs {
-    void (*unpack_group)(const std::byte* group, int64_t columns, int64_t begin, int64_t end,
-                         std::byte* slab) = nullptr;
-    const TileFn* tiles = nullptr;
-    int64_t (*bytes)(DType type, int64_t columns) = nullptr;
-};
-
 template <class Layout>
 constexpr LinearKernel packed_kernel256(DType type, Isa isa, const TileFn* tiles, const Slabs& slabs = {}) {
     using Packing = Packing256<Layout>;

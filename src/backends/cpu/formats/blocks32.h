@@ -144,8 +144,16 @@ constexpr LinearKernel plain_kernel32(DType type) {
             .tiles = kTile32Any<Format>};
 }
 
+// How a kernel multiplies many tokens at once; see LinearKernel::unpack_group.
+struct Slabs {
+    void (*unpack_group)(const std::byte* group, int64_t columns, int64_t begin, int64_t end,
+                         std::byte* slab) = nullptr;
+    const TileFn* tiles = nullptr;
+    int64_t (*bytes)(DType type, int64_t columns) = nullptr;
+};
+
 template <class Format, int kRows>
-constexpr LinearKernel packed_kernel32(DType type, Isa isa, const TileFn* tiles) {
+constexpr LinearKernel packed_kernel32(DType type, Isa isa, const TileFn* tiles, const Slabs& slabs = {}) {
     using Layout = Layout32<Format, kRows>;
     return {.type = type,
             .isa = isa,
@@ -154,7 +162,10 @@ constexpr LinearKernel packed_kernel32(DType type, Isa isa, const TileFn* tiles)
             .group_bytes = Layout::group_bytes,
             .pack = Layout::pack,
             .unpack_row = Layout::unpack_row,
-            .tiles = tiles};
+            .tiles = tiles,
+            .scratch_bytes = slabs.bytes,
+            .unpack_group = slabs.unpack_group,
+            .slab_tiles = slabs.tiles};
 }
 
 }  // namespace hearth::cpu
