@@ -1,5 +1,5 @@
-# Cross build for 64-bit ARM with Debian's compiler; programs run under qemu. Takes no package of the foreign architecture: what
-# the rooms below the command line need are headers, which the cross compiler finds in /usr/include (see Hearth.cmake).
+# Cross build for 64-bit ARM with Debian's compiler; programs run under qemu. Takes no package of the foreign architecture: of other
+# libraries only headers are needed, which the cross compiler finds in /usr/include (see Hearth.cmake).
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
