@@ -20,7 +20,7 @@ ALWAYS_INLINE void products(Code code, const std::byte* x, int32x4_t (&dot)[kTok
     static_assert(kMost >= 2);
     UNROLLED for (int half = 0; half < 2; ++half) {
         // Loads again for the second half what registers could not keep.
-        if (kSteps * kTokens > 16) asm volatile("" : "+r"(x));
+        if (kSteps * kTokens > 8) asm volatile("" : "+r"(x));
         int32x4_t pairs[kTokens][2];  // of two rows each
         UNROLLED for (int first = 0; first < kSteps; first += kLines) {
             int16x8_t sums[kTokens][2];

@@ -139,9 +139,6 @@ ALWAYS_INLINE uint8x16_t look_up(const int8_t* levels, uint8x16_t codes) {
 ALWAYS_INLINE float32x4_t halves(const std::byte* at) {  // 4 f16
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(at))));
 }
-ALWAYS_INLINE float32x4_t times(float32x4_t x, float factor) {
-    return vmulq_n_f32(x, factor);
-}
 // Bytes of eight rows as floats of the first or the last four.
 ALWAYS_INLINE float32x4_t floats_of(int8x8_t bytes, int half) {
     const int16x8_t wide = vmovl_s8(bytes);
