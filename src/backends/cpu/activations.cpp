@@ -47,8 +47,9 @@ void round_codes_scalar(const float* x, int count, float inverse, int8_t* codes)
 }
 
 #if TARGET_X86
+constexpr Isa kVectorIsa = Isa::avx2;
 TARGET_BEGIN(TARGET_AVX2)
-uint32_t largest_magnitude_avx2(const float* x, int count) {
+uint32_t largest_magnitude_vector(const float* x, int count) {
     const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
     __m256i most = _mm256_setzero_si256();
     for (int i = 0; i < count; i += 8) {
@@ -61,7 +62,7 @@ uint32_t largest_magnitude_avx2(const float* x, int count) {
     return uint32_t(_mm_cvtsi128_si32(half));
 }
 
-void round_codes_avx2(const float* x, int count, float inverse, int8_t* codes) {
+void round_codes_vector(const float* x, int count, float inverse, int8_t* codes) {
     const __m256 factor = _mm256_set1_ps(inverse);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // undoes the lane-wise packing
     for (int i = 0; i < count; i += 32) {
@@ -75,30 +76,39 @@ void round_codes_avx2(const float* x, int count, float inverse, int8_t* codes) {
     }
 }
 TARGET_END
+#elif TARGET_ARM
+constexpr Isa kVectorIsa = Isa::neon;
+uint32_t largest_magnitude_vector(const float* x, int count) {
+    uint32x4_t most = vdupq_n_u32(0);
+    for (int i = 0; i < count; i += 4) {
+        const uint32x4_t bits = vreinterpretq_u32_f32(vld1q_f32(x + i));
+        most = vmaxq_u32(most, vandq_u32(bits, vdupq_n_u32(0x7FFFFFFF)));
+    }
+    return vmaxvq_u32(most);
+}
+
+void round_codes_vector(const float* x, int count, float inverse, int8_t* codes) {
+    for (int i = 0; i < count; i += 8) {
+        const int32x4_t first = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + i), inverse));
+        const int32x4_t second = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + i + 4), inverse));
+        vst1_s8(codes + i, vmovn_s16(vcombine_s16(vmovn_s32(first), vmovn_s32(second))));
+    }
+}
+#else
+constexpr Isa kVectorIsa = Isa::any;
+constexpr auto largest_magnitude_vector = largest_magnitude_scalar;
+constexpr auto round_codes_vector = round_codes_scalar;
 #endif
 
 float quantise(Isa isa, const float* x, int count, int8_t* codes) {
-    uint32_t bits;
-#if TARGET_X86
-    const bool wide = covers(isa, Isa::avx2);
-    bits = wide ? largest_magnitude_avx2(x, count) : largest_magnitude_scalar(x, count);
-#else
-    (void)isa;
-    bits = largest_magnitude_scalar(x, count);
-#endif
+    const bool is_vector = covers(isa, kVectorIsa);
+    const uint32_t bits = is_vector ? largest_magnitude_vector(x, count) : largest_magnitude_scalar(x, count);
     const float amax = std::bit_cast<float>(bits);
     if (!(amax >= kTiny && amax <= std::numeric_limits<float>::max())) {
         std::memset(codes, 0, size_t(count));
         return amax < kTiny ? 0.0f : std::numeric_limits<float>::quiet_NaN();
     }
-    const float inverse = 127.0f / amax;
-#if TARGET_X86
-    if (wide) {
-        round_codes_avx2(x, count, inverse, codes);
-        return amax / 127.0f;
-    }
-#endif
-    round_codes_scalar(x, count, inverse, codes);
+    (is_vector ? round_codes_vector : round_codes_scalar)(x, count, 127.0f / amax, codes);
     return amax / 127.0f;
 }
 
@@ -157,7 +167,7 @@ void pack_bf16(const float* x, int64_t columns, int width, int slot, std::byte* 
 int panel_tile_tokens(ActivationKind kind, Isa isa, int64_t tokens) {
     const bool has_slabs = kind == ActivationKind::q8_32 || kind == ActivationKind::q8_256;
     if (isa == Isa::avx512) return has_slabs && are_many(tokens) ? 5 : 8;
-    if (covers(isa, Isa::avx2)) return 4;
+    if (covers(isa, Isa::avx2) || covers(isa, Isa::neon)) return 4;
     return 1;
 }
 

@@ -52,8 +52,8 @@ bool ask_hardware(Isa isa) {
             return true;
         case Isa::dotprod:
             return getauxval(AT_HWCAP) >> 20 & 1;
-        case Isa::i8mm:
-            return getauxval(AT_HWCAP2) >> 13 & 1;
+        case Isa::i8mm:  // the row runs kernels of dotprod as well
+            return (getauxval(AT_HWCAP) >> 20 & 1) && (getauxval(AT_HWCAP2) >> 13 & 1);
         default:
             return false;
     }

@@ -11,7 +11,7 @@
 namespace hearth::cpu {
 
 // A kernel row. avx2 includes FMA and F16C; avxvnni adds the 256-bit VEX form of vpdpbusd; avx512 is F, BW, DQ, VL and
-// VNNI.
+// VNNI. neon is what every 64-bit ARM processor has; dotprod adds sdot, i8mm smmla.
 enum class Isa : uint8_t { any, avx2, avxvnni, avx512, neon, dotprod, i8mm };
 
 inline constexpr Isa kAllIsas[] = {Isa::any, Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::neon, Isa::dotprod, Isa::i8mm};

@@ -39,7 +39,8 @@ public:
         for (int64_t begin = job_.tile_begin; begin < last_tile_; begin += stretch) {
             const Stretch tiles{begin, std::min(last_tile_, begin + stretch)};
             int64_t group = 0;
-            for (; uses_slabs_ && group + 1 < groups; group += 2) multiply_two(group, tiles);
+            const int at_once = kernel_.slabs.groups;
+            for (; uses_slabs_ && group + at_once <= groups; group += at_once) multiply_slabs(group, tiles);
             for (; group < groups; ++group) multiply_one(group, tiles);
         }
     }
@@ -94,21 +95,22 @@ private:
         multiply_tiles(kernel_.tiles, one, row, 0, tiles);
     }
 
-    void multiply_two(int64_t group, Stretch tiles) const {
+    void multiply_slabs(int64_t group, Stretch tiles) const {
         const int64_t row = group * kernel_.rows_per_group;
-        const std::byte* packed[2] = {packed_group(group, 0), packed_group(group + 1, 1)};
+        const bool has_two = kernel_.slabs.groups == 2;
+        const std::byte *first = packed_group(group, 0), *second = has_two ? packed_group(group + 1, 1) : nullptr;
         std::byte* slab = job_.scratch + 2 * made_bytes(kernel_, job_.columns);
-        std::byte* second = slab + slab_bytes(kernel_, job_.columns);
-        TileJob two = tile_job(row, 2);
-        two.group = slab;
-        two.second_group = second;
+        std::byte* second_slab = slab + slab_bytes(kernel_, job_.columns);
+        TileJob both = tile_job(row, kernel_.slabs.groups);
+        both.group = slab;
+        both.second_group = second_slab;
         for (int64_t column = 0; column < job_.columns; column += kSlabColumns) {
             const int64_t end = std::min(job_.columns, column + kSlabColumns);
-            kernel_.slabs.unpack(packed[0], job_.columns, column, end, slab);
-            kernel_.slabs.unpack(packed[1], job_.columns, column, end, second);
-            two.columns = end - column;
-            two.continues = column > 0;
-            multiply_tiles(kernel_.slabs.tiles, two, row, column, tiles);
+            kernel_.slabs.unpack(first, job_.columns, column, end, slab);
+            if (has_two) kernel_.slabs.unpack(second, job_.columns, column, end, second_slab);
+            both.columns = end - column;
+            both.continues = column > 0;
+            multiply_tiles(kernel_.slabs.tiles, both, row, column, tiles);
         }
     }
 

@@ -6,9 +6,9 @@
 // and depends on the row's length alone: any number of tokens, any cut into groups or tiles, any thread gives the same
 // bits.
 //
-// Weights are re-laid once at load. Fast types: groups of 16 rows (8 with AVX2), dword t of all rows side by side, so
-// that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Rows may also stay as
-// stored, and are brought into that form on each pass (formats/as_stored.cpp).
+// Weights are re-laid once at load. Fast types: groups of 16 rows (8 with AVX2 and on ARM), dword t of all rows side by
+// side, so that one vector register holds 4 codes of each row and no sum over lanes is ever needed. Rows may also stay
+// as stored, and are brought into that form on each pass (formats/as_stored.cpp).
 #pragma once
 
 #include <cstddef>
@@ -50,14 +50,14 @@ struct TileJob {
 using TileFn = void (*)(const TileJob& job);
 
 // For many tokens: unpack() spells columns [begin, end) of a packed group out, at most kSlabColumns, and `tiles`
-// multiply the slabs of two neighbouring groups with at most kSlabTileTokens tokens, with nothing left to unpack. The
-// same bits. (formats/slabs.h)
+// multiply the slabs of one group, or of two neighbouring ones, with a tile, with nothing left to unpack. The same
+// bits.
 inline constexpr int64_t kSlabColumns = 4096;
-inline constexpr int kSlabTileTokens = 5;
 struct Slabs {
     void (*unpack)(const std::byte* group, int64_t columns, int64_t begin, int64_t end, std::byte* slab) = nullptr;
     const TileFn* tiles = nullptr;
     int64_t (*bytes)(DType type, int64_t columns) = nullptr;  // of one group's
+    int groups = 1;                                           // that `tiles` multiply at once
 };
 
 // How one weight type is stored in memory and multiplied, for one row of the kernel table.

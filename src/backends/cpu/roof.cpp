@@ -94,11 +94,64 @@ double peak_avx512(int64_t rounds) {
     return double(rounds) * 12 * 64 * 2;
 }
 TARGET_END
+#elif TARGET_ARM
+uint64_t sum_neon(const std::byte* data, size_t bytes) {
+    uint64x2_t sums[4] = {};
+    for (size_t i = 0; i + 64 <= bytes; i += 64)
+        for (size_t part = 0; part < 4; ++part)
+            sums[part] = vaddq_u64(
+                sums[part], vreinterpretq_u64_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(data) + i + 16 * part)));
+    return vaddvq_u64(vaddq_u64(vaddq_u64(sums[0], sums[1]), vaddq_u64(sums[2], sums[3])));
+}
+
+// Without sdot: smull, smlal and sadalp, half a register of products each.
+double peak_neon(int64_t rounds) {
+    int32x4_t sums[12] = {};
+    int8x16_t weights = vdupq_n_s8(3), values = vdupq_n_s8(5);
+    for (int32x4_t& sum : sums) asm volatile("" : "+w"(sum));
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (int32x4_t& sum : sums)
+            sum = vpadalq_s16(sum, vmlal_high_s8(vmull_s8(vget_low_s8(weights), vget_low_s8(values)), weights, values));
+        asm volatile("" : "+w"(weights), "+w"(values));
+    }
+    for (const int32x4_t& sum : sums) asm volatile("" ::"w"(sum));
+    return double(rounds) * 12 * 16 * 2;
+}
+
+TARGET_BEGIN(TARGET_DOTPROD)
+double peak_dotprod(int64_t rounds) {
+    int32x4_t sums[12] = {};
+    int8x16_t weights = vdupq_n_s8(3), values = vdupq_n_s8(5);
+    for (int32x4_t& sum : sums) asm volatile("" : "+w"(sum));
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (int32x4_t& sum : sums) sum = vdotq_s32(sum, weights, values);
+        asm volatile("" : "+w"(weights), "+w"(values));
+    }
+    for (const int32x4_t& sum : sums) asm volatile("" ::"w"(sum));
+    return double(rounds) * 12 * 16 * 2;
+}
+TARGET_END
+
+TARGET_BEGIN(TARGET_I8MM)
+double peak_i8mm(int64_t rounds) {
+    int32x4_t sums[12] = {};
+    int8x16_t weights = vdupq_n_s8(3), values = vdupq_n_s8(5);
+    for (int32x4_t& sum : sums) asm volatile("" : "+w"(sum));
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (int32x4_t& sum : sums) sum = vmmlaq_s32(sum, weights, values);
+        asm volatile("" : "+w"(weights), "+w"(values));
+    }
+    for (const int32x4_t& sum : sums) asm volatile("" ::"w"(sum));
+    return double(rounds) * 12 * 32 * 2;
+}
+TARGET_END
 #endif
 
 const KernelTable<Sum> kSum {
 #if TARGET_X86
     {Isa::avx512, sum_avx512}, {Isa::avx2, sum_avx2},
+#elif TARGET_ARM
+    {Isa::neon, sum_neon},
 #endif
     {
         Isa::any, sum_plain
@@ -108,6 +161,8 @@ const KernelTable<Sum> kSum {
 const KernelTable<Peak> kPeak {
 #if TARGET_X86
     {Isa::avx512, peak_avx512}, {Isa::avxvnni, peak_avxvnni}, {Isa::avx2, peak_avx2},
+#elif TARGET_ARM
+    {Isa::i8mm, peak_i8mm}, {Isa::dotprod, peak_dotprod}, {Isa::neon, peak_neon},
 #endif
     {
         Isa::any, peak_unknown

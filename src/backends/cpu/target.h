@@ -23,6 +23,16 @@
 #define TARGET_X86 0
 #endif
 
+#if defined(__aarch64__)
+#define TARGET_ARM 1
+#include <arm_neon.h>
+#else
+#define TARGET_ARM 0
+#endif
+
 #define TARGET_AVX2 "avx,avx2,fma,f16c"
 #define TARGET_AVX512 "avx,avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
 #define TARGET_AVX512_BF16 TARGET_AVX512 ",avx512bf16"
+// NEON itself is part of the baseline.
+#define TARGET_DOTPROD "arch=armv8.2-a+dotprod"
+#define TARGET_I8MM "arch=armv8.2-a+dotprod+i8mm"

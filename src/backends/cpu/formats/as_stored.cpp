@@ -73,6 +73,8 @@ LinearTable table_of(DType type) {
 #if TARGET_X86
         {Isa::avx512, decoded_kernel<16>(type, Isa::avx512, kTilesF32Avx512)},
             {Isa::avx2, decoded_kernel<8>(type, Isa::avx2, kTilesF32Avx2)},
+#elif TARGET_ARM
+        {Isa::neon, decoded_kernel<8>(type, Isa::neon, kTilesF32Neon)},
 #endif
         {
             Isa::any, decoded_kernel<1>(type, Isa::any, kTilesAny)

@@ -10,7 +10,7 @@
 
 #include "backends/cpu/formats/blocks256.h"
 #include "backends/cpu/formats/registers.h"
-#include "backends/cpu/formats/slabs.h"
+#include "backends/cpu/formats/slab_x86.h"
 
 #if TARGET_X86
 namespace hearth::cpu {
@@ -238,7 +238,7 @@ inline constexpr TileFn kTile256Avx512[8] = {
     tile256_avx512<F, L, W, 1>, tile256_avx512<F, L, W, 2>, tile256_avx512<F, L, W, 3>, tile256_avx512<F, L, W, 4>,
     tile256_avx512<F, L, W, 5>, tile256_avx512<F, L, W, 6>, tile256_avx512<F, L, W, 7>, tile256_avx512<F, L, W, 8>};
 template <class Format, class Layout, class Wide>
-inline constexpr Slabs kSlabs256Avx512 = {unpack256_avx512<Layout, Wide>, slab_tiles256<Format>(), slab256_bytes};
+inline constexpr Slabs kSlabs256Avx512 = {unpack256_avx512<Layout, Wide>, slab_tiles256<Format>(), slab256_bytes, 2};
 template <class F, class L, class N, bool kDot>
 inline constexpr TileFn kTile256Narrow[4] = {tile256_narrow<F, L, N, 1, kDot>, tile256_narrow<F, L, N, 2, kDot>,
                                              tile256_narrow<F, L, N, 3, kDot>, tile256_narrow<F, L, N, 4, kDot>};

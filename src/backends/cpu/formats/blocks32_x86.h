@@ -10,7 +10,7 @@
 
 #include "backends/cpu/formats/blocks32.h"
 #include "backends/cpu/formats/registers.h"
-#include "backends/cpu/formats/slabs.h"
+#include "backends/cpu/formats/slab_x86.h"
 
 #if TARGET_X86
 namespace hearth::cpu {
@@ -153,7 +153,7 @@ inline constexpr TileFn kTile32Avx512[8] = {tile32_avx512<Format, Wide, 1>, tile
                                             tile32_avx512<Format, Wide, 5>, tile32_avx512<Format, Wide, 6>,
                                             tile32_avx512<Format, Wide, 7>, tile32_avx512<Format, Wide, 8>};
 template <class Format, class Wide>
-inline constexpr Slabs kSlabs32Avx512 = {unpack32_avx512<Format, Wide>, slab_tiles32<Format>(), slab32_bytes};
+inline constexpr Slabs kSlabs32Avx512 = {unpack32_avx512<Format, Wide>, slab_tiles32<Format>(), slab32_bytes, 2};
 template <class Format, class Narrow, bool kDot>
 inline constexpr TileFn kTile32Narrow[4] = {
     tile32_narrow<Format, Narrow, 1, kDot>, tile32_narrow<Format, Narrow, 2, kDot>,

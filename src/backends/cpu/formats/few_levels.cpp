@@ -12,6 +12,7 @@
 // (line t holds columns 4t..4t+3 of the half's four sub-blocks of 32, two bits above each other) and, with 3 bits, 4
 // lines of one bit (line t / 2, bit inner + 4 * (t % 2)); with 4 bits 16 lines of nibbles as in IQ4_XS.
 #include "backends/cpu/formats/blocks256.h"
+#include "backends/cpu/formats/blocks256_arm.h"
 #include "backends/cpu/formats/blocks256_x86.h"
 #include "tensor/formats/iq1_m.h"
 #include "tensor/formats/iq1_s.h"
@@ -418,6 +419,39 @@ struct Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+template <int kBits>
+struct Arm {
+    using From = Layout<kBits, 8>;
+    static constexpr int kInner = 4, kLargest = 62;
+    static constexpr bool kSigned = true;
+    static ALWAYS_INLINE void scales(const std::byte* block, arm::Scales& scales) {
+        const float factor = real(block + From::kFactorAt);
+        const float32x4_t scale[2] = {vmulq_n_f32(arm::halves(block), factor),
+                                      vmulq_n_f32(arm::halves(block + 8), factor)};
+        arm::signed_scales<From::kScales>(block + From::kScalesAt, scale, scales);
+    }
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* block, int part, int inner, int t, int half) {
+        const auto line = [&](int number) __attribute__((always_inline)) {
+            return arm::load(block + From::line(part, number) + 16 * half);
+        };
+        uint8x16_t code;
+        if constexpr (kBits == 4) {
+            const uint8x16_t nibbles = line(4 * inner + t % 4);
+            code = t < 4 ? arm::both(nibbles, 0x0F) : arm::shift_right(nibbles, 4);
+        } else {
+            code = arm::both(arm::shift_right(line(t), 2 * inner), 3);
+            if constexpr (kBits == 3) {
+                const int bit = inner + 4 * (t % 2);
+                const uint8x16_t high = line(8 + t / 2);
+                code = arm::merge(code, bit < 2 ? arm::shift_left(high, 2 - bit) : arm::shift_right(high, bit - 2), 4);
+            }
+        }
+        return arm::look_up(reinterpret_cast<const int8_t*>(block + From::kLevelsAt), code);
+    }
+};
+#endif
+
 template <class Type, int kRows>
 constexpr LinearKernel kernel(DType type, Isa isa, const TileFn* tiles, const Slabs& slabs = {}) {
     return {.type = type,
@@ -442,6 +476,12 @@ constexpr LinearTable table(DType type) {
              kernel<Type, 8>(type, Isa::avxvnni, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>)},
             {Isa::avx2,
              kernel<Type, 8>(type, Isa::avx2, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, false>)},
+#elif TARGET_ARM
+        {Isa::i8mm, kernel<Type, 8>(type, Isa::i8mm, dotprod::kTiles256<Codes<kBits>, Layout<kBits, 8>, Arm<kBits>>,
+                                    kSlabs256<Codes<kBits>, Layout<kBits, 8>, Arm<kBits>>)},
+            {Isa::dotprod,
+             kernel<Type, 8>(type, Isa::dotprod, dotprod::kTiles256<Codes<kBits>, Layout<kBits, 8>, Arm<kBits>>)},
+            {Isa::neon, kernel<Type, 8>(type, Isa::neon, neon::kTiles256<Codes<kBits>, Layout<kBits, 8>, Arm<kBits>>)},
 #endif
         {
             Isa::any, plain_kernel256<Format<Type>>(type)

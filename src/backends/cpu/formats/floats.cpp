@@ -44,7 +44,7 @@ constexpr LinearKernel plain_kernel() {
             .tiles = kTilesAny<kType>};
 }
 
-#if TARGET_X86
+#if TARGET_X86 || TARGET_ARM
 // Values of kBytes each, kPerCell columns of one row side by side.
 template <int kRows, int kBytes, int kPerCell>
 struct Interleaved {
@@ -108,7 +108,9 @@ constexpr LinearKernel packed_kernel(Isa isa, const TileFn* tiles) {
             .unpack_row = Packing<kType, kRows>::unpack_row,
             .tiles = tiles};
 }
+#endif
 
+#if TARGET_X86
 TARGET_BEGIN(TARGET_AVX512)
 template <DType kType>
 ALWAYS_INLINE void two_columns(const std::byte* group, int64_t pair, __m512 (&w)[2]) {
@@ -259,6 +261,58 @@ constexpr TileFn kTilesBf16Dot[8] = {tile_bf16_dot<1>, tile_bf16_dot<2>, tile_bf
 #define LINEAR_ROWS(type)                                                    \
     {Isa::avx512, packed_kernel<type, 16>(Isa::avx512, kTilesAvx512<type>)}, \
         {Isa::avx2, packed_kernel<type, 8>(Isa::avx2, kTilesAvx2<type>)},
+#elif TARGET_ARM
+// Column k of four rows of a pair of columns.
+template <DType kType>
+ALWAYS_INLINE float32x4_t column_of(const std::byte* pair, int k, int half) {
+    if constexpr (kType == DType::f32) {
+        return vld1q_f32(reinterpret_cast<const float*>(pair) + 8 * k + 4 * half);
+    } else if constexpr (kType == DType::f16) {
+        return arm::halves(pair + 16 * k + 8 * half);
+    } else {
+        const uint32x4_t both = vreinterpretq_u32_u8(arm::load(pair + 16 * half));
+        return vreinterpretq_f32_u32(k == 0 ? vshlq_n_u32(both, 16) : vandq_u32(both, vdupq_n_u32(0xFFFF0000)));
+    }
+}
+
+template <DType kType, int kTokens>
+void tile_neon(const TileJob& job) {
+    constexpr int kPairBytes = kType == DType::f32 ? 64 : 32;
+    float32x4_t sum[2][kTokens][2];
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        sum[0][token][0] = sum[0][token][1] = sum[1][token][0] = sum[1][token][1] = vdupq_n_f32(0);
+    }
+    const std::byte *weights = job.group, *a = job.tile;
+    for (int64_t pair = 0; pair < job.columns / 2; ++pair) {
+        UNROLLED for (int k = 0; k < 2; ++k) {
+            const float32x4_t w[2] = {column_of<kType>(weights, k, 0), column_of<kType>(weights, k, 1)};
+            UNROLLED for (int token = 0; token < kTokens; ++token) {
+                const float x = real(a + 4 * (k * kTokens + token));
+                sum[k][token][0] = vfmaq_n_f32(sum[k][token][0], w[0], x);
+                sum[k][token][1] = vfmaq_n_f32(sum[k][token][1], w[1], x);
+            }
+        }
+        weights += kPairBytes;
+        a += 8 * kTokens;
+    }
+    if (job.columns % 2) {
+        const float32x4_t w[2] = {column_of<kType>(weights, 0, 0), column_of<kType>(weights, 0, 1)};
+        UNROLLED for (int token = 0; token < kTokens; ++token) {
+            const float x = real(a + 4 * token);
+            sum[0][token][0] = vfmaq_n_f32(sum[0][token][0], w[0], x);
+            sum[0][token][1] = vfmaq_n_f32(sum[0][token][1], w[1], x);
+        }
+    }
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        const float32x4_t both[2] = {vaddq_f32(sum[0][token][0], sum[1][token][0]),
+                                     vaddq_f32(sum[0][token][1], sum[1][token][1])};
+        arm::store(job.out + token * job.out_stride, both, job.rows);
+    }
+}
+
+template <DType kType>
+constexpr TileFn kTilesNeon[4] = {tile_neon<kType, 1>, tile_neon<kType, 2>, tile_neon<kType, 3>, tile_neon<kType, 4>};
+#define LINEAR_ROWS(type) {Isa::neon, packed_kernel<type, 8>(Isa::neon, kTilesNeon<type>)},
 #else
 #define LINEAR_ROWS(type)
 #endif
@@ -279,6 +333,9 @@ constinit const TileFn* const kTilesF32Avx512 = kTilesAvx512<DType::f32>;
 constinit const TileFn* const kTilesF32Avx2 = kTilesAvx2<DType::f32>;
 #else
 constinit const LinearKernel kLinearBf16Dot = plain_kernel<DType::bf16>();
+#endif
+#if TARGET_ARM
+constinit const TileFn* const kTilesF32Neon = kTilesNeon<DType::f32>;
 #endif
 
 }  // namespace hearth::cpu

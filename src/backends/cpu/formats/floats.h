@@ -14,5 +14,6 @@ namespace hearth::cpu {
 // Tiles that read a group of [column][rows of the group] f32: what decoded types are turned into.
 extern const TileFn* const kTilesF32Avx512;
 extern const TileFn* const kTilesF32Avx2;
+extern const TileFn* const kTilesF32Neon;
 
 }  // namespace hearth::cpu

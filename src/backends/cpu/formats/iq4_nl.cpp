@@ -3,6 +3,7 @@
 #include "tensor/formats/iq4_nl.h"
 
 #include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/blocks32_arm.h"
 #include "backends/cpu/formats/blocks32_x86.h"
 
 namespace hearth::cpu {
@@ -61,9 +62,22 @@ struct Iq4NlNarrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Iq4NlArm {
+    static constexpr bool kSigned = true;
+    static constexpr int kLargest = 127;
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* lines, int t, int half) {
+        const uint8x16_t line = arm::load(lines + 32 * (t % 4) + 16 * half);
+        return arm::look_up(kIq4Levels, t < 4 ? arm::both(line, 0x0F) : arm::shift_right(line, 4));
+    }
+    static ALWAYS_INLINE float32x4_t scale(const std::byte* fields, int half) { return arm::halves(fields + 8 * half); }
+};
+#endif
+
 }  // namespace
 
 constinit const LinearTable kLinearIq4Nl{
-    LINEAR_ROWS_32(DType::iq4_nl, Iq4Nl, Iq4NlWide, Iq4NlNarrow){Isa::any, plain_kernel32<Iq4Nl>(DType::iq4_nl)}};
+    LINEAR_ROWS_32(DType::iq4_nl, Iq4Nl, Iq4NlWide, Iq4NlNarrow)
+        LINEAR_ROWS_32_ARM(DType::iq4_nl, Iq4Nl, Iq4NlArm){Isa::any, plain_kernel32<Iq4Nl>(DType::iq4_nl)}};
 
 }  // namespace hearth::cpu

@@ -5,6 +5,7 @@
 #include "tensor/formats/iq4_xs.h"
 
 #include "backends/cpu/formats/blocks256.h"
+#include "backends/cpu/formats/blocks256_arm.h"
 #include "backends/cpu/formats/blocks256_x86.h"
 
 namespace hearth::cpu {
@@ -112,9 +113,26 @@ struct Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Arm {
+    static constexpr int kInner = 4, kLargest = 127;
+    static constexpr bool kSigned = true;
+    static ALWAYS_INLINE void scales(const std::byte* block, arm::Scales& scales) {
+        const float32x4_t scale[2] = {arm::halves(block), arm::halves(block + 8)};
+        arm::signed_scales<8>(block + Layout<8>::kScalesAt, scale, scales);
+    }
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* block, int part, int inner, int t, int half) {
+        const std::byte* lines = block + Layout<8>::kCodesAt + (part * 4 + inner) * 4 * 32;
+        const uint8x16_t line = arm::load(lines + t % 4 * 32 + 16 * half);
+        return arm::look_up(kIq4Levels, t < 4 ? arm::both(line, 0x0F) : arm::shift_right(line, 4));
+    }
+};
+#endif
+
 }  // namespace
 
 constinit const LinearTable kLinearIq4Xs{
-    LINEAR_ROWS_256(DType::iq4_xs, Iq4Xs, Layout, Wide, Narrow){Isa::any, plain_kernel256<Iq4Xs>(DType::iq4_xs)}};
+    LINEAR_ROWS_256(DType::iq4_xs, Iq4Xs, Layout, Wide, Narrow)
+        LINEAR_ROWS_256_ARM(DType::iq4_xs, Iq4Xs, Layout, Arm){Isa::any, plain_kernel256<Iq4Xs>(DType::iq4_xs)}};
 
 }  // namespace hearth::cpu

@@ -4,6 +4,7 @@
 #include "tensor/formats/mxfp4.h"
 
 #include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/blocks32_arm.h"
 #include "backends/cpu/formats/blocks32_x86.h"
 
 namespace hearth::cpu {
@@ -70,9 +71,26 @@ struct Mxfp4Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Mxfp4Arm {
+    static constexpr bool kSigned = true;
+    static constexpr int kLargest = 12;
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* lines, int t, int half) {
+        const uint8x16_t line = arm::load(lines + 32 * (t % 4) + 16 * half);
+        return arm::look_up(kFp4Doubled, t < 4 ? arm::both(line, 0x0F) : arm::shift_right(line, 4));
+    }
+    static ALWAYS_INLINE float32x4_t scale(const std::byte* fields, int half) {
+        const uint16x8_t all = vmovl_u8(vld1_u8(reinterpret_cast<const uint8_t*>(fields)));
+        const uint32x4_t e = vmovl_u16(half == 0 ? vget_low_u16(all) : vget_high_u16(all));
+        const uint32x4_t bits = vmaxq_u32(vshlq_n_u32(e, 23), vdupq_n_u32(0x00400000));
+        return vmulq_n_f32(vreinterpretq_f32_u32(bits), 0.5f);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearMxfp4{
-    LINEAR_ROWS_32(DType::mxfp4, Mxfp4, Mxfp4Wide, Mxfp4Narrow){Isa::any, plain_kernel32<Mxfp4>(DType::mxfp4)}};
+constinit const LinearTable kLinearMxfp4{LINEAR_ROWS_32(DType::mxfp4, Mxfp4, Mxfp4Wide, Mxfp4Narrow) LINEAR_ROWS_32_ARM(
+    DType::mxfp4, Mxfp4, Mxfp4Arm){Isa::any, plain_kernel32<Mxfp4>(DType::mxfp4)}};
 
 }  // namespace hearth::cpu

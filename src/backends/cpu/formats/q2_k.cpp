@@ -5,6 +5,7 @@
 #include "tensor/formats/q2_k.h"
 
 #include "backends/cpu/formats/blocks256.h"
+#include "backends/cpu/formats/blocks256_arm.h"
 #include "backends/cpu/formats/blocks256_x86.h"
 
 namespace hearth::cpu {
@@ -137,9 +138,39 @@ struct Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Arm {
+    static constexpr int kInner = 4, kLargest = 3;
+    static constexpr bool kSigned = false;
+    static ALWAYS_INLINE void scales(const std::byte* block, arm::Scales& scales) {
+        const float32x4_t scale[2] = {arm::halves(block), arm::halves(block + 8)};
+        vst1q_f32(scales.min_scale, arm::halves(block + 16));
+        vst1q_f32(scales.min_scale + 4, arm::halves(block + 24));
+        UNROLLED for (int pair = 0; pair < 8; ++pair) {  // of sub-blocks
+            const uint8x16_t bytes = arm::load(block + Layout<8>::kScalesAt + 16 * pair);
+            const int8x16_t low = vreinterpretq_s8_u8(arm::both(bytes, 15));
+            const int8x16_t mins = vreinterpretq_s8_u8(arm::shift_right(bytes, 4));
+            UNROLLED for (int half = 0; half < 2; ++half) {
+                const float32x4_t first = arm::floats_of(vget_low_s8(low), half);
+                const float32x4_t second = arm::floats_of(vget_high_s8(low), half);
+                vst1q_f32(scales.scale[2 * pair] + 4 * half, vmulq_f32(scale[half], first));
+                vst1q_f32(scales.scale[2 * pair + 1] + 4 * half, vmulq_f32(scale[half], second));
+            }
+            vst1q_s16(scales.mins[pair], vmovl_high_s8(mins));
+            const int16x8_t more = vsubl_s8(vget_low_s8(mins), vget_high_s8(mins));
+            vst1q_s32(scales.more[pair], vmovl_s16(vget_low_s16(more)));
+            vst1q_s32(scales.more[pair] + 4, vmovl_high_s16(more));
+        }
+    }
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* block, int part, int inner, int t, int half) {
+        return arm::both(arm::shift_right(arm::load(block + Layout<8>::line(part, t) + 16 * half), 2 * inner), 3);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ2_K{
-    LINEAR_ROWS_256(DType::q2_k, Q2_K, Layout, Wide, Narrow){Isa::any, plain_kernel256<Q2_K>(DType::q2_k)}};
+constinit const LinearTable kLinearQ2_K{LINEAR_ROWS_256(DType::q2_k, Q2_K, Layout, Wide, Narrow) LINEAR_ROWS_256_ARM(
+    DType::q2_k, Q2_K, Layout, Arm){Isa::any, plain_kernel256<Q2_K>(DType::q2_k)}};
 
 }  // namespace hearth::cpu

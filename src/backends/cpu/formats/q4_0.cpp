@@ -3,6 +3,7 @@
 #include "tensor/formats/q4_0.h"
 
 #include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/blocks32_arm.h"
 #include "backends/cpu/formats/blocks32_x86.h"
 
 namespace hearth::cpu {
@@ -65,9 +66,23 @@ struct Q4_0Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Q4_0Arm {
+    static constexpr bool kSigned = false;
+    static constexpr int kLargest = 15, kShift = 4;
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* lines, int t, int half) {
+        const uint8x16_t line = arm::load(lines + 32 * (t % 4) + 16 * half);
+        return t < 4 ? arm::both(line, 0x0F) : arm::shift_right(line, 4);
+    }
+    static ALWAYS_INLINE float32x4_t scale(const std::byte* fields, int half) {
+        return vmulq_n_f32(arm::halves(fields + 8 * half), 0x1p-4f);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ4_0{
-    LINEAR_ROWS_32(DType::q4_0, Q4_0, Q4_0Wide, Q4_0Narrow){Isa::any, plain_kernel32<Q4_0>(DType::q4_0)}};
+constinit const LinearTable kLinearQ4_0{LINEAR_ROWS_32(DType::q4_0, Q4_0, Q4_0Wide, Q4_0Narrow) LINEAR_ROWS_32_ARM(
+    DType::q4_0, Q4_0, Q4_0Arm){Isa::any, plain_kernel32<Q4_0>(DType::q4_0)}};
 
 }  // namespace hearth::cpu

@@ -3,6 +3,7 @@
 #include "tensor/formats/q4_1.h"
 
 #include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/blocks32_arm.h"
 #include "backends/cpu/formats/blocks32_x86.h"
 
 namespace hearth::cpu {
@@ -61,9 +62,24 @@ struct Q4_1Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Q4_1Arm {
+    static constexpr bool kSigned = false;
+    static constexpr int kLargest = 15;
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* lines, int t, int half) {
+        const uint8x16_t line = arm::load(lines + 32 * (t % 4) + 16 * half);
+        return t < 4 ? arm::both(line, 0x0F) : arm::shift_right(line, 4);
+    }
+    static ALWAYS_INLINE float32x4_t scale(const std::byte* fields, int half) { return arm::halves(fields + 8 * half); }
+    static ALWAYS_INLINE float32x4_t offset(const std::byte* fields, int half) {
+        return arm::halves(fields + 16 + 8 * half);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ4_1{
-    LINEAR_ROWS_32(DType::q4_1, Q4_1, Q4_1Wide, Q4_1Narrow){Isa::any, plain_kernel32<Q4_1>(DType::q4_1)}};
+constinit const LinearTable kLinearQ4_1{LINEAR_ROWS_32(DType::q4_1, Q4_1, Q4_1Wide, Q4_1Narrow) LINEAR_ROWS_32_ARM(
+    DType::q4_1, Q4_1, Q4_1Arm){Isa::any, plain_kernel32<Q4_1>(DType::q4_1)}};
 
 }  // namespace hearth::cpu

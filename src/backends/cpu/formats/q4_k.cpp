@@ -83,9 +83,21 @@ struct Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Arm {
+    static constexpr int kInner = 2, kLargest = 15;
+    static constexpr bool kSigned = false;
+    static ALWAYS_INLINE void scales(const std::byte* block, arm::Scales& scales) { scales_6bit_arm(block, scales); }
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* block, int part, int inner, int t, int half) {
+        const uint8x16_t line = arm::load(block + Header6Bit<8>::kBytes + (part * 8 + t) * 32 + 16 * half);
+        return inner == 0 ? arm::both(line, 0x0F) : arm::shift_right(line, 4);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ4_K{
-    LINEAR_ROWS_256(DType::q4_k, Q4_K, Layout, Wide, Narrow){Isa::any, plain_kernel256<Q4_K>(DType::q4_k)}};
+constinit const LinearTable kLinearQ4_K{LINEAR_ROWS_256(DType::q4_k, Q4_K, Layout, Wide, Narrow) LINEAR_ROWS_256_ARM(
+    DType::q4_k, Q4_K, Layout, Arm){Isa::any, plain_kernel256<Q4_K>(DType::q4_k)}};
 
 }  // namespace hearth::cpu

@@ -4,6 +4,7 @@
 #include "tensor/formats/q5_0.h"
 
 #include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/blocks32_arm.h"
 #include "backends/cpu/formats/blocks32_x86.h"
 
 namespace hearth::cpu {
@@ -75,9 +76,24 @@ struct Q5_0Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Q5_0Arm {
+    static constexpr bool kSigned = false;
+    static constexpr int kLargest = 31, kShift = 3;
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* lines, int t, int half) {
+        const uint8x16_t line = arm::load(lines + 32 * (1 + t % 4) + 16 * half), high = arm::load(lines + 16 * half);
+        const uint8x16_t low = t < 4 ? arm::both(line, 0x0F) : arm::shift_right(line, 4);
+        return arm::merge(low, t < 4 ? arm::shift_left(high, 4 - t) : arm::shift_right(high, t - 4), 0x10);
+    }
+    static ALWAYS_INLINE float32x4_t scale(const std::byte* fields, int half) {
+        return vmulq_n_f32(arm::halves(fields + 8 * half), 0x1p-3f);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ5_0{
-    LINEAR_ROWS_32(DType::q5_0, Q5_0, Q5_0Wide, Q5_0Narrow){Isa::any, plain_kernel32<Q5_0>(DType::q5_0)}};
+constinit const LinearTable kLinearQ5_0{LINEAR_ROWS_32(DType::q5_0, Q5_0, Q5_0Wide, Q5_0Narrow) LINEAR_ROWS_32_ARM(
+    DType::q5_0, Q5_0, Q5_0Arm){Isa::any, plain_kernel32<Q5_0>(DType::q5_0)}};
 
 }  // namespace hearth::cpu

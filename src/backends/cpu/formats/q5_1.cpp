@@ -3,6 +3,7 @@
 #include "tensor/formats/q5_1.h"
 
 #include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/blocks32_arm.h"
 #include "backends/cpu/formats/blocks32_x86.h"
 
 namespace hearth::cpu {
@@ -70,9 +71,25 @@ struct Q5_1Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Q5_1Arm {
+    static constexpr bool kSigned = false;
+    static constexpr int kLargest = 31;
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* lines, int t, int half) {
+        const uint8x16_t line = arm::load(lines + 32 * (1 + t % 4) + 16 * half), high = arm::load(lines + 16 * half);
+        const uint8x16_t low = t < 4 ? arm::both(line, 0x0F) : arm::shift_right(line, 4);
+        return arm::merge(low, t < 4 ? arm::shift_left(high, 4 - t) : arm::shift_right(high, t - 4), 0x10);
+    }
+    static ALWAYS_INLINE float32x4_t scale(const std::byte* fields, int half) { return arm::halves(fields + 8 * half); }
+    static ALWAYS_INLINE float32x4_t offset(const std::byte* fields, int half) {
+        return arm::halves(fields + 16 + 8 * half);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ5_1{
-    LINEAR_ROWS_32(DType::q5_1, Q5_1, Q5_1Wide, Q5_1Narrow){Isa::any, plain_kernel32<Q5_1>(DType::q5_1)}};
+constinit const LinearTable kLinearQ5_1{LINEAR_ROWS_32(DType::q5_1, Q5_1, Q5_1Wide, Q5_1Narrow) LINEAR_ROWS_32_ARM(
+    DType::q5_1, Q5_1, Q5_1Arm){Isa::any, plain_kernel32<Q5_1>(DType::q5_1)}};
 
 }  // namespace hearth::cpu

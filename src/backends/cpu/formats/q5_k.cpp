@@ -99,9 +99,23 @@ struct Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Arm {
+    static constexpr int kInner = 2, kLargest = 31;
+    static constexpr bool kSigned = false;
+    static ALWAYS_INLINE void scales(const std::byte* block, arm::Scales& scales) { scales_6bit_arm(block, scales); }
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* block, int part, int inner, int t, int half) {
+        const uint8x16_t line = arm::load(block + Layout<8>::kCodesAt + (part * 8 + t) * 32 + 16 * half);
+        const uint8x16_t high = arm::load(block + Layout<8>::kHighAt + (part * 2 + inner) * 32 + 16 * half);
+        const uint8x16_t low = inner == 0 ? arm::both(line, 0x0F) : arm::shift_right(line, 4);
+        return arm::merge(low, t < 4 ? arm::shift_left(high, 4 - t) : arm::shift_right(high, t - 4), 0x10);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ5_K{
-    LINEAR_ROWS_256(DType::q5_k, Q5_K, Layout, Wide, Narrow){Isa::any, plain_kernel256<Q5_K>(DType::q5_k)}};
+constinit const LinearTable kLinearQ5_K{LINEAR_ROWS_256(DType::q5_k, Q5_K, Layout, Wide, Narrow) LINEAR_ROWS_256_ARM(
+    DType::q5_k, Q5_K, Layout, Arm){Isa::any, plain_kernel256<Q5_K>(DType::q5_k)}};
 
 }  // namespace hearth::cpu

@@ -8,6 +8,7 @@
 #include "tensor/formats/q6_k.h"
 
 #include "backends/cpu/formats/blocks256.h"
+#include "backends/cpu/formats/blocks256_arm.h"
 #include "backends/cpu/formats/blocks256_x86.h"
 
 namespace hearth::cpu {
@@ -146,9 +147,29 @@ struct Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Arm {
+    static constexpr int kInner = 4, kLargest = 63, kShift = 2;
+    static constexpr bool kSigned = false;
+    static ALWAYS_INLINE void scales(const std::byte* block, arm::Scales& scales) {
+        const float32x4_t quarter[2] = {vmulq_n_f32(arm::halves(block), 0.25f),
+                                        vmulq_n_f32(arm::halves(block + 8), 0.25f)};
+        arm::signed_scales<16>(block + Layout<8>::kScalesAt, quarter, scales);
+    }
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* block, int part, int k, int t, int half) {
+        const auto line = [&](int of) __attribute__((always_inline)) {
+            return arm::load(block + Layout<8>::line(part, t, of) + 16 * half);
+        };
+        if (k < 3) return arm::shift_right(line(k), 2);
+        const uint8x16_t pieces = arm::merge(arm::both(line(2), 0x03), arm::shift_left(line(1), 2), 0x0C);
+        return arm::merge(pieces, arm::shift_left(line(0), 4), 0x30);
+    }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ6_K{
-    LINEAR_ROWS_256(DType::q6_k, Q6_K, Layout, Wide, Narrow){Isa::any, plain_kernel256<Q6_K>(DType::q6_k)}};
+constinit const LinearTable kLinearQ6_K{LINEAR_ROWS_256(DType::q6_k, Q6_K, Layout, Wide, Narrow) LINEAR_ROWS_256_ARM(
+    DType::q6_k, Q6_K, Layout, Arm){Isa::any, plain_kernel256<Q6_K>(DType::q6_k)}};
 
 }  // namespace hearth::cpu

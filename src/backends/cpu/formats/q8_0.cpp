@@ -3,6 +3,7 @@
 #include "tensor/formats/q8_0.h"
 
 #include "backends/cpu/formats/blocks32.h"
+#include "backends/cpu/formats/blocks32_arm.h"
 #include "backends/cpu/formats/blocks32_x86.h"
 
 namespace hearth::cpu {
@@ -52,9 +53,20 @@ struct Q8_0Narrow {
 TARGET_END
 #endif
 
+#if TARGET_ARM
+struct Q8_0Arm {
+    static constexpr bool kSigned = true;
+    static constexpr int kLargest = 128;
+    static ALWAYS_INLINE uint8x16_t code(const std::byte* lines, int t, int half) {
+        return arm::load(lines + 32 * t + 16 * half);
+    }
+    static ALWAYS_INLINE float32x4_t scale(const std::byte* fields, int half) { return arm::halves(fields + 8 * half); }
+};
+#endif
+
 }  // namespace
 
-constinit const LinearTable kLinearQ8_0{
-    LINEAR_ROWS_32(DType::q8_0, Q8_0, Q8_0Wide, Q8_0Narrow){Isa::any, plain_kernel32<Q8_0>(DType::q8_0)}};
+constinit const LinearTable kLinearQ8_0{LINEAR_ROWS_32(DType::q8_0, Q8_0, Q8_0Wide, Q8_0Narrow) LINEAR_ROWS_32_ARM(
+    DType::q8_0, Q8_0, Q8_0Arm){Isa::any, plain_kernel32<Q8_0>(DType::q8_0)}};
 
 }  // namespace hearth::cpu

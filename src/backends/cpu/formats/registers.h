@@ -7,12 +7,7 @@
 
 #include "backends/cpu/target.h"
 
-#if TARGET_X86
 namespace hearth::cpu {
-
-// How far ahead of the loads weights are asked for, in bytes. The requests run over the end of a group into the next
-// one, so a stream of groups never starts cold; past the end of the memory they do nothing.
-inline constexpr int kPrefetchBytes = 6144;
 
 ALWAYS_INLINE int32_t dword(const std::byte* at) {
     int32_t value;
@@ -24,6 +19,11 @@ ALWAYS_INLINE float real(const std::byte* at) {
     std::memcpy(&value, at, 4);
     return value;
 }
+
+#if TARGET_X86
+// How far ahead of the loads weights are asked for, in bytes. The requests run over the end of a group into the next
+// one, so a stream of groups never starts cold; past the end of the memory they do nothing.
+inline constexpr int kPrefetchBytes = 6144;
 
 TARGET_BEGIN(TARGET_AVX512)
 namespace wide {  // 512 bits
@@ -113,6 +113,59 @@ ALWAYS_INLINE __m256i pair_sums(__m256i sums16) {
 
 }  // namespace narrow
 TARGET_END
+#endif
+
+#if TARGET_ARM
+namespace arm {  // 128 bits: a line of eight rows is two registers, and `half` says whether the first or the second
+
+ALWAYS_INLINE uint8x16_t load(const std::byte* at) {
+    return vld1q_u8(reinterpret_cast<const uint8_t*>(at));
+}
+ALWAYS_INLINE uint8x16_t shift_left(uint8x16_t x, int n) {  // each byte
+    return x << uint8_t(n);
+}
+ALWAYS_INLINE uint8x16_t shift_right(uint8x16_t x, int n) {
+    return x >> uint8_t(n);
+}
+ALWAYS_INLINE uint8x16_t both(uint8x16_t x, int mask) {
+    return vandq_u8(x, vdupq_n_u8(uint8_t(mask)));
+}
+ALWAYS_INLINE uint8x16_t merge(uint8x16_t low, uint8x16_t high, int mask) {  // low, but for the bits of the mask
+    return vbslq_u8(vdupq_n_u8(uint8_t(mask)), high, low);
+}
+ALWAYS_INLINE uint8x16_t look_up(const int8_t* levels, uint8x16_t codes) {
+    return vqtbl1q_u8(vld1q_u8(reinterpret_cast<const uint8_t*>(levels)), codes);
+}
+ALWAYS_INLINE float32x4_t halves(const std::byte* at) {  // 4 f16
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const uint16_t*>(at))));
+}
+// Bytes of eight rows as floats of the first or the last four.
+ALWAYS_INLINE float32x4_t floats_of(int8x8_t bytes, int half) {
+    const int16x8_t wide = vmovl_s8(bytes);
+    return vcvtq_f32_s32(vmovl_s16(half == 0 ? vget_low_s16(wide) : vget_high_s16(wide)));
+}
+ALWAYS_INLINE float32x4_t signed_bytes(const std::byte* at, int half) {
+    return floats_of(vld1_s8(reinterpret_cast<const int8_t*>(at)), half);
+}
+ALWAYS_INLINE void load(const float* from, float32x4_t (&values)[2], int rows) {
+    float lanes[8] = {};
+    std::memcpy(lanes, from, size_t(rows) * 4);
+    values[0] = vld1q_f32(lanes);
+    values[1] = vld1q_f32(lanes + 4);
+}
+ALWAYS_INLINE void store(float* out, const float32x4_t (&values)[2], int rows) {
+    if (rows == 8) {
+        vst1q_f32(out, values[0]);
+        vst1q_f32(out + 4, values[1]);
+        return;
+    }
+    float lanes[8];
+    vst1q_f32(lanes, values[0]);
+    vst1q_f32(lanes + 4, values[1]);
+    std::memcpy(out, lanes, size_t(rows) * 4);
+}
+
+}  // namespace arm
+#endif
 
 }  // namespace hearth::cpu
-#endif

@@ -7,6 +7,7 @@
 // multiply-add of the mins with pairs of activation sums wants them.
 #pragma once
 
+#include "backends/cpu/formats/blocks256_arm.h"
 #include "backends/cpu/formats/blocks256_x86.h"
 #include "tensor/formats/scales_6bit.h"
 
@@ -113,6 +114,28 @@ ALWAYS_INLINE void scales_6bit_avx2(const std::byte* block, Scales<8>& scales) {
     }
 }
 TARGET_END
+#endif
+
+#if TARGET_ARM
+ALWAYS_INLINE void scales_6bit_arm(const std::byte* block, arm::Scales& scales) {
+    const float32x4_t scale[2] = {arm::halves(block), arm::halves(block + 8)};
+    vst1q_f32(scales.min_scale, arm::halves(block + 16));
+    vst1q_f32(scales.min_scale + 4, arm::halves(block + 24));
+    UNROLLED for (int pair = 0; pair < 4; ++pair) {  // of sub-blocks
+        const uint8x16_t low = arm::load(block + 32 + 16 * pair), high = arm::load(block + 96 + 16 * (pair % 2));
+        const uint8x16_t six = arm::merge(arm::both(low, 0x0F), arm::shift_left(high, pair < 2 ? 4 : 2), 0x30);
+        const uint16x8_t wide[2] = {vmovl_u8(vget_low_u8(six)), vmovl_high_u8(six)};
+        UNROLLED for (int j = 0; j < 2; ++j) {
+            float* to = scales.scale[2 * pair + j];
+            vst1q_f32(to, vmulq_f32(scale[0], vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide[j])))));
+            vst1q_f32(to + 4, vmulq_f32(scale[1], vcvtq_f32_u32(vmovl_high_u16(wide[j]))));
+        }
+        const uint8x16_t mins = arm::merge(arm::shift_right(low, 4), arm::shift_right(high, pair < 2 ? 0 : 2), 0x30);
+        const uint16x8_t both = vreinterpretq_u16_u8(mins);  // [row]: two sub-blocks
+        vst1q_s16(scales.mins[2 * pair], vreinterpretq_s16_u16(vandq_u16(both, vdupq_n_u16(0xFF))));
+        vst1q_s16(scales.mins[2 * pair + 1], vreinterpretq_s16_u16(vshrq_n_u16(both, 8)));
+    }
+}
 #endif
 
 }  // namespace hearth::cpu

@@ -1,4 +1,4 @@
-// One small vocabulary of float vectors, spoken by three instruction sets, so that each op's kernel is written once: a
+// One small vocabulary of float vectors, spoken by four instruction sets, so that each op's kernel is written once: a
 // kernel body (ops/*_kernels.inc) is included in the namespace of every set (by every_row.inc) and sees `Floats`,
 // kLanes and the functions below. Lanes are independent everywhere except in sum() and largest(), whose order is fixed;
 // a partial vector computes what a full one does. Therefore a result depends on its place in no way.
@@ -344,3 +344,119 @@ TARGET_END
 }  // namespace hearth::cpu::avx512
 
 #endif  // TARGET_X86
+
+#if TARGET_ARM
+
+// ---- NEON: four lanes.
+namespace hearth::cpu::neon {
+
+using Floats = float32x4_t;
+inline constexpr int kLanes = 4;
+inline constexpr int kRegisters = 32;
+
+LANES_INLINE Floats load(const float* p) {
+    return vld1q_f32(p);
+}
+LANES_INLINE void store(float* p, Floats v) {
+    vst1q_f32(p, v);
+}
+LANES_INLINE Floats load_first(const float* p, int64_t count) {
+    float lanes[kLanes] = {};
+    for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
+    return load(lanes);
+}
+LANES_INLINE void store_first(float* p, Floats v, int64_t count) {
+    float lanes[kLanes];
+    store(lanes, v);
+    for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+}
+LANES_INLINE Floats spread(float x) {
+    return vdupq_n_f32(x);
+}
+LANES_INLINE Floats add(Floats a, Floats b) {
+    return vaddq_f32(a, b);
+}
+LANES_INLINE Floats sub(Floats a, Floats b) {
+    return vsubq_f32(a, b);
+}
+LANES_INLINE Floats mul(Floats a, Floats b) {
+    return vmulq_f32(a, b);
+}
+LANES_INLINE Floats div(Floats a, Floats b) {
+    return vdivq_f32(a, b);
+}
+LANES_INLINE Floats fma(Floats a, Floats b, Floats c) {
+    return vfmaq_f32(c, a, b);
+}
+LANES_INLINE Floats fnma(Floats a, Floats b, Floats c) {
+    return vfmsq_f32(c, a, b);
+}
+LANES_INLINE Floats max(Floats a, Floats b) {
+    return vmaxq_f32(a, b);
+}  // NaN if either is
+LANES_INLINE Floats min(Floats a, Floats b) {
+    return vminq_f32(a, b);
+}
+LANES_INLINE Floats where_less(Floats a, Floats b, Floats yes, Floats no) {
+    return vbslq_f32(vcltq_f32(a, b), yes, no);
+}
+LANES_INLINE Floats magnitude(Floats a) {
+    return vabsq_f32(a);
+}
+LANES_INLINE Floats with_sign_of(Floats a, Floats sign) {
+    return vbslq_f32(vdupq_n_u32(0x80000000), sign, a);
+}
+LANES_INLINE Floats nearest(Floats a) {
+    return vrndnq_f32(a);
+}
+LANES_INLINE Floats times_power(Floats a, Floats n) {
+    const int32x4_t whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1), bias = vdupq_n_s32(127);
+    const int32x4_t rest = vsubq_s32(whole, half);
+    const Floats once = vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23)));
+    return vmulq_f32(once, vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(rest, bias), 23)));
+}
+LANES_INLINE Floats load_half(const uint16_t* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+LANES_INLINE uint8x8_t load_four_bytes(const void* p) {
+    uint32_t four;
+    std::memcpy(&four, p, sizeof four);
+    return vreinterpret_u8_u32(vdup_n_u32(four));
+}
+LANES_INLINE Floats floats_of(uint8x8_t codes) {  // of the first four
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(codes))));
+}
+LANES_INLINE Floats load_codes(const int8_t* p) {
+    const int8x8_t codes = vreinterpret_s8_u8(load_four_bytes(p));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(codes))));
+}
+LANES_INLINE Floats load_low_nibbles(const uint8_t* p) {
+    return floats_of(vand_u8(load_four_bytes(p), vdup_n_u8(15)));
+}
+LANES_INLINE Floats load_high_nibbles(const uint8_t* p) {
+    return floats_of(vshr_n_u8(load_four_bytes(p), 4));
+}
+LANES_INLINE float sum(Floats v) {
+    const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(half, 0) + vget_lane_f32(half, 1);
+}
+LANES_INLINE float largest(Floats v) {
+    return vmaxvq_f32(v);
+}
+LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
+    uint16_t two;
+    std::memcpy(&two, p, sizeof two);
+    const uint8x8_t bytes = vreinterpret_u8_u16(vdup_n_u16(two));
+    return floats_of(vzip1_u8(vand_u8(bytes, vdup_n_u8(15)), vshr_n_u8(bytes, 4)));
+}
+LANES_INLINE void store_half(uint16_t* p, Floats v) {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
+}
+LANES_INLINE Floats swap_neighbours(Floats v) {
+    return vrev64q_f32(v);
+}
+#include "backends/cpu/ops/functions.inc"
+
+}  // namespace hearth::cpu::neon
+
+#endif  // TARGET_ARM

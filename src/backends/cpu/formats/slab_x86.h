@@ -1,13 +1,15 @@
 // What groups of rows look like when they are spelled out for many tokens: a byte for every code, floats for every
-// scale, in pieces of at most kSlabColumns columns. The kernels of slabs.cpp multiply the slabs of two groups at once
-// and serve all types with blocks of one length; what a type brings is the unpacking. For 16 rows in the lanes of a
-// 512-bit register.
+// scale, in pieces of at most kSlabColumns columns. The kernels of slab_x86.cpp multiply the slabs of two groups at
+// once and serve all types with blocks of one length; what a type brings is the unpacking. For 16 rows in the lanes of
+// a 512-bit register.
 #pragma once
 
 #include <algorithm>
 
 #include "backends/cpu/linear.h"
+#include "backends/cpu/target.h"
 
+#if TARGET_X86
 namespace hearth::cpu {
 
 // The scales of one block of 256, as the recipe of blocks256.h wants them.
@@ -39,6 +41,7 @@ inline int64_t slab32_bytes(DType, int64_t columns) {
 }
 
 // [tokens of the tile - 1], by what the recipe of a type does.
+inline constexpr int kSlabTileTokens = 5;  // panel_tile_tokens() of many
 using SlabTiles = const TileFn[kSlabTileTokens];
 extern SlabTiles kSlabTiles32, kSlabTiles32Offset, kSlabTiles256Sub32Mins, kSlabTiles256Sub16, kSlabTiles256Sub16Mins;
 
@@ -54,3 +57,4 @@ constexpr const TileFn* slab_tiles256() {
 }
 
 }  // namespace hearth::cpu
+#endif

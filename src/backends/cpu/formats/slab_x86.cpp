@@ -2,13 +2,12 @@
 // left to unpack. Two groups and five tokens: each activation that is loaded meets two registers of weights, and the
 // ten sums are enough to hide how long a product takes. Six tokens leave too few registers, one group loads as much as
 // it multiplies: both a tenth to a fifth slower on a Zen 5.
-#include "backends/cpu/formats/slabs.h"
+#include "backends/cpu/formats/slab_x86.h"
 
 #include "backends/cpu/formats/registers.h"
 
-namespace hearth::cpu {
-
 #if TARGET_X86
+namespace hearth::cpu {
 namespace {
 
 TARGET_BEGIN(TARGET_AVX512)
@@ -177,6 +176,6 @@ SLAB_TILES(kSlabTiles32Offset, slab32, true);
 SLAB_TILES(kSlabTiles256Sub32Mins, slab256, 32, true);
 SLAB_TILES(kSlabTiles256Sub16, slab256, 16, false);
 SLAB_TILES(kSlabTiles256Sub16Mins, slab256, 16, true);
-#endif
 
 }  // namespace hearth::cpu
+#endif
