@@ -112,10 +112,18 @@ float quantise(Isa isa, const float* x, int count, int8_t* codes) {
     return amax / 127.0f;
 }
 
-int32_t sum_of(const int8_t* codes, int count) {
+int32_t sum_of_16(const int8_t* codes) {
+#if TARGET_X86
+    const __m128i bytes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)), _mm_set1_epi8(-128));
+    const __m128i halves = _mm_sad_epu8(bytes, _mm_setzero_si128());  // of codes + 128
+    return _mm_cvtsi128_si32(halves) + _mm_cvtsi128_si32(_mm_unpackhi_epi64(halves, halves)) - 16 * 128;
+#elif TARGET_ARM
+    return vaddlvq_s8(vld1q_s8(codes));
+#else
     int32_t sum = 0;
-    for (int i = 0; i < count; ++i) sum += codes[i];
+    for (int i = 0; i < 16; ++i) sum += codes[i];
     return sum;
+#endif
 }
 
 void interleave(const int8_t* codes, int count, int width, int slot, std::byte* block) {
@@ -128,7 +136,7 @@ void pack_q8_32(Isa isa, const float* x, int64_t columns, int width, int slot, s
         int8_t codes[32];
         const float scale = quantise(isa, x + at, 32, codes);
         interleave(codes, 32, width, slot, block);
-        const int32_t sum = sum_of(codes, 32);
+        const int32_t sum = sum_of_16(codes) + sum_of_16(codes + 16);
         put(block + 32 * width + 4 * slot, -128 * sum);
         put(block + 36 * width + 4 * slot, scale);
         put(block + 40 * width + 4 * slot, scale * float(sum));
@@ -143,7 +151,7 @@ void pack_q8_256(Isa isa, const float* x, int64_t columns, int width, int slot, 
         interleave(codes, 256, width, slot, block);
         put(block + 256 * width + 4 * slot, scale);
         for (int part = 0; part < 8; ++part) {
-            const int32_t first = sum_of(codes + 32 * part, 16), second = sum_of(codes + 32 * part + 16, 16);
+            const int32_t first = sum_of_16(codes + 32 * part), second = sum_of_16(codes + 32 * part + 16);
             put(block + 260 * width + ((part / 2 * width + slot) * 2 + part % 2) * 2, int16_t(first + second));
             put(block + 276 * width + ((2 * part) * width + slot) * 4, -128 * first);
             put(block + 276 * width + ((2 * part + 1) * width + slot) * 4, -128 * second);
