@@ -61,7 +61,7 @@ async function run(program, args) {
         return JSON.parse(stdout);
     } catch (error) {
         const lines = String(error.stderr || error.message).trim().split("\n");
-        fail(`${program} ${args[0]} failed: ${lines.slice(-3).join(" | ")}`);
+        throw new Error(`${program} ${args[0]} failed: ${lines.slice(-3).join(" | ")}`);
     }
 }
 
@@ -126,7 +126,18 @@ const turns = Object.fromEntries(who.map((name) => [name, []]));
 const load = [];
 for (let turn = 0; turn < o.runs; ++turn) {
     load.push(loadavg()[0]);
-    for (const name of turn % 2 ? [...who].reverse() : who) turns[name].push(await measure(name, o));
+    for (const name of turn % 2 ? [...who].reverse() : [...who]) {
+        try {
+            turns[name].push(await measure(name, o));
+        } catch (error) {
+            // A peer that does not know the model is left out; everything else is an end.
+            const alone = who.length === (who.includes("hearth") ? 2 : 1);
+            if (name === "hearth" || turn > 0 || alone) fail(error.message);
+            console.error(`${name} is left out: ${error.message}`);
+            who.splice(who.indexOf(name), 1);
+            delete turns[name];
+        }
+    }
     if (process.stderr.isTTY) process.stderr.write(`\rturn ${turn + 1} of ${o.runs}`);
 }
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");

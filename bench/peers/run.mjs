@@ -2,7 +2,7 @@
 //   bench/peers/run --models DIR [--peer llama.cpp=LLAMA_BENCH] [--peer ik=LLAMA_BENCH] [--only REGEX] [--runs 5] [--results DIR]
 // Model files of random weights in the real shapes are made in DIR when they are missing. A line that was measured before
 // is replaced, the others stay; --list says which there are.
-import {execFileSync, spawn} from "node:child_process";
+import {execFileSync, spawn, spawnSync} from "node:child_process";
 import {existsSync, mkdirSync, readFileSync, writeFileSync} from "node:fs";
 import {cpus} from "node:os";
 import {dirname, join, resolve} from "node:path";
@@ -25,6 +25,7 @@ for (const type of ["q2_k", "q3_k_m", "iq3_xxs", "iq3_s", "iq2_xxs", "iq2_s", "i
 compared("bf16", "qwen3.5:0.8b", "bf16", {prefill: {"llama.cpp": 1.5}, decode: {"llama.cpp": 1}});
 for (const model of ["ministral3:3b", "qwen3:0.6b"])
     compared("depth", model, "q4_k_m", {prefill: {"llama.cpp": 2.5}, decode: {"llama.cpp": 2}}, {depth: 16384, generate: 16});
+compared("experts", "qwen3:30b-a3b", "q4_k_m", {prefill: {"llama.cpp": 4}, decode: {"llama.cpp": 1}}, {layers: 6});
 compared("depth", "qwen3.5:0.8b", "q4_k_m", {decode: {"llama.cpp": 1.5}}, {depth: 16384, generate: 32});
 lines.push({kind: "batch", name: "many users", model: "qwen3.5:0.8b", type: "q4_k_m", generate: 32, wanted: {8: 4.5, 16: 5.5}});
 lines.push({kind: "batch", name: "many users", model: "qwen3.5:2b", type: "q4_k_m", generate: 32, wanted: {8: 5, 16: 7}});
@@ -44,7 +45,7 @@ try {
 } catch (error) {
     fail(`${error.message}\n${usage}`);
 }
-const title = (line) => `${line.name}: ${line.model} ${line.type}${line.depth ? ` at depth ${line.depth}` : ""}`;
+const title = (line) => `${line.name}: ${line.model} ${line.type}${line.layers ? `, ${line.layers} layers` : ""}${line.depth ? ` at depth ${line.depth}` : ""}`;
 const chosen = lines.filter((line) => new RegExp(values.only).test(title(line)));
 if (values.list) {
     for (const line of chosen) console.log(title(line));
@@ -60,9 +61,10 @@ const hearth = (...args) => execFileSync(values.hearth, args, {encoding: "utf8",
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const median_of = (count, measure) => median(Array.from({length: count}, measure));
 
-function file_of({model, type}) {
-    const path = join(resolve(values.models), `${model.replace(":", "-")}-${type}.gguf`);
-    if (!existsSync(path)) hearth("inspect", "synth", model, "--type", type, path);
+function file_of({model, type, layers}) {
+    const cut = layers ? ["--layers", `${layers}`] : [];
+    const path = join(resolve(values.models), `${model.replace(":", "-")}-${type}${layers ? `-${layers}-layers` : ""}.gguf`);
+    if (!existsSync(path)) hearth("inspect", "synth", model, "--type", type, ...cut, path);
     return path;
 }
 
@@ -87,11 +89,15 @@ function first_token(line, flags) {
     });
 }
 
+// A llama-bench of ik_llama.cpp cannot begin behind a long prompt.
+const knows_depth = (peer) => /--n-depth/.test(spawnSync(peer.split(/=(.*)/s)[1], ["--help"], {encoding: "utf8"}).stdout);
+
 const measures = {
     compared(line) {
+        const peers = values.peer.filter((peer) => !line.depth || knows_depth(peer));
         const found = JSON.parse(execFileSync(process.execPath, [join(here, "compare.mjs"), file_of(line), "--threads", values.threads, "--prompt", `${line.prompt}`,
             "--generate", `${line.generate}`, "--depth", `${line.depth}`, "--runs", values.runs, "--hearth", values.hearth, "--json",
-            ...values.peer.flatMap((peer) => ["--peer", peer])], {encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"]}));
+            ...peers.flatMap((peer) => ["--peer", peer])], {encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"]}));
         return found.results.flatMap((result) => Object.entries(result.ratios).map(([peer, ratio]) => (
             {what: `${result.test}, x ${peer}`, hearth: result.hearth.median, other: result[peer].median, ratio, wanted: line.wanted[result.test]?.[peer]})));
     },
