@@ -25,6 +25,8 @@ for (const type of ["q2_k", "q3_k_m", "iq3_xxs", "iq3_s", "iq2_xxs", "iq2_s", "i
 compared("bf16", "qwen3.5:0.8b", "bf16", {prefill: {"llama.cpp": 1.5}, decode: {"llama.cpp": 1}});
 for (const model of ["ministral3:3b", "qwen3:0.6b"])
     compared("depth", model, "q4_k_m", {prefill: {"llama.cpp": 2.5}, decode: {"llama.cpp": 2}}, {depth: 16384, generate: 16});
+for (const [model, best] of [["qwen3.5:0.8b", 1.3], ["qwen3.5:2b", 1.3], ["ministral3:3b", 1]])
+    compared("hearth without AVX-512", model, "q4_k_m", {prefill: {"llama.cpp": best}, decode: {"llama.cpp": 1}}, {isa: "avx2"});
 compared("experts", "qwen3:30b-a3b", "q4_k_m", {prefill: {"llama.cpp": 4}, decode: {"llama.cpp": 1}}, {layers: 6});
 compared("depth", "qwen3.5:0.8b", "q4_k_m", {decode: {"llama.cpp": 1.5}}, {depth: 16384, generate: 32});
 lines.push({kind: "batch", name: "many users", model: "qwen3.5:0.8b", type: "q4_k_m", generate: 32, wanted: {8: 4.5, 16: 5.5}});
@@ -45,7 +47,7 @@ try {
 } catch (error) {
     fail(`${error.message}\n${usage}`);
 }
-const title = (line) => `${line.name}: ${line.model} ${line.type}${line.layers ? `, ${line.layers} layers` : ""}${line.depth ? ` at depth ${line.depth}` : ""}`;
+const title = (line) => `${line.name}: ${line.model} ${line.type}${line.layers ? `, ${line.layers} layers` : ""}${line.isa ? `, HEARTH_CPU=${line.isa}` : ""}${line.depth ? ` at depth ${line.depth}` : ""}`;
 const chosen = lines.filter((line) => new RegExp(values.only).test(title(line)));
 if (values.list) {
     for (const line of chosen) console.log(title(line));
@@ -97,7 +99,7 @@ const measures = {
         const peers = values.peer.filter((peer) => !line.depth || knows_depth(peer));
         const found = JSON.parse(execFileSync(process.execPath, [join(here, "compare.mjs"), file_of(line), "--threads", values.threads, "--prompt", `${line.prompt}`,
             "--generate", `${line.generate}`, "--depth", `${line.depth}`, "--runs", values.runs, "--hearth", values.hearth, "--json",
-            ...peers.flatMap((peer) => ["--peer", peer])], {encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"]}));
+            ...peers.flatMap((peer) => ["--peer", peer])], {encoding: "utf8", env: {...process.env, ...(line.isa && {HEARTH_CPU: line.isa})}, maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"]}));
         return found.results.flatMap((result) => Object.entries(result.ratios).map(([peer, ratio]) => (
             {what: `${result.test}, x ${peer}`, hearth: result.hearth.median, other: result[peer].median, ratio, wanted: line.wanted[result.test]?.[peer]})));
     },
