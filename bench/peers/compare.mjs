@@ -130,7 +130,7 @@ for (let turn = 0; turn < o.runs; ++turn) {
         try {
             turns[name].push(await measure(name, o));
         } catch (error) {
-            // A peer that does not know the model is left out; everything else is an end.
+            // A peer that fails at the very first, as one that does not know the model, is left out beside another one.
             const alone = who.length === (who.includes("hearth") ? 2 : 1);
             if (name === "hearth" || turn > 0 || alone) fail(error.message);
             console.error(`${name} is left out: ${error.message}`);

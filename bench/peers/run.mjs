@@ -55,6 +55,8 @@ if (values.list) {
 }
 if (!values.models) fail(usage);
 if (!(Number(values.runs) >= 1)) fail(`--runs ${values.runs}: not a count\n${usage}`);
+for (const peer of values.peer)
+    if (!existsSync(peer.split(/=(.*)/s)[1] ?? "")) fail(`--peer ${peer}: not NAME=PATH of a llama-bench\n${usage}`);
 if (chosen.length === 0) fail(`--only ${values.only}: no line is called so; --list says which there are`);
 mkdirSync(values.models, {recursive: true});
 mkdirSync(values.results, {recursive: true});
@@ -97,6 +99,7 @@ const knows_depth = (peer) => /--n-depth/.test(spawnSync(peer.split(/=(.*)/s)[1]
 const measures = {
     compared(line) {
         const peers = values.peer.filter((peer) => !line.depth || knows_depth(peer));
+        if (values.peer.length > 0 && peers.length === 0) return [];
         const found = JSON.parse(execFileSync(process.execPath, [join(here, "compare.mjs"), file_of(line), "--threads", values.threads, "--prompt", `${line.prompt}`,
             "--generate", `${line.generate}`, "--depth", `${line.depth}`, "--runs", values.runs, "--hearth", values.hearth, "--json",
             ...peers.flatMap((peer) => ["--peer", peer])], {encoding: "utf8", env: {...process.env, ...(line.isa && {HEARTH_CPU: line.isa})}, maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"]}));
@@ -153,7 +156,11 @@ function table() {
 const commit = execFileSync("git", ["-C", root, "describe", "--always", "--dirty"], {encoding: "utf8"}).trim();
 for (const line of chosen) {
     const results = await measures[line.kind](line);
-    kept.lines[title(line)] = {commit, peers: values.peer.length ? values.peer.map((peer) => peer.split("=")[0]) : ["node-llama-cpp"], runs: Number(values.runs), results};
+    if (results.length === 0) {
+        console.log(`${title(line)}: none of the peers can be measured there`);
+        continue;
+    }
+    kept.lines[title(line)] = {commit, runs: Number(values.runs), results};
     writeFileSync(path, JSON.stringify(kept, null, 1) + "\n");
     writeFileSync(path.replace(/json$/, "md"), table());
     for (const r of results) {

@@ -71,7 +71,8 @@ Result<> MappedFile::read_at(size_t offset, std::span<std::byte> out) const {
 }
 
 void MappedFile::release(size_t offset, size_t count) const {
-    const size_t page = 4096, begin = (offset + page - 1) / page * page, end = (offset + count) / page * page;
+    static const auto page = size_t(sysconf(_SC_PAGESIZE));
+    const size_t begin = (offset + page - 1) / page * page, end = (offset + count) / page * page;
     if (data_ && end > begin) madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 

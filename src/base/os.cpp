@@ -92,6 +92,14 @@ int physical_cores_allowed() {
     return count;
 }
 
+static uint64_t cached_file_bytes(const char* path) {
+    std::ifstream file(path);
+    uint64_t sum = 0, bytes = 0;
+    for (std::string name; file >> name >> bytes;)
+        if (name == "active_file" || name == "inactive_file") sum += bytes;
+    return sum;
+}
+
 uint64_t memory_available_bytes() {
     const int64_t kib = proc_kib("/proc/meminfo", "MemAvailable:");
     uint64_t bytes =
@@ -100,7 +108,9 @@ uint64_t memory_available_bytes() {
                       used = first_line("/sys/fs/cgroup/memory.current");
     if (!limit.empty() && limit != "max" && !used.empty()) {
         const uint64_t most = std::strtoull(limit.c_str(), nullptr, 10), now = std::strtoull(used.c_str(), nullptr, 10);
-        bytes = std::min(bytes, most > now ? most - now : 0);
+        // Pages of files count as used there, though they go as soon as somebody needs their place.
+        const uint64_t files = cached_file_bytes("/sys/fs/cgroup/memory.stat"), taken = now > files ? now - files : 0;
+        bytes = std::min(bytes, most > taken ? most - taken : 0);
     }
     return bytes;
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -62,8 +63,9 @@ struct Times {
 };
 
 // `batch` equal requests at once. Greedy, so that sampling costs next to nothing and nothing depends on luck.
+// `on_share` hears how much is done.
 Result<std::vector<Times>> run_batch(Engine& engine, const BenchOptions& options, int64_t depth, int64_t prompt,
-                                     int64_t generate) {
+                                     int64_t generate, const std::function<void(double)>& on_share) {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<Times> times(static_cast<size_t>(options.batch));
@@ -95,6 +97,10 @@ Result<std::vector<Times>> run_batch(Engine& engine, const BenchOptions& options
     std::unique_lock lock(mutex);
     while (running > 0) {
         changed.wait_for(lock, std::chrono::milliseconds(50));
+        int64_t done = 0;
+        for (const Times& own : times)
+            done += (own.prompt.empty() ? 0 : own.prompt.back().first) + int64_t(own.tokens.size());
+        on_share(double(done) / double(options.batch * (depth + prompt + generate)));
         if (!was_interrupted()) continue;
         lock.unlock();
         for (const RequestId id : ids) engine.cancel(id);
@@ -140,17 +146,19 @@ Result<std::vector<Measurement>> measure_texts(Engine& engine, const BenchOption
 Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& options, const MachineRoof& roof) {
     std::vector<Measurement> all;
     Progress progress("measuring");
-    const double rounds = double(options.depths.size()) * (options.runs + 1);
+    const int tests = int(options.prompt > 0) + int(options.generate > 0);
+    const double rounds = double(options.depths.size()) * (options.runs + 1) * tests;
     double done = 0;
+    const auto on_share = [&](double share) { progress.update((done + share) / rounds); };
     for (const int64_t depth : options.depths) {
         Measurement prefill{
             .test = "prefill", .tokens = options.prompt, .depth = depth, .batch = options.batch, .speeds = {}};
         Measurement decode{
             .test = "decode", .tokens = options.generate, .depth = depth, .batch = options.batch, .speeds = {}};
         for (int round = 0; round <= options.runs; ++round) {  // the first one warms up and does not count
-            progress.update(done++ / rounds);
             if (options.prompt > 0) {
-                const auto times = TRY(run_batch(engine, options, depth, options.prompt, 1));
+                const auto times = TRY(run_batch(engine, options, depth, options.prompt, 1, on_share));
+                ++done;
                 double begin = 0, end = 0;
                 for (const Times& own : times) {
                     begin = std::max(begin, own.reached(depth));
@@ -162,7 +170,8 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
             }
             if (options.generate > 0) {
                 // Decoding is measured from the first token that follows a prompt of just the depth.
-                const auto times = TRY(run_batch(engine, options, depth, 1, options.generate + 1));
+                const auto times = TRY(run_batch(engine, options, depth, 1, options.generate + 1, on_share));
+                ++done;
                 double begin = 0, end = 0;
                 for (const Times& own : times) {
                     begin = std::max(begin, own.tokens.front());

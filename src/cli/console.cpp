@@ -91,14 +91,14 @@ Result<> write_file(const std::string& path, std::string_view bytes) {
 Progress::Progress(std::string what)
     : what_(std::move(what)), started_(monotonic_seconds()), is_shown_(is_terminal(STDERR_FILENO)) {}
 
-void Progress::update(double share) {
+void Progress::update(double share, std::string_view note) {
     const double now = monotonic_seconds();
     if (!is_shown_ || now - started_ < 0.3 || now - last_drawn_ < 0.1) return;
     last_drawn_ = now;
     is_drawn_ = true;
     const double left = share > 0.01 ? (now - started_) * (1 - share) / share : 0;
     const std::string rest =
-        fmt::format(" {:.0f} %{}", share * 100, left > 0 ? ", " + duration_text(left) + " left" : "");
+        fmt::format("{} {:.0f} %{}", note, share * 100, left > 0 ? ", " + duration_text(left) + " left" : "");
     // A line that wraps could not be wiped: of a long path the end is shown.
     const size_t room = size_t(std::max<int>(terminal_columns(STDERR_FILENO) - 1 - int(rest.size()), 10));
     const std::string what = what_.size() <= room ? what_ : "..." + what_.substr(what_.size() - room + 3);

@@ -54,6 +54,25 @@ std::string ending_line(const Event& last, int64_t context_tokens) {
     }
 }
 
+// How far a long prompt is, and how fast its last piece was read: deep in a text every token costs more.
+class ReadingLine {
+public:
+    explicit ReadingLine(int64_t tokens) : tokens_(tokens), line_(fmt::format("reading {} tokens", tokens)) {}
+
+    void update(const Event& event) {
+        const double speed = double(event.tokens_done - done_) / std::max(event.seconds - seconds_, 1e-9);
+        // Of the first piece some may have come from the cache.
+        line_.update(double(event.tokens_done) / double(tokens_), done_ > 0 ? fmt::format(" at {:.0f}/s", speed) : "");
+        done_ = event.tokens_done;
+        seconds_ = event.seconds;
+    }
+
+private:
+    int64_t tokens_, done_ = 0;
+    double seconds_ = 0;
+    Progress line_;
+};
+
 class Session {
 public:
     Session(Engine& engine, const RunOptions& options, SamplerOptions sampling)
@@ -86,7 +105,12 @@ public:
         std::vector<int32_t> answer;
         const bool is_shown = is_terminal(STDOUT_FILENO);
         bool ends_with_newline = true;
+        std::optional<ReadingLine> reading(int64_t(tokens.size()));
         const Event last = TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
+            if (event.kind == Event::Kind::progress)
+                reading->update(event);
+            else
+                reading.reset();
             if (event.kind == Event::Kind::token) answer.push_back(event.token);
             if (event.text.empty()) return {};
             ends_with_newline = event.text.back() == '\n';

@@ -88,6 +88,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     loaded->checkpoint = std::move(checkpoint);
     loaded->options = options;
 
+    const int64_t free_bytes = options.memory_bytes > 0 ? options.memory_bytes : int64_t(memory_available_bytes());
     if (options.mmap)
         loaded->page_reader = std::jthread(
             [&checkpoint = loaded->checkpoint](const std::stop_token& stop) { read_pages(checkpoint, stop); });
@@ -107,7 +108,6 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(Checkpoint checkpoint, co
     planner->set_tokenizer_bytes(vocabulary_bytes);
     loaded->ledger.take(MemoryUse::tokenizer, vocabulary_bytes);
 
-    const int64_t free_bytes = options.memory_bytes > 0 ? options.memory_bytes : int64_t(memory_available_bytes());
     if (!options.weights_as_stored && !TRY(planner->fits(free_bytes))) {
         EngineOptions smaller = options;
         smaller.weights_as_stored = true;

@@ -80,7 +80,7 @@ public:
 
     // No file became shorter than it was at opening.
     Result<> check_whole() const;
-    // The tensor's bytes lie in a file, and bytes() is a view of them.
+    // The tensor's bytes lie in a file, or its maker keeps them, and bytes() is a view of them.
     bool is_mapped(const StoredTensor& tensor) const { return tensor.made < 0 || !tensor.data.empty(); }
     // These bytes will not be needed soon: their pages may go.
     void release(const StoredTensor& tensor) const;

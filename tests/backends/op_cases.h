@@ -426,6 +426,10 @@ inline std::vector<OpCase> op_cases() {
         // tokens until their errors show their size.
         const int64_t tokens = type.type == DType::q2_k ? 40 : 5;
         add("experts_" + std::string(type.name), Owes::product, ExpertCase{type.type, 6, 2, in, in, tokens}, type.type);
+        // So many tokens an expert that they are multiplied as prompts are, in more than one block.
+        if (type.type == DType::q4_k || type.type == DType::q8_0)
+            add("experts_of_many_" + std::string(type.name), Owes::product, ExpertCase{type.type, 2, 1, in, in, 300},
+                type.type);
     }
     numbered("attention", attention_cases(), Owes::floats);
     numbered("conv", conv_cases(), Owes::floats);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <regex>
 
 #include "base/json.h"
 #include "base/os.h"
@@ -270,6 +271,19 @@ TEST_F(Command, ControlCharactersOfAnswersStayOffTheTerminal) {
     EXPECT_EQ(shown.exit_code, 0) << shown.err;
     EXPECT_EQ(shown.out.find('\x1b'), std::string::npos) << shown.out;
     EXPECT_NE(shown.out.find("     \r\n"), std::string::npos) << shown.out;
+}
+
+// The slowest kernels, so that reading takes long enough to be told about.
+TEST_F(Command, ALongPromptShowsHowFarItIs) {
+    if (!has_terminals()) GTEST_SKIP() << "this system has no pseudo-terminals";
+    std::string text;
+    for (int i = 0; i < 560; ++i) text += "the cat ";
+    write("long.txt", text);
+    const Ran ran =
+        shell("HEARTH_CPU=generic script -qec \"'$H' run ember --threads 1 -n 1 \\\"$(cat long.txt)\\\"\" /dev/null");
+    EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+    EXPECT_TRUE(std::regex_search(ran.out, std::regex("reading [0-9]+ tokens at [0-9]+/s [0-9]+ %, [^\r]+ left")))
+        << ran.out;
 }
 
 TEST_F(Command, ADialogueGoesOnUntilGoodbye) {

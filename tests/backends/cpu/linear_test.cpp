@@ -268,41 +268,45 @@ TEST_P(EveryTypeAndIsa, GivesEqualBitsForAnyNumberOfTokensAndAnyCut) {
             alone.insert(alone.end(), one.begin(), one.end());
         }
         for (int64_t tokens : {int64_t(2), int64_t(3), int64_t(4), int64_t(5), int64_t(6), int64_t(7), int64_t(8),
-                               int64_t(9), int64_t(13), int64_t(15), int64_t(16), int64_t(17), int64_t(64), most}) {
+                               int64_t(9), int64_t(13), int64_t(15), int64_t(16), int64_t(17), int64_t(39), int64_t(40),
+                               int64_t(41), int64_t(64), most}) {
             const int64_t first = (most - tokens) / 3;
             const auto out = product(w, isa, x.data() + first * columns, tokens);
             ASSERT_TRUE(same_bits(out.data(), alone.data() + first * (rows + 1), tokens * (rows + 1))) << tokens;
         }
-        // The panel packed in three parts from gathered rows; groups and tiles taken one by one, last first.
-        const int64_t tokens = 21;
-        std::vector<int32_t> index;
-        for (int32_t token = 0; token < tokens; ++token) index.push_back((token * 5) % 64);
-        const AlignedBytes panel(panel_bytes(w.kernel.activation, isa, tokens, columns));
-        const PanelSource source{
-            .x = x.data(), .stride = columns, .row_index = index.data(), .tokens = tokens, .columns = columns};
-        pack_panel(w.kernel.activation, isa, source, 10, 21, panel.data());
-        pack_panel(w.kernel.activation, isa, source, 0, 1, panel.data());
-        pack_panel(w.kernel.activation, isa, source, 1, 10, panel.data());
-        std::vector<float> out(size_t(tokens * rows));
-        const int64_t group_bytes = w.kernel.group_bytes(type, columns);
-        const int64_t tiles = panel_tiles(tokens, panel_tile_tokens(w.kernel.activation, isa, tokens));
-        for (int64_t group = groups_of(w.kernel, rows); group-- > 0;) {
-            for (int64_t tile = tiles; tile-- > 0;) {
-                const int64_t row = group * w.kernel.rows_per_group;
-                LinearJob job = w.job();
-                job.weights += group * group_bytes;
-                job.rows = std::min<int64_t>(w.kernel.rows_per_group, rows - row);
-                job.panel = panel.data();
-                job.tokens = tokens;
-                job.tile_begin = tile;
-                job.tile_end = tile + 1;
-                job.out = out.data() + row;
-                job.out_stride = rows;
-                multiply(w.kernel, job);
+        // The panel packed in three parts from gathered rows; groups and tiles taken a few at a time, last first.
+        for (const auto& [tokens, groups_at_once] : {std::pair<int64_t, int64_t>{21, 1}, {45, 2}}) {
+            std::vector<int32_t> index;
+            for (int32_t token = 0; token < tokens; ++token) index.push_back((token * 5) % 64);
+            const AlignedBytes panel(panel_bytes(w.kernel.activation, isa, tokens, columns));
+            const PanelSource source{
+                .x = x.data(), .stride = columns, .row_index = index.data(), .tokens = tokens, .columns = columns};
+            pack_panel(w.kernel.activation, isa, source, 10, tokens, panel.data());
+            pack_panel(w.kernel.activation, isa, source, 0, 1, panel.data());
+            pack_panel(w.kernel.activation, isa, source, 1, 10, panel.data());
+            std::vector<float> out(size_t(tokens * rows));
+            const int64_t group_bytes = w.kernel.group_bytes(type, columns);
+            const int64_t groups = groups_of(w.kernel, rows);
+            const int64_t tiles = panel_tiles(tokens, panel_tile_tokens(w.kernel.activation, isa, tokens));
+            for (int64_t group = (groups - 1) / groups_at_once * groups_at_once; group >= 0; group -= groups_at_once) {
+                for (int64_t tile = tiles; tile-- > 0;) {
+                    const int64_t row = group * w.kernel.rows_per_group;
+                    LinearJob job = w.job();
+                    job.weights += group * group_bytes;
+                    job.rows = std::min<int64_t>(groups_at_once * w.kernel.rows_per_group, rows - row);
+                    job.panel = panel.data();
+                    job.tokens = tokens;
+                    job.tile_begin = tile;
+                    job.tile_end = tile + 1;
+                    job.out = out.data() + row;
+                    job.out_stride = rows;
+                    multiply(w.kernel, job);
+                }
             }
-        }
-        for (int64_t token = 0; token < tokens; ++token) {
-            ASSERT_TRUE(same_bits(out.data() + token * rows, alone.data() + index[size_t(token)] * (rows + 1), rows));
+            for (int64_t token = 0; token < tokens; ++token) {
+                const float* wanted = alone.data() + index[size_t(token)] * (rows + 1);
+                ASSERT_TRUE(same_bits(out.data() + token * rows, wanted, rows)) << tokens << " tokens";
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 // All others: a group is packed on each pass and multiplied with the type's own tiles. Recipe: the type's own.
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
 #include <utility>
 
@@ -93,9 +94,8 @@ std::array<LinearTable, sizeof...(kIndex)> all_tables(std::index_sequence<kIndex
 LinearKernel made_late(const LinearKernel& usual) {
     LinearKernel kernel = usual;
     if (keeps_rows_as_stored(usual)) return kernel;
-    kernel.group_bytes = usual.rows_per_group == 16  ? stored_group_bytes<16>
-                         : usual.rows_per_group == 8 ? stored_group_bytes<8>
-                                                     : stored_group_bytes<4>;
+    assert(usual.rows_per_group == 16 || usual.rows_per_group == 8);
+    kernel.group_bytes = usual.rows_per_group == 16 ? stored_group_bytes<16> : stored_group_bytes<8>;
     kernel.pack = store_group;
     kernel.unpack_row = unpack_stored;
     kernel.make_group = usual.pack;

@@ -19,6 +19,12 @@ constexpr double kBytesPerMicrosecond = 20e3;      // weights streamed by one th
 constexpr double kProductsPerMicrosecond = 150e3;  // of one thread
 constexpr double kFloatsQuantisedPerMicrosecond = 4e3;
 
+// A chunk of groups that the kernels for many tokens take as a whole. It may go beyond the matrix's last group.
+int64_t groups_multiplied_together(const LinearKernel& kernel, int64_t groups) {
+    const int64_t at_once = kernel.slabs.unpack ? kernel.slabs.groups : 1;
+    return (groups + at_once - 1) / at_once * at_once;
+}
+
 const CpuWeight& storage_of(const Weight& weight) {
     return static_cast<const CpuWeight&>(*weight.storage);
 }
@@ -134,6 +140,8 @@ void CpuOps::run_products(std::span<const Product> products) {
         cut.group_bytes = cut.kernel->group_bytes(cut.kernel->type, weight.in);
         cut.groups = groups_of(*cut.kernel, weight.out);
         cut.groups_per_chunk = std::clamp<int64_t>(chunk_bytes / cut.group_bytes, 1, cut.groups);
+        if (are_many(product.tokens))
+            cut.groups_per_chunk = groups_multiplied_together(*cut.kernel, cut.groups_per_chunk);
         cut.row_chunks = (cut.groups + cut.groups_per_chunk - 1) / cut.groups_per_chunk;
         const int tile_tokens = panel_tile_tokens(cut.kernel->activation, cut.kernel->isa, product.tokens);
         cut.tiles = panel_tiles(product.tokens, tile_tokens);
@@ -255,8 +263,9 @@ Tensor CpuOps::expert_linear(Tensor x, const Weight& stack, const Routing& routi
 
     // Chunk sizes may depend on everything but the choice of experts: a plan must come to the same memory.
     const int64_t most_experts = std::min(stack.experts, rows);
-    const int64_t groups_per_chunk =
-        std::clamp<int64_t>(most_experts * groups / (kChunksPerThread * threads_), 1, std::min<int64_t>(groups, 16));
+    const int64_t groups_per_chunk = groups_multiplied_together(
+        kernel,
+        std::clamp<int64_t>(most_experts * groups / (kChunksPerThread * threads_), 1, std::min<int64_t>(groups, 16)));
     const int64_t chunk_rows = groups_per_chunk * kernel.rows_per_group;
     const int64_t block_floats = aligned(kBlockTokens * chunk_rows * 4) / 4;
 
