@@ -20,7 +20,8 @@ if (rows.length === 0) {
     process.exit(1);
 }
 
-const left = 230, right = 120, width = 760, rowHeight = 38, top = 62;
+const left = 24 + Math.ceil(7.2 * Math.max(...rows.map((row) => row.title.length)));  // about what the letters take
+const right = 130, width = left + 530, rowHeight = 38, top = 62;
 const most = Math.ceil(Math.max(...rows.flatMap((r) => [r.prefill?.ratio ?? 0, r.decode?.ratio ?? 0])));
 const x = (ratio) => left + ratio / most * (width - left - right);
 const bar = (result, y, name) => result ? `<rect class="${name}" x="${left}" y="${y}" width="${(x(result.ratio) - left).toFixed(1)}" height="13" rx="2"/>`
