@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -33,23 +34,28 @@ struct Weighing {
 // Fills in the greatest value of every block; false when a value is NaN or +inf.
 bool find_block_bests(std::span<const float> row, float* block_best);
 
-// Sum of all weights; also by block unless `block_mass` is null.
-double weigh_blocks(RowView row, Weighing weighing, double* block_mass);
+// Sum of all weights; also by block, and of every value, unless those are null. `weights` has room for whole blocks;
+// blocks in which nothing is_nothing() exceeds stay unwritten.
+double weigh_blocks(RowView row, Weighing weighing, double* block_mass, float* weights = nullptr);
 
 struct Moments {
     double total = 0, first = 0;  // sums of weight and of weight * (logit - best)
 };
-Moments weighted_moments(RowView row, Weighing weighing);
+Moments weighted_moments(RowView row, Weighing weighing, float* weights);
 
-// Values in classes of distance from `origin`: a nearer value is never in a later class. Forbidden ones are in the
-// last.
-constexpr int32_t kDistanceClasses = 1024;
-void mass_by_class(RowView row, float origin, Weighing weighing, std::vector<double>& mass);
-// Appends the values of one class.
-void gather_class(RowView row, float origin, int32_t distance_class, std::vector<Candidate>& out);
-// Copies the values of the classes up to `last` and forbids the others; renews the bests of blocks, which may be those
-// of `row`.
-void keep_classes(RowView row, float origin, int32_t last, float* values, float* block_best);
+// Values by their distance from `origin`, a float. Forbidden ones are farther than everything.
+constexpr size_t kRadii = 4;
+using Radii = std::array<float, kRadii>;
+// Sums of the weights, as weigh_blocks() wrote them, within each radius; by the look of every so many blocks.
+constexpr size_t kSample = 16;  // every sixteenth block is enough for a first guess
+std::array<double, kRadii> mass_within(RowView row, const float* weights, Weighing weighing, float origin,
+                                       const Radii& radii, size_t every = 1);
+// Appends the values farther than `after` and not beyond `upto`.
+void gather_between(RowView row, float origin, float after, float upto, std::vector<Candidate>& out);
+// Copies the values within the radius and forbids the others; renews the bests of blocks, which may be those of `row`.
+void keep_within(RowView row, float origin, float radius, float* values, float* block_best);
+// How many values there are from `at_least` on, by the look of a sample.
+size_t estimate_count(RowView row, float at_least);
 
 // Sets the weight of every candidate and returns their sum.
 double weigh_candidates(std::span<Candidate> candidates, Weighing weighing);

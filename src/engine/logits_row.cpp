@@ -212,25 +212,62 @@ void LogitsRow::truncate(size_t keep, size_t min_keep) {
 }
 
 // Forbids, in the row itself, all values but the nearest to `origin` whose weights together satisfy `reached` (origin
-// is the best value: all but the best ones). This saves what a list would cost on an undecided row: sums by class of
-// distance say in which class the last one lies, and only that class is looked at value by value.
+// is the best value: all but the best ones). This saves what a list would cost on an undecided row: sums within a few
+// radii at a time close in on the last one's, and only values about as far are looked at one by one. Those beyond
+// `farthest` weigh too little to matter. weights_ are those of the row.
 template <class Reached>
-void LogitsRow::cut_row(float origin, Reached reached) {
+void LogitsRow::cut_row(float origin, float farthest, double total, Reached reached) {
     const Weighing weighing(best_, 1);
-    double mass = 0;
-    int32_t last = 0;
-    mass_by_class(view(), origin, weighing, class_mass_);
-    while (last < kDistanceClasses && !reached(mass + class_mass_[size_t(last)])) mass += class_mass_[size_t(last++)];
-    if (last == kDistanceClasses) return;  // rounding let the sum of all end just short of it
+    struct Range {
+        float after, upto;  // the last one lies between; distances begin at 0
+        double mass;        // of those not beyond `after`
+    };
+    const auto narrow = [&](Range& range, const Radii& radii, size_t every, double missing) {
+        const auto within = mass_within(view(), weights_.data(), weighing, origin, radii, every);
+        for (size_t i = 0; i < kRadii; ++i) {
+            if (within[i] > 0 && reached(within[i] + missing)) {
+                range.upto = radii[i];
+                return;
+            }
+            range.after = radii[i];
+            range.mass = within[i];
+        }
+    };
+    const auto fifths = [](const Range& range) {
+        const float begin = std::max(range.after, 0.0f), fifth = (range.upto - begin) / float(kRadii + 1);
+        Radii radii;
+        for (size_t i = 0; i < kRadii; ++i) radii[i] = begin + fifth * float(i + 1);
+        return radii;
+    };
+    // A sample knows what lies beyond a radius, many small weights, much better than what lies within, a few great
+    // ones.
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const double missing =
+        total - mass_within(view(), weights_.data(), weighing, origin, {kInfinity, 0, 0, 0}, kSample)[0];
+    Range guess{-1, farthest, 0}, range = guess;
+    for (int round = 0; round < 4; ++round) narrow(guess, fifths(guess), kSample, missing);
+    const float middle = (guess.after + guess.upto) / 2;
+    const float near = 0.03f, off = 0.7f;  // how far a guess usually is from the truth, and hardly ever
+    narrow(range, {middle - off, middle - near, middle + near, middle + off}, 1, 0);
+    constexpr float kNarrow = 0.03f;  // so few lie between that they cost less than another round
+    for (int round = 0; round < 4 && range.upto - range.after > kNarrow; ++round) narrow(range, fifths(range), 1, 0);
+    const auto [after, upto, mass] = range;
     candidates_.clear();
-    gather_class(view(), origin, last, candidates_);
+    gather_between(view(), origin, after, upto, candidates_);
     weigh(1, best_);
-    const size_t keep = prefix_reaching(candidates_, Nearer{origin}, [&](double sum) { return reached(mass + sum); });
+    // All of them when rounding let their sum end just short of it.
+    const size_t keep =
+        prefix_reaching(candidates_, Nearer{origin}, [&, before = mass](double sum) { return reached(before + sum); });
     changed_.resize(size_);
-    keep_classes(view(), origin, last, changed_.data(), block_best_.data());
+    keep_within(view(), origin, upto, changed_.data(), block_best_.data());
     values_ = changed_.data();
     for (size_t i = keep; i < candidates_.size(); ++i) forbid(candidates_[i].id);
     find_best();
+}
+
+// So far below the best one that all values beyond it together weigh less than what a filter leaves out.
+float LogitsRow::farthest_of(double mass) const {
+    return float(std::log(double(size_) / std::max(1 - mass, 1e-9)));
 }
 
 void LogitsRow::narrow_to_all() {
@@ -262,13 +299,14 @@ void LogitsRow::keep_typical(double mass, size_t min_keep) {
     }
     // The logit whose surprise is the entropy: surprise(x) = log total - (x - best), so it lies at best + log total -
     // entropy, and with entropy = log total - E[x - best] that is best + E[x - best]: the mean of the logits.
-    const Moments moments = weighted_moments(view(), Weighing(best_, 1));
+    weights_.resize(blocks() * kRowBlock);
+    const Moments moments = weighted_moments(view(), Weighing(best_, 1), weights_.data());
     const Typical typical = {float(best_ + moments.first / moments.total), moments.total};
     // On most rows the mass is reached near the typical logit; what lies above the reach of a try is gathered as well
     // and does no harm, since the nearest come first.
     for (const float reach : {2.0f, 5.0f}) {
+        if (estimate_count(view(), typical.logit - reach) > size_ / kLongList) break;
         gather(typical.logit - reach);
-        if (candidates_.size() > size_ / kLongList) break;
         weigh(1, best_);
         double sum = 0;
         size_t count = 0;
@@ -283,7 +321,9 @@ void LogitsRow::keep_typical(double mass, size_t min_keep) {
         return;
     }
     if (min_keep == 1) {
-        cut_row(typical.logit, [needed = mass * typical.total](double sum) { return sum >= needed; });
+        const float above = best_ - typical.logit;
+        cut_row(typical.logit, std::max(above, farthest_of(mass)), typical.total,
+                [needed = mass * typical.total](double sum) { return sum >= needed; });
         return;
     }
     narrow_to_all();
@@ -309,19 +349,26 @@ void LogitsRow::keep_nearest(const Typical& typical, double mass, size_t min_kee
 }
 
 void LogitsRow::keep_mass(double mass, size_t min_keep) {
-    const auto enough = [&](double total) { return [needed = mass * total](double sum) { return sum >= needed; }; };
+    const auto enough = [&](double all) { return [needed = mass * all](double sum) { return sum >= needed; }; };
     if (is_narrowed_) {
         truncate(prefix_reaching(candidates_, by_rank, enough(weigh(1))), min_keep);
         return;
     }
-    const auto reached = enough(total_weight(1));
-    gather(best_ - 4);  // does for most rows
-    const bool is_short = candidates_.size() <= size_ / kLongList;
-    if ((is_short || min_keep > 1) && reached(weigh(1, best_)) && candidates_.size() >= min_keep) {
+    weights_.resize(blocks() * kRowBlock);
+    block_mass_.resize(blocks());
+    const double total = weigh_blocks(view(), Weighing(best_, 1), block_mass_.data(), weights_.data());
+    const auto reached = enough(total);
+    const float at_least = best_ - 4;  // does for most rows
+    double most = 0;                   // that the values from there on can weigh
+    for (size_t block = 0; block < blocks(); ++block)
+        if (block_best_[block] >= at_least) most += block_mass_[block];
+    const bool is_near = reached(most) && (min_keep > 1 || estimate_count(view(), at_least) <= size_ / kLongList);
+    if (is_near) gather(at_least);
+    if (is_near && reached(weigh(1, best_)) && candidates_.size() >= min_keep) {
         truncate(prefix_reaching(candidates_, by_rank, reached), min_keep);
         is_narrowed_ = true;
     } else if (min_keep == 1) {
-        cut_row(best_, reached);
+        cut_row(best_, farthest_of(mass), total, reached);
     } else {
         narrow_to_all();
         weigh(1, best_);

@@ -3,7 +3,7 @@
 // How a vocabulary of 250,000 costs so little: one pass notes the greatest logit of every block of 64. The k-th
 // greatest of those is a lower bound for the k-th greatest logit, so only few blocks are looked into again. Nothing is
 // ever sorted whole: a nucleus, and the token to be drawn, are found by a quickselect over weights, in a short list or,
-// on a row whose likely tokens are many, in the one class of values in which it ends (logits_passes.h).
+// on a row whose likely tokens are many, among the values in whose narrow range it ends (logits_passes.h).
 #pragma once
 
 #include <algorithm>
@@ -67,7 +67,8 @@ private:
     void gather(float at_least);
     void gather_best(size_t count);
     template <class Reached>
-    void cut_row(float origin, Reached reached);
+    void cut_row(float origin, float farthest, double total, Reached reached);
+    float farthest_of(double mass) const;
     void narrow_to_all();
     // The logit of a token that surprises as much as the average one does, and the weight of all.
     struct Typical {
@@ -84,8 +85,8 @@ private:
     size_t size_ = 0;
     float best_ = kForbidden;
     bool is_narrowed_ = false;
-    std::vector<float> changed_, block_best_, block_order_;
-    std::vector<double> block_mass_, class_mass_;
+    std::vector<float> changed_, block_best_, block_order_, weights_;
+    std::vector<double> block_mass_;
     std::vector<Candidate> candidates_;
 };
 

@@ -573,8 +573,8 @@ TEST(Sampler, LogProbabilitiesAreTheModels) {
 
 TEST(Sampler, SumsExponentialsPrecisely) {
     // One token at 0 and n at x: log-probability of the first = -log(1 + n e^x). Each weight is good for 3e-7 of the
-    // series and two roundings of x, 2^-24 |x| each; two float additions round any part of the sum by 2^-24 each, n /
-    // 16 additions in double by 2^-53, the result by 2^-24.
+    // series and two roundings of x, 2^-24 |x| each; three float additions round any part of the sum by 2^-24 each, n /
+    // 64 additions in double by 2^-53, the result by 2^-24.
     constexpr size_t n = 100000;
     Rng rng(6);
     for (int trial = 0; trial < 40; ++trial) {
@@ -583,7 +583,7 @@ TEST(Sampler, SumsExponentialsPrecisely) {
         auto sampler = Sampler::make({.temperature = 0, .logprobs = 0}, n + 1);
         const double mass = n * std::exp(double{logits[0]}), expected = -std::log1p(mass);
         const double of_weights = (3e-7 + 2 * std::abs(logits[0]) * 0x1p-24) * mass / (1 + mass);
-        const double of_sums = 2 * 0x1p-24 + n / 16 * 0x1p-53;
+        const double of_sums = 3 * 0x1p-24 + n / 64 * 0x1p-53;
         EXPECT_NEAR(sampler->sample(logits)->logprob, expected, of_weights + of_sums + std::abs(expected) * 0x1p-24)
             << logits[0];
     }

@@ -89,33 +89,7 @@ void tile256_avx512(const TileJob& job) {
                 }
             }
         }
-        if constexpr (Format::kHasMins) {
-            __m512i products[kTokens];
-            UNROLLED for (int token = 0; token < kTokens; ++token) products[token] = _mm512_setzero_si512();
-            UNROLLED for (int pair = 0; pair < 4; ++pair) {
-                const auto* at = reinterpret_cast<const __m256i*>(scales.mins + 32 * pair);
-                const __m512i mins = _mm512_cvtepu8_epi16(_mm256_load_si256(at));
-                UNROLLED for (int token = 0; token < kTokens; ++token) {
-                    const std::byte* x = a + 260 * kTokens + 4 * (pair * kTokens + token);
-                    products[token] = _mm512_dpwssd_epi32(products[token], mins, _mm512_set1_epi32(dword(x)));
-                }
-            }
-            const __m512 min_scale = _mm512_load_ps(scales.min_scale);
-            UNROLLED for (int token = 0; token < kTokens; ++token) {
-                __m512 sum_of_mins = _mm512_cvtepi32_ps(products[token]);
-                if constexpr (Format::kSubBlock == 16) {
-                    // The panel holds -128 times the sums over 16: whole numbers that floats hold and add exactly.
-                    __m512 more = _mm512_setzero_ps();
-                    UNROLLED for (int number = 0; number < 8; ++number) {
-                        const __m512i start =
-                            _mm512_set1_epi32(dword(a + 276 * kTokens + 4 * (2 * number * kTokens + token)));
-                        more = _mm512_fmadd_ps(_mm512_load_ps(scales.more[number]), _mm512_cvtepi32_ps(start), more);
-                    }
-                    sum_of_mins = _mm512_fmadd_ps(more, _mm512_set1_ps(-0x1p-7f), sum_of_mins);
-                }
-                total[token] = _mm512_fnmadd_ps(sum_of_mins, min_scale, total[token]);
-            }
-        }
+        if constexpr (Format::kHasMins) subtract_mins<Format::kSubBlock>(total, scales, a);
         UNROLLED for (int token = 0; token < kTokens; ++token) {
             sum[token] = _mm512_fmadd_ps(total[token], _mm512_set1_ps(real(a + 256 * kTokens + 4 * token)), sum[token]);
         }

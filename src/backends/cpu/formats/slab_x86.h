@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "backends/cpu/formats/registers.h"
 #include "backends/cpu/linear.h"
-#include "backends/cpu/target.h"
 
 #if TARGET_X86
 namespace hearth::cpu {
@@ -55,6 +55,37 @@ constexpr const TileFn* slab_tiles256() {
     if (Format::kSubBlock == 32) return kSlabTiles256Sub32Mins;
     return Format::kHasMins ? kSlabTiles256Sub16Mins : kSlabTiles256Sub16;
 }
+
+TARGET_BEGIN(TARGET_AVX512)
+// total[token] -= the mins of a block times the sums of each token's activations.
+template <int kSubBlock, int kTokens>
+ALWAYS_INLINE void subtract_mins(__m512 (&total)[kTokens], const Scales<16>& scales, const std::byte* a) {
+    __m512i products[kTokens];
+    UNROLLED for (int token = 0; token < kTokens; ++token) products[token] = _mm512_setzero_si512();
+    UNROLLED for (int pair = 0; pair < 4; ++pair) {
+        const auto* at = reinterpret_cast<const __m256i*>(scales.mins + 32 * pair);
+        const __m512i mins = _mm512_cvtepu8_epi16(_mm256_load_si256(at));
+        UNROLLED for (int token = 0; token < kTokens; ++token) {
+            const std::byte* x = a + 260 * kTokens + 4 * (pair * kTokens + token);
+            products[token] = _mm512_dpwssd_epi32(products[token], mins, _mm512_set1_epi32(dword(x)));
+        }
+    }
+    const __m512 min_scale = _mm512_load_ps(scales.min_scale);
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        __m512 sum_of_mins = _mm512_cvtepi32_ps(products[token]);
+        if constexpr (kSubBlock == 16) {
+            // The panel holds -128 times the sums over 16: whole numbers that floats hold and add exactly.
+            __m512 more = _mm512_setzero_ps();
+            UNROLLED for (int number = 0; number < 8; ++number) {
+                const __m512i start = _mm512_set1_epi32(dword(a + 276 * kTokens + 4 * (2 * number * kTokens + token)));
+                more = _mm512_fmadd_ps(_mm512_load_ps(scales.more[number]), _mm512_cvtepi32_ps(start), more);
+            }
+            sum_of_mins = _mm512_fmadd_ps(more, _mm512_set1_ps(-0x1p-7f), sum_of_mins);
+        }
+        total[token] = _mm512_fnmadd_ps(sum_of_mins, min_scale, total[token]);
+    }
+}
+TARGET_END
 
 }  // namespace hearth::cpu
 #endif
