@@ -123,22 +123,20 @@ struct BlockSum {
     }
     ALWAYS_INLINE double sum() const {
         double lanes[kStripe];
-        std::memcpy(lanes, total, sizeof lanes);
+        for (size_t part = 0; part < kParts; ++part)
+            std::memcpy(lanes + part * kWidth, &total[part], sizeof total[part]);
         for (size_t width = kStripe / 2; width > 0; width /= 2)
             for (size_t lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
         return lanes[0];
     }
     // Of the block that ended last.
     ALWAYS_INLINE double block_sum() const {
-        const auto first = low_lanes(0), second = low_lanes(8);
-        const auto x =
-            __builtin_convertvector(first, Vectors<8>::Doubles) + __builtin_convertvector(second, Vectors<8>::Doubles);
+        using Eight = Vectors<8>::Doubles;
+        float lanes[kStripe];
+        for (size_t part = 0; part < kParts; ++part)
+            std::memcpy(lanes + part * kWidth, &block[part], sizeof block[part]);
+        const auto x = __builtin_convertvector(load(lanes), Eight) + __builtin_convertvector(load(lanes + 8), Eight);
         return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]));
-    }
-    ALWAYS_INLINE Floats low_lanes(size_t from) const {
-        Floats eight;
-        std::memcpy(&eight, reinterpret_cast<const float*>(block) + from, sizeof eight);
-        return eight;
     }
 };
 
