@@ -3,7 +3,7 @@
 // A format brings, besides its Layout:   code(block, part, inner, t): columns 4t..4t+3 of sub-block of 32 number part *
 // kInner + inner
 //                                        scales(group, blocks, block, Scales&): w_j of all rows, mins
-// The narrow kernel has kSigned, kLines and total() as in blocks32_x86.h.
+// The narrow kernel has kSigned, kLines and kShift as in blocks32_x86.h.
 #pragma once
 
 #include <algorithm>
@@ -103,6 +103,27 @@ void tile256_avx512(const TileJob& job) {
 TARGET_END
 
 TARGET_BEGIN(TARGET_AVX2)
+template <class Layout, class Narrow, bool kDot>
+void unpack256_narrow(const std::byte* group, int64_t columns, int64_t begin, int64_t end, std::byte* slab) {
+    const int64_t blocks = columns / 256;
+    auto* out = reinterpret_cast<Slab256<8>*>(slab);
+    for (int64_t block = begin / 256; block < end / 256; ++block, ++out) {
+        const std::byte* weights = Layout::block(group, blocks, block);
+        Narrow::scales(group, blocks, block, out->scales);
+#pragma GCC unroll 1
+        for (int part = 0; part < 8 / Narrow::kInner; ++part) {
+            narrow::prefetch(weights + part * (Layout::kBlockBytes * Narrow::kInner / 8),
+                             Layout::kBlockBytes * Narrow::kInner / 8);
+            UNROLLED for (int inner = 0; inner < Narrow::kInner; ++inner) {
+                UNROLLED for (int t = 0; t < 8; ++t) {
+                    narrow::spell_out<Narrow, kDot>(Narrow::code(weights, part, inner, t),
+                                                    out->codes[(part * Narrow::kInner + inner) * 8 + t]);
+                }
+            }
+        }
+    }
+}
+
 template <class Format, class Layout, class Narrow, int kTokens, bool kDot>
 void tile256_narrow(const TileJob& job) {
     constexpr int kSteps = Format::kSubBlock / 4, kSubBlocksPer32 = 32 / Format::kSubBlock;
@@ -153,12 +174,12 @@ void tile256_narrow(const TileJob& job) {
                                     __m256i four = _mm256_set1_epi32(dword(x));
                                     if (Narrow::kSigned) four = _mm256_sign_epi8(four, codes);
                                     const __m256i pairs = _mm256_maddubs_epi16(sizes, four);
-                                    sums16[token] = line == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                                    sums16[token] = line == first ? pairs : narrow::add_16(sums16[token], pairs);
                                 }
                             }
                             UNROLLED for (int token = 0; token < kTokens; ++token) {
                                 const __m256i sums = narrow::pair_sums(sums16[token]);
-                                dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+                                dot[token] = first == 0 ? sums : narrow::add_32(dot[token], sums);
                             }
                         }
                     }
@@ -167,35 +188,14 @@ void tile256_narrow(const TileJob& job) {
                         __m256i products = dot[token];
                         if constexpr (!Format::kHasMins && !(kDot && Narrow::kSigned)) {
                             const std::byte* start = a + 276 * kTokens + 4 * (number * kTokens + token);
-                            products = Narrow::total(products, _mm256_set1_epi32(dword(start)));
+                            products = narrow::total<Narrow>(products, start);
                         }
                         total[token] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), scale, total[token]);
                     }
                 }
             }
         }
-        if constexpr (Format::kHasMins) {
-            UNROLLED for (int token = 0; token < kTokens; ++token) {
-                __m256i products = _mm256_setzero_si256();
-                UNROLLED for (int pair = 0; pair < 4; ++pair) {
-                    const auto* at = reinterpret_cast<const __m128i*>(scales.mins + 16 * pair);
-                    const __m256i mins = _mm256_cvtepu8_epi16(_mm_load_si128(at));
-                    const std::byte* x = a + 260 * kTokens + 4 * (pair * kTokens + token);
-                    products = _mm256_add_epi32(products, _mm256_madd_epi16(mins, _mm256_set1_epi32(dword(x))));
-                }
-                __m256 sum_of_mins = _mm256_cvtepi32_ps(products);
-                if constexpr (Format::kSubBlock == 16) {
-                    __m256 more = _mm256_setzero_ps();
-                    UNROLLED for (int number = 0; number < 8; ++number) {
-                        const __m256i start =
-                            _mm256_set1_epi32(dword(a + 276 * kTokens + 4 * (2 * number * kTokens + token)));
-                        more = _mm256_fmadd_ps(_mm256_load_ps(scales.more[number]), _mm256_cvtepi32_ps(start), more);
-                    }
-                    sum_of_mins = _mm256_fmadd_ps(more, _mm256_set1_ps(-0x1p-7f), sum_of_mins);
-                }
-                total[token] = _mm256_fnmadd_ps(sum_of_mins, _mm256_load_ps(scales.min_scale), total[token]);
-            }
-        }
+        if constexpr (Format::kHasMins) narrow::subtract_mins<Format::kSubBlock>(total, scales, a);
         UNROLLED for (int token = 0; token < kTokens; ++token) {
             sum[token] = _mm256_fmadd_ps(total[token], _mm256_set1_ps(real(a + 256 * kTokens + 4 * token)), sum[token]);
         }
@@ -212,18 +212,26 @@ inline constexpr TileFn kTile256Avx512[8] = {
     tile256_avx512<F, L, W, 1>, tile256_avx512<F, L, W, 2>, tile256_avx512<F, L, W, 3>, tile256_avx512<F, L, W, 4>,
     tile256_avx512<F, L, W, 5>, tile256_avx512<F, L, W, 6>, tile256_avx512<F, L, W, 7>, tile256_avx512<F, L, W, 8>};
 template <class Format, class Layout, class Wide>
-inline constexpr Slabs kSlabs256Avx512 = {unpack256_avx512<Layout, Wide>, slab_tiles256<Format>(), slab256_bytes, 2};
+inline constexpr Slabs kSlabs256Avx512 = {unpack256_avx512<Layout, Wide>, slab_tiles256<Format>(),
+                                          slab_bytes<Slab256<16>, 256>, 2};
+template <class Format, class Layout, class Narrow, bool kDot>
+inline constexpr Slabs kSlabs256Narrow = {
+    unpack256_narrow<Layout, Narrow, kDot>,
+    NarrowSlabs256<Format::kSubBlock, Format::kHasMins, NarrowCodesOf<Narrow, kDot>>::kTiles,
+    slab_bytes<Slab256<8>, 256>, 2};
 template <class F, class L, class N, bool kDot>
 inline constexpr TileFn kTile256Narrow[4] = {tile256_narrow<F, L, N, 1, kDot>, tile256_narrow<F, L, N, 2, kDot>,
                                              tile256_narrow<F, L, N, 3, kDot>, tile256_narrow<F, L, N, 4, kDot>};
 
 }  // namespace hearth::cpu
-#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)                                                 \
-    {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512, kTile256Avx512<Format, Layout<16>, Wide>, \
-                                               kSlabs256Avx512<Format, Layout<16>, Wide>)},                 \
-        {Isa::avxvnni,                                                                                      \
-         packed_kernel256<Layout<8>>(type, Isa::avxvnni, kTile256Narrow<Format, Layout<8>, Narrow, true>)}, \
-        {Isa::avx2, packed_kernel256<Layout<8>>(type, Isa::avx2, kTile256Narrow<Format, Layout<8>, Narrow, false>)},
+#define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)                                                        \
+    {Isa::avx512, packed_kernel256<Layout<16>>(type, Isa::avx512, kTile256Avx512<Format, Layout<16>, Wide>,        \
+                                               kSlabs256Avx512<Format, Layout<16>, Wide>)},                        \
+        {Isa::avxvnni,                                                                                             \
+         packed_kernel256<Layout<8>>(type, Isa::avxvnni, kTile256Narrow<Format, Layout<8>, Narrow, true>,          \
+                                     kSlabs256Narrow<Format, Layout<8>, Narrow, true>)},                           \
+        {Isa::avx2, packed_kernel256<Layout<8>>(type, Isa::avx2, kTile256Narrow<Format, Layout<8>, Narrow, false>, \
+                                                kSlabs256Narrow<Format, Layout<8>, Narrow, false>)},
 #else
 #define LINEAR_ROWS_256(type, Format, Layout, Wide, Narrow)
 #endif

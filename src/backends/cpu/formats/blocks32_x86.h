@@ -5,7 +5,7 @@
 // and for the narrow kernel, which must keep sums of products in int16 for a while (unless kDot: the row avxvnni):
 //   kSigned   code() gives signed codes; products of |code| with sign(code) * a, safe as |code| <= 128 and |a| <= 127
 //   kLines    so many lines may be added up in int16 without overflow
-//   total(dot, start): S from the sum of code() * a and from -128 * sum of a
+//   kShift    unsigned codes of symmetric types are c >> kShift
 #pragma once
 
 #include "backends/cpu/formats/blocks32.h"
@@ -77,6 +77,19 @@ void tile32_avx512(const TileJob& job) {
 TARGET_END
 
 TARGET_BEGIN(TARGET_AVX2)
+template <class Format, class Narrow, bool kDot>
+void unpack32_narrow(const std::byte* group, int64_t, int64_t begin, int64_t end, std::byte* slab) {
+    using Layout = Layout32<Format, 8>;
+    auto* out = reinterpret_cast<Slab32<8>*>(slab);
+    for (int64_t block = begin / 32; block < end / 32; ++block, ++out) {
+        const std::byte *fields = group + Layout::fields_at(block), *lines = group + Layout::codes_at(block);
+        narrow::prefetch(lines, Layout::kCodeBytes);
+        _mm256_store_ps(out->scale, Narrow::scale(fields));
+        if constexpr (Format::kFields == 2) _mm256_store_ps(out->offset, Narrow::offset(fields));
+        UNROLLED for (int t = 0; t < 8; ++t) narrow::spell_out<Narrow, kDot>(Narrow::code(lines, t), out->codes[t]);
+    }
+}
+
 template <class Format, class Narrow, int kTokens, bool kDot>
 void tile32_narrow(const TileJob& job) {
     using Layout = Layout32<Format, 8>;
@@ -114,12 +127,12 @@ void tile32_narrow(const TileJob& job) {
                         __m256i x = _mm256_set1_epi32(dword(a + 4 * (t * kTokens + token)));
                         if (Narrow::kSigned) x = _mm256_sign_epi8(x, codes);
                         const __m256i pairs = _mm256_maddubs_epi16(sizes, x);
-                        sums16[token] = t == first ? pairs : _mm256_add_epi16(sums16[token], pairs);
+                        sums16[token] = t == first ? pairs : narrow::add_16(sums16[token], pairs);
                     }
                 }
                 UNROLLED for (int token = 0; token < kTokens; ++token) {
                     const __m256i sums = narrow::pair_sums(sums16[token]);
-                    dot[token] = first == 0 ? sums : _mm256_add_epi32(dot[token], sums);
+                    dot[token] = first == 0 ? sums : narrow::add_32(dot[token], sums);
                 }
             }
         }
@@ -127,7 +140,7 @@ void tile32_narrow(const TileJob& job) {
         UNROLLED for (int token = 0; token < kTokens; ++token) {
             __m256i products = dot[token];
             if constexpr (!kHasOffset && !(kDot && Narrow::kSigned)) {
-                products = Narrow::total(products, _mm256_set1_epi32(dword(a + 32 * kTokens + 4 * token)));
+                products = narrow::total<Narrow>(products, a + 32 * kTokens + 4 * token);
             }
             const __m256 factor = _mm256_mul_ps(scale, _mm256_set1_ps(real(a + 36 * kTokens + 4 * token)));
             sum[token] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products), factor, sum[token]);
@@ -153,7 +166,12 @@ inline constexpr TileFn kTile32Avx512[8] = {tile32_avx512<Format, Wide, 1>, tile
                                             tile32_avx512<Format, Wide, 5>, tile32_avx512<Format, Wide, 6>,
                                             tile32_avx512<Format, Wide, 7>, tile32_avx512<Format, Wide, 8>};
 template <class Format, class Wide>
-inline constexpr Slabs kSlabs32Avx512 = {unpack32_avx512<Format, Wide>, slab_tiles32<Format>(), slab32_bytes, 2};
+inline constexpr Slabs kSlabs32Avx512 = {unpack32_avx512<Format, Wide>, slab_tiles32<Format>(),
+                                         slab_bytes<Slab32<16>, 32>, 2};
+template <class Format, class Narrow, bool kDot>
+inline constexpr Slabs kSlabs32Narrow = {unpack32_narrow<Format, Narrow, kDot>,
+                                         NarrowSlabs32<Format::kFields == 2, NarrowCodesOf<Narrow, kDot>>::kTiles,
+                                         slab_bytes<Slab32<8>, 32>, 2};
 template <class Format, class Narrow, bool kDot>
 inline constexpr TileFn kTile32Narrow[4] = {
     tile32_narrow<Format, Narrow, 1, kDot>, tile32_narrow<Format, Narrow, 2, kDot>,
@@ -163,8 +181,10 @@ inline constexpr TileFn kTile32Narrow[4] = {
 #define LINEAR_ROWS_32(type, Format, Wide, Narrow)                                                               \
     {Isa::avx512,                                                                                                \
      packed_kernel32<Format, 16>(type, Isa::avx512, kTile32Avx512<Format, Wide>, kSlabs32Avx512<Format, Wide>)}, \
-        {Isa::avxvnni, packed_kernel32<Format, 8>(type, Isa::avxvnni, kTile32Narrow<Format, Narrow, true>)},     \
-        {Isa::avx2, packed_kernel32<Format, 8>(type, Isa::avx2, kTile32Narrow<Format, Narrow, false>)},
+        {Isa::avxvnni, packed_kernel32<Format, 8>(type, Isa::avxvnni, kTile32Narrow<Format, Narrow, true>,       \
+                                                  kSlabs32Narrow<Format, Narrow, true>)},                        \
+        {Isa::avx2, packed_kernel32<Format, 8>(type, Isa::avx2, kTile32Narrow<Format, Narrow, false>,            \
+                                               kSlabs32Narrow<Format, Narrow, false>)},
 #else
 #define LINEAR_ROWS_32(type, Format, Wide, Narrow)
 #endif

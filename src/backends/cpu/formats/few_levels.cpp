@@ -414,7 +414,6 @@ struct Narrow {
         }
         return _mm256_shuffle_epi8(levels, code);
     }
-    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i) { return dot; }
 };
 TARGET_END
 #endif
@@ -473,9 +472,11 @@ constexpr LinearTable table(DType type) {
         {Isa::avx512, kernel<Type, 16>(type, Isa::avx512, kTile256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>,
                                        kSlabs256Avx512<Codes<kBits>, Layout<kBits, 16>, Wide<kBits>>)},
             {Isa::avxvnni,
-             kernel<Type, 8>(type, Isa::avxvnni, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>)},
+             kernel<Type, 8>(type, Isa::avxvnni, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>,
+                             kSlabs256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, true>)},
             {Isa::avx2,
-             kernel<Type, 8>(type, Isa::avx2, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, false>)},
+             kernel<Type, 8>(type, Isa::avx2, kTile256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, false>,
+                             kSlabs256Narrow<Codes<kBits>, Layout<kBits, 8>, Narrow<kBits>, false>)},
 #elif TARGET_ARM
         {Isa::i8mm, kernel<Type, 8>(type, Isa::i8mm, dotprod::kTiles256<Codes<kBits>, Layout<kBits, 8>, Arm<kBits>>,
                                     kSlabs256<Codes<kBits>, Layout<kBits, 8>, Arm<kBits>>)},

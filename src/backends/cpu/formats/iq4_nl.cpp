@@ -56,7 +56,6 @@ struct Iq4NlNarrow {
         return _mm256_shuffle_epi8(narrow::table(kIq4Levels),
                                    narrow::both(t < 4 ? line : narrow::shift_right(line, 4), 0x0F));
     }
-    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i) { return dot; }
     static ALWAYS_INLINE __m256 scale(const std::byte* fields) { return narrow::halves(fields); }
 };
 TARGET_END

@@ -61,7 +61,6 @@ struct Mxfp4Narrow {
         return _mm256_shuffle_epi8(narrow::table(kFp4Doubled),
                                    narrow::both(t < 4 ? line : narrow::shift_right(line, 4), 0x0F));
     }
-    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i) { return dot; }
     static ALWAYS_INLINE __m256 scale(const std::byte* fields) {
         const __m256i e = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(fields)));
         const __m256i bits = _mm256_max_epu32(_mm256_slli_epi32(e, 23), _mm256_set1_epi32(0x00400000));

@@ -52,12 +52,10 @@ TARGET_BEGIN(TARGET_AVX2)
 struct Q4_0Narrow {
     static constexpr bool kSigned = false;
     static constexpr int kLines = 8;                                    // 8 * 2 * 15 * 127 < 2^15
+    static constexpr int kShift = 4;
     static ALWAYS_INLINE __m256i code(const std::byte* lines, int t) {  // not shifted up: 0..15
         const __m256i line = narrow::load(lines + 32 * (t % 4));
         return narrow::both(t < 4 ? line : narrow::shift_right(line, 4), 0x0F);
-    }
-    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i start) {
-        return _mm256_add_epi32(_mm256_slli_epi32(dot, 4), start);
     }
     static ALWAYS_INLINE __m256 scale(const std::byte* fields) {
         return _mm256_mul_ps(narrow::halves(fields), _mm256_set1_ps(0x1p-4f));

@@ -61,13 +61,11 @@ TARGET_BEGIN(TARGET_AVX2)
 struct Q5_0Narrow {
     static constexpr bool kSigned = false;
     static constexpr int kLines = 4;                                    // 4 * 2 * 31 * 127 < 2^15
+    static constexpr int kShift = 3;
     static ALWAYS_INLINE __m256i code(const std::byte* lines, int t) {  // not shifted up: 0..31
         const __m256i line = narrow::load(lines + 32 * (1 + t % 4)), high = narrow::load(lines);
         const __m256i low = narrow::both(t < 4 ? line : narrow::shift_right(line, 4), 0x0F);
         return narrow::merge(low, t < 4 ? narrow::shift_left(high, 4 - t) : narrow::shift_right(high, t - 4), 0x10);
-    }
-    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i start) {
-        return _mm256_add_epi32(_mm256_slli_epi32(dot, 3), start);
     }
     static ALWAYS_INLINE __m256 scale(const std::byte* fields) {
         return _mm256_mul_ps(narrow::halves(fields), _mm256_set1_ps(0x1p-3f));

@@ -123,6 +123,7 @@ struct Narrow {
     static constexpr int kInner = 4;
     static constexpr bool kSigned = false;
     static constexpr int kLines = 2;  // 2 * 2 * 63 * 127 < 2^15
+    static constexpr int kShift = 2;
     static ALWAYS_INLINE void scales(const std::byte* group, int64_t blocks, int64_t index, Scales<8>& scales) {
         const std::byte* block = Layout<8>::block(group, blocks, index);
         const __m256 quarter = _mm256_mul_ps(narrow::halves(block), _mm256_set1_ps(0.25f));
@@ -139,9 +140,6 @@ struct Narrow {
         if (k < 3) return narrow::both(narrow::shift_right(line(k), 2), 0x3F);
         const __m256i pieces = narrow::merge(narrow::both(line(2), 0x03), narrow::shift_left(line(1), 2), 0x0C);
         return narrow::merge(pieces, narrow::shift_left(line(0), 4), 0x30);
-    }
-    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i start) {
-        return _mm256_add_epi32(_mm256_slli_epi32(dot, 2), start);
     }
 };
 TARGET_END

@@ -47,7 +47,6 @@ struct Q8_0Narrow {
     static constexpr bool kSigned = true;
     static constexpr int kLines = 1;
     static ALWAYS_INLINE __m256i code(const std::byte* lines, int t) { return narrow::load(lines + 32 * t); }
-    static ALWAYS_INLINE __m256i total(__m256i dot, __m256i) { return dot; }
     static ALWAYS_INLINE __m256 scale(const std::byte* fields) { return narrow::halves(fields); }
 };
 TARGET_END

@@ -92,19 +92,49 @@ ALWAYS_INLINE void prefetch(const std::byte* at, int bytes) {
         _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes + i), _MM_HINT_T0);
     }
 }
+// The first `rows` lanes, of at most 8; none where there are none.
+ALWAYS_INLINE __m256i first_lanes(int rows) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(rows), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+ALWAYS_INLINE __m256 load_rows(const float* from, int rows) {
+    return rows >= 8 ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, first_lanes(rows));
+}
 ALWAYS_INLINE void store(float* out, __m256 values, int rows) {
-    if (rows == 8) {
+    if (rows >= 8) {
         _mm256_storeu_ps(out, values);
-        return;
+    } else {
+        _mm256_maskstore_ps(out, first_lanes(rows), values);
     }
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    _mm256_maskstore_ps(out, _mm256_cmpgt_epi32(_mm256_set1_epi32(rows), lane), values);
 }
 // sum + the products of each lane's four pairs of an unsigned and a signed byte. For the row avxvnni alone; written
 // out, so that one function body serves rows that compilers tell apart.
 ALWAYS_INLINE __m256i add_products(__m256i sum, __m256i codes, __m256i x) {
     asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(codes), "x"(x));
     return sum;
+}
+// Sums that are not regrouped: a compiler that forms all products first and adds them up as a tree runs out of
+// registers.
+ALWAYS_INLINE __m256i add_16(__m256i sum, __m256i more) {
+    sum = _mm256_add_epi16(sum, more);
+    asm("" : "+x"(sum));
+    return sum;
+}
+ALWAYS_INLINE __m256i add_32(__m256i sum, __m256i more) {
+    sum = _mm256_add_epi32(sum, more);
+    asm("" : "+x"(sum));
+    return sum;
+}
+// Of a type's narrow kernel (blocks32_x86.h): by how much its unsigned codes lie below those of the recipe.
+template <class Narrow>
+constexpr int shift_of() {
+    if constexpr (requires { Narrow::kShift; }) return Narrow::kShift;
+    return 0;
+}
+// S of a symmetric type from the sum of code() * a; `start` holds -128 * sum of a.
+template <class Narrow>
+ALWAYS_INLINE __m256i total(__m256i dot, const std::byte* start) {
+    if (Narrow::kSigned) return dot;
+    return _mm256_add_epi32(_mm256_slli_epi32(dot, shift_of<Narrow>()), _mm256_set1_epi32(dword(start)));
 }
 // Sums of the products of each lane's four byte pairs, for pairs of neighbours that fit int16.
 ALWAYS_INLINE __m256i pair_sums(__m256i sums16) {

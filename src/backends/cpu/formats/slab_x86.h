@@ -1,10 +1,10 @@
 // What groups of rows look like when they are spelled out for many tokens: a byte for every code, floats for every
 // scale, in pieces of at most kSlabColumns columns. The kernels of slab_x86.cpp multiply the slabs of two groups at
-// once and serve all types with blocks of one length; what a type brings is the unpacking. For 16 rows in the lanes of
-// a 512-bit register.
+// once and serve all types with blocks of one length; what a type brings is the unpacking.
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "backends/cpu/formats/registers.h"
 #include "backends/cpu/linear.h"
@@ -33,11 +33,9 @@ struct alignas(64) Slab32 {
     std::byte codes[8][4 * kRows];
 };
 
-inline int64_t slab256_bytes(DType, int64_t columns) {
-    return std::min(columns, kSlabColumns) / 256 * int64_t(sizeof(Slab256<16>));
-}
-inline int64_t slab32_bytes(DType, int64_t columns) {
-    return std::min(columns, kSlabColumns) / 32 * int64_t(sizeof(Slab32<16>));
+template <class Slab, int kColumns>
+int64_t slab_bytes(DType, int64_t columns) {
+    return std::min(columns, kSlabColumns) / kColumns * int64_t(sizeof(Slab));
 }
 
 // [tokens of the tile - 1], by what the recipe of a type does.
@@ -55,6 +53,62 @@ constexpr const TileFn* slab_tiles256() {
     if (Format::kSubBlock == 32) return kSlabTiles256Sub32Mins;
     return Format::kHasMins ? kSlabTiles256Sub16Mins : kSlabTiles256Sub16;
 }
+
+// The same with 8 rows in 256 bits (slab_avx2.cpp). The row avxvnni has the codes of the recipe and one instruction for
+// their products; avx2 the narrow kernel's own codes (blocks32_x86.h), whose products it adds up in int16 for a while.
+template <bool kUsesDot, bool kHasSign, int kLinesAtOnce, int kShiftOfCodes>
+struct NarrowCodes {
+    static constexpr bool kDot = kUsesDot, kSigned = kHasSign;
+    static constexpr int kLines = kLinesAtOnce, kShift = kShiftOfCodes;
+};
+template <class Narrow, bool kDot>
+using NarrowCodesOf =
+    std::conditional_t<kDot, NarrowCodes<true, false, 0, 0>,
+                       NarrowCodes<false, Narrow::kSigned, Narrow::kLines, narrow::shift_of<Narrow>()>>;
+
+inline constexpr int kNarrowTileTokens = 4;
+template <bool kOffset, class Codes>
+struct NarrowSlabs32 {
+    static const TileFn kTiles[kNarrowTileTokens];
+};
+template <int kSubBlock, bool kMins, class Codes>
+struct NarrowSlabs256 {
+    static const TileFn kTiles[kNarrowTileTokens];
+};
+
+TARGET_BEGIN(TARGET_AVX2)
+namespace narrow {
+template <class Narrow, bool kDot>
+ALWAYS_INLINE void spell_out(__m256i codes, std::byte* line) {
+    if (kDot && Narrow::kSigned) codes = _mm256_xor_si256(codes, _mm256_set1_epi8(char(0x80)));
+    if (kDot && !Narrow::kSigned) codes = shift_left(codes, shift_of<Narrow>());
+    _mm256_store_si256(reinterpret_cast<__m256i*>(line), codes);
+}
+// total[token] -= the mins of a block times the sums of each token's activations.
+template <int kSubBlock, int kTokens>
+ALWAYS_INLINE void subtract_mins(__m256 (&total)[kTokens], const Scales<8>& scales, const std::byte* a) {
+    UNROLLED for (int token = 0; token < kTokens; ++token) {
+        __m256i products = _mm256_setzero_si256();
+        UNROLLED for (int pair = 0; pair < 4; ++pair) {
+            const auto* at = reinterpret_cast<const __m128i*>(scales.mins + 16 * pair);
+            const __m256i mins = _mm256_cvtepu8_epi16(_mm_load_si128(at));
+            const std::byte* x = a + 260 * kTokens + 4 * (pair * kTokens + token);
+            products = _mm256_add_epi32(products, _mm256_madd_epi16(mins, _mm256_set1_epi32(dword(x))));
+        }
+        __m256 sum_of_mins = _mm256_cvtepi32_ps(products);
+        if constexpr (kSubBlock == 16) {
+            __m256 more = _mm256_setzero_ps();
+            UNROLLED for (int number = 0; number < 8; ++number) {
+                const __m256i start = _mm256_set1_epi32(dword(a + 276 * kTokens + 4 * (2 * number * kTokens + token)));
+                more = _mm256_fmadd_ps(_mm256_load_ps(scales.more[number]), _mm256_cvtepi32_ps(start), more);
+            }
+            sum_of_mins = _mm256_fmadd_ps(more, _mm256_set1_ps(-0x1p-7f), sum_of_mins);
+        }
+        total[token] = _mm256_fnmadd_ps(sum_of_mins, _mm256_load_ps(scales.min_scale), total[token]);
+    }
+}
+}  // namespace narrow
+TARGET_END
 
 TARGET_BEGIN(TARGET_AVX512)
 // total[token] -= the mins of a block times the sums of each token's activations.
