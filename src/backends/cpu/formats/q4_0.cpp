@@ -51,7 +51,7 @@ TARGET_END
 TARGET_BEGIN(TARGET_AVX2)
 struct Q4_0Narrow {
     static constexpr bool kSigned = false;
-    static constexpr int kLines = 8;                                    // 8 * 2 * 15 * 127 < 2^15
+    static constexpr int kLines = 8;  // 8 * 2 * 15 * 127 < 2^15
     static constexpr int kShift = 4;
     static ALWAYS_INLINE __m256i code(const std::byte* lines, int t) {  // not shifted up: 0..15
         const __m256i line = narrow::load(lines + 32 * (t % 4));

@@ -60,7 +60,7 @@ TARGET_END
 TARGET_BEGIN(TARGET_AVX2)
 struct Q5_0Narrow {
     static constexpr bool kSigned = false;
-    static constexpr int kLines = 4;                                    // 4 * 2 * 31 * 127 < 2^15
+    static constexpr int kLines = 4;  // 4 * 2 * 31 * 127 < 2^15
     static constexpr int kShift = 3;
     static ALWAYS_INLINE __m256i code(const std::byte* lines, int t) {  // not shifted up: 0..31
         const __m256i line = narrow::load(lines + 32 * (1 + t % 4)), high = narrow::load(lines);
