@@ -179,6 +179,10 @@ void register_all() {
         // One token, memory: about 128 MB of weights. The same from the second-level cache: 32 rows.
         const int64_t rows = (int64_t{128} << 20) / row_bytes(type, 4096) / 16 * 16;
         RegisterBenchmark((name + "/decode_memory").c_str(), measure, type, rows, 4096, 1)->UseRealTime();
+        // What eight users at once ask of memory and processor.
+        RegisterBenchmark((name + "/tokens:8/memory").c_str(), measure, type, rows, 4096, 8)->UseRealTime();
+        RegisterBenchmark((name + "/tokens:8/memory/columns:1024").c_str(), measure, type, rows * 4, 1024, 8)
+            ->UseRealTime();
         RegisterBenchmark((name + "/decode_cache").c_str(), measure, type, 32, 4096, 1);
         for (int64_t tokens : {4, 8, 64, 512}) {
             RegisterBenchmark((name + "/tokens:" + std::to_string(tokens)).c_str(), measure, type, 256, 4096, tokens);

@@ -100,6 +100,10 @@ static uint64_t cached_file_bytes(const char* path) {
     return sum;
 }
 
+int64_t first_level_cache_bytes() {
+    return std::max<int64_t>(0, sysconf(_SC_LEVEL1_DCACHE_SIZE));
+}
+
 uint64_t memory_available_bytes() {
     const int64_t kib = proc_kib("/proc/meminfo", "MemAvailable:");
     uint64_t bytes =

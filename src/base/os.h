@@ -30,6 +30,7 @@ private:
 };
 
 int physical_cores_allowed();         // cores this process may use: affinity, cgroup quota and SMT siblings considered
+int64_t first_level_cache_bytes();    // for data, of one core; 0 where nobody says
 uint64_t memory_available_bytes();    // what the system and the cgroup leave for us
 uint64_t resident_anonymous_bytes();  // our own pages, without file mappings
 uint64_t peak_resident_bytes();       // the most that was in memory at once since the start, file mappings included

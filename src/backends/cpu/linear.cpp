@@ -3,8 +3,18 @@
 #include <algorithm>
 
 #include "backends/cpu/formats/formats.h"
+#include "backends/cpu/formats/registers.h"
+#include "base/os.h"
 
 namespace hearth::cpu {
+
+#if TARGET_X86
+// An eighth of the first level: on a Zen 4 with 32 KB, 4 KB read a fifth more of Q6_K from memory than 6 KB.
+const int64_t kPrefetchBytes = first_level_cache_bytes() > 0
+                                   ? std::clamp<int64_t>(first_level_cache_bytes() / 8 / 64 * 64, 2048, 6144)
+                                   : 4096;
+#endif
+
 namespace {
 
 // Panel bytes that stay in the second-level cache (1 MiB is common) while a job's groups pass by, but no fewer tiles

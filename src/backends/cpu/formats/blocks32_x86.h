@@ -22,7 +22,7 @@ void unpack32_avx512(const std::byte* group, int64_t, int64_t begin, int64_t end
     auto* out = reinterpret_cast<Slab32<16>*>(slab);
     for (int64_t block = begin / 32; block < end / 32; ++block, ++out) {
         const std::byte *fields = group + Layout::fields_at(block), *lines = group + Layout::codes_at(block);
-        wide::prefetch(lines, Layout::kCodeBytes);
+        prefetch<1>(lines, Layout::kCodeBytes);
         _mm512_store_ps(out->scale, Wide::scale(fields));
         if constexpr (Format::kFields == 2) _mm512_store_ps(out->offset, Wide::offset(fields));
         UNROLLED for (int t = 0; t < 8; ++t) _mm512_store_si512(out->codes[t], Wide::code(lines, t));
@@ -41,8 +41,8 @@ void tile32_avx512(const TileJob& job) {
         const int in_bundle = int(block % Format::kBundle);
         const std::byte* fields = bundle + in_bundle * Layout::kFieldsBytes;
         const std::byte* lines = bundle + Layout::kHeaderBytes + in_bundle * Layout::kCodeBytes;
-        if (in_bundle == 0) wide::prefetch(bundle, Layout::kHeaderBytes);
-        wide::prefetch(lines, Layout::kCodeBytes);
+        if (in_bundle == 0) prefetch<kTokens>(bundle, Layout::kHeaderBytes);
+        prefetch<kTokens>(lines, Layout::kCodeBytes);
         __m512i products[kTokens];
         UNROLLED for (int token = 0; token < kTokens; ++token) {
             products[token] =
@@ -83,7 +83,7 @@ void unpack32_narrow(const std::byte* group, int64_t, int64_t begin, int64_t end
     auto* out = reinterpret_cast<Slab32<8>*>(slab);
     for (int64_t block = begin / 32; block < end / 32; ++block, ++out) {
         const std::byte *fields = group + Layout::fields_at(block), *lines = group + Layout::codes_at(block);
-        narrow::prefetch(lines, Layout::kCodeBytes);
+        prefetch<1>(lines, Layout::kCodeBytes);
         _mm256_store_ps(out->scale, Narrow::scale(fields));
         if constexpr (Format::kFields == 2) _mm256_store_ps(out->offset, Narrow::offset(fields));
         UNROLLED for (int t = 0; t < 8; ++t) narrow::spell_out<Narrow, kDot>(Narrow::code(lines, t), out->codes[t]);
@@ -102,7 +102,7 @@ void tile32_narrow(const TileJob& job) {
         const int in_bundle = int(block % Format::kBundle);
         const std::byte* fields = bundle + in_bundle * Layout::kFieldsBytes;
         const std::byte* lines = bundle + Layout::kHeaderBytes + in_bundle * Layout::kCodeBytes;
-        narrow::prefetch(lines, Layout::kCodeBytes);
+        prefetch<kTokens>(lines, Layout::kCodeBytes);
         __m256i dot[kTokens];
         if constexpr (kDot) {
             UNROLLED for (int token = 0; token < kTokens; ++token) {

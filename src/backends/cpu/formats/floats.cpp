@@ -136,7 +136,7 @@ void tile_avx512(const TileJob& job) {
     const int64_t pairs = job.columns / 2;
     for (int64_t pair = 0; pair < pairs; ++pair) {
         __m512 w[2];
-        wide::prefetch(job.group + pair * kPairBytes, kPairBytes);
+        prefetch<kTokens>(job.group + pair * kPairBytes, kPairBytes);
         two_columns<kType>(job.group, pair, w);
         UNROLLED for (int k = 0; k < 2; ++k) {
             UNROLLED for (int token = 0; token < kTokens; ++token) {
@@ -176,7 +176,7 @@ void tile_bf16_dot(const TileJob& job) {
     const int64_t cells = (job.columns + 1) / 2;
     int64_t cell = 0;
     for (; cell + 2 <= cells; cell += 2) {
-        wide::prefetch(job.group + cell * 64, 128);
+        prefetch<kTokens>(job.group + cell * 64, 128);
         UNROLLED for (int k = 0; k < 2; ++k) {
             const __m512bh w = pairs_of(wide::load(job.group + (cell + k) * 64));
             UNROLLED for (int token = 0; token < kTokens; ++token) {
@@ -224,7 +224,7 @@ void tile_avx2(const TileJob& job) {
     const int64_t pairs = job.columns / 2;
     for (int64_t pair = 0; pair < pairs; ++pair) {
         __m256 w[2];
-        narrow::prefetch(job.group + pair * kPairBytes, kPairBytes);
+        prefetch<kTokens>(job.group + pair * kPairBytes, kPairBytes);
         two_columns<kType>(job.group, pair, w);
         UNROLLED for (int k = 0; k < 2; ++k) {
             UNROLLED for (int token = 0; token < kTokens; ++token) {

@@ -21,9 +21,19 @@ ALWAYS_INLINE float real(const std::byte* at) {
 }
 
 #if TARGET_X86
-// How far ahead of the loads weights are asked for, in bytes. The requests run over the end of a group into the next
-// one, so a stream of groups never starts cold; past the end of the memory they do nothing.
-inline constexpr int kPrefetchBytes = 6144;
+// How far ahead of the loads weights are asked for. The requests run over the end of a group into the next one, so a
+// stream of groups never starts cold; past the end of the memory they do nothing.
+extern const int64_t kPrefetchBytes;  // linear.cpp
+
+// One or two tokens wait for the weights, which come into the first-level cache. More tokens keep the processor busy
+// and that cache full of activations: the second level is near enough, and what a Zen 4 puts into the first it loses.
+template <int kTokens>
+ALWAYS_INLINE void prefetch(const std::byte* at, int bytes) {
+    UNROLLED for (int i = 0; i < bytes; i += 64) {
+        const char* line = reinterpret_cast<const char*>(at + kPrefetchBytes + i);
+        kTokens <= 2 ? _mm_prefetch(line, _MM_HINT_T0) : _mm_prefetch(line, _MM_HINT_T1);
+    }
+}
 
 TARGET_BEGIN(TARGET_AVX512)
 namespace wide {  // 512 bits
@@ -51,11 +61,6 @@ ALWAYS_INLINE __m512i table(const int8_t* values) {
 }
 ALWAYS_INLINE __m512 halves(const std::byte* at) {  // 16 f16
     return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(at)));
-}
-ALWAYS_INLINE void prefetch(const std::byte* at, int bytes) {
-    UNROLLED for (int i = 0; i < bytes; i += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes + i), _MM_HINT_T0);
-    }
 }
 
 }  // namespace wide
@@ -86,11 +91,6 @@ ALWAYS_INLINE __m256i table(const int8_t* values) {
 }
 ALWAYS_INLINE __m256 halves(const std::byte* at) {  // 8 f16
     return _mm256_cvtph_ps(_mm_load_si128(reinterpret_cast<const __m128i*>(at)));
-}
-ALWAYS_INLINE void prefetch(const std::byte* at, int bytes) {
-    UNROLLED for (int i = 0; i < bytes; i += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchBytes + i), _MM_HINT_T0);
-    }
 }
 // The first `rows` lanes, of at most 8; none where there are none.
 ALWAYS_INLINE __m256i first_lanes(int rows) {
