@@ -52,14 +52,18 @@ Tensor CpuOps::convolve(Tensor x, Tensor taps, Tensor bias, const StateBuffer& s
     float* rooms = arena().take(room_floats * threads_);
     if (planning()) return y;
 
-    const int64_t blocks = (channels + kChannels - 1) / kChannels;
+    // Block by block: a thread that goes on to the next sequence finds the taps turned.
+    const int64_t blocks = (channels + kChannels - 1) / kChannels, sequences = int64_t(step.sequences.size());
+    std::vector<int64_t> turned_channel(size_t(threads_), -1);
     const auto work = [&](int64_t begin, int64_t end, int thread) {
         float *turned = rooms + thread * room_floats, *before = turned + tap_count * kChannels;
         for (int64_t item = begin; item < end; ++item) {
-            const SequenceStep& sequence = step.sequences[size_t(item / blocks)];
+            const SequenceStep& sequence = step.sequences[size_t(item % sequences)];
             if (sequence.tokens == 0) continue;
-            const int64_t channel = item % blocks * kChannels, count = std::min(kChannels, channels - channel);
-            turn_taps(taps.data + channel * taps.row_stride, taps.row_stride, tap_count, count, turned);
+            const int64_t channel = item / sequences * kChannels, count = std::min(kChannels, channels - channel);
+            if (turned_channel[size_t(thread)] != channel)
+                turn_taps(taps.data + channel * taps.row_stride, taps.row_stride, tap_count, count, turned);
+            turned_channel[size_t(thread)] = channel;
             // A copy of the rows before the step: slots to write may be the slot to read.
             for (int64_t row = 0; row < past; ++row) {
                 if (sequence.slot_read < 0)
@@ -89,7 +93,7 @@ Tensor CpuOps::convolve(Tensor x, Tensor taps, Tensor bias, const StateBuffer& s
             keep(sequence.slot_write, sequence.tokens);
         }
     };
-    run(int64_t(step.sequences.size()) * blocks, 1, double(x.count()) / 1.5e3, work);
+    run(sequences * blocks, 1, double(x.count()) / 1.5e3, work);
     return y;
 }
 
