@@ -140,9 +140,11 @@ const measures = {
 const is_missed = (r) => r.wanted && (r.seconds ? r.seconds > r.wanted : r.ratio < r.wanted);
 const figures = (r) => r.seconds ? [r.seconds.toFixed(2), "", ""] : [r.hearth.toFixed(1), r.other.toFixed(1), r.ratio.toFixed(2)];
 
-const machine = cpus()[0].model.replace(/\(R\)|\(TM\)|Processor|CPU|@.*/g, "").trim().replace(/\W+/g, "-").toLowerCase();
+// In virtual machines AMD's processors of all generations are called the same; their family tells them apart.
+const family = existsSync("/proc/cpuinfo") && readFileSync("/proc/cpuinfo", "utf8").match(/AuthenticAMD[^]*?cpu family\s*: (\d+)/)?.[1];
+const machine = cpus()[0].model.replace(/\(R\)|\(TM\)|Processor|CPU|@.*/g, "").trim().replace(/\W+/g, "-").toLowerCase() + (family ? `-family-${family}` : "");
 const path = join(values.results, `${machine}-${values.threads}-threads.json`);
-const kept = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {machine: cpus()[0].model, kernels: "", threads: Number(values.threads), lines: {}};
+const kept = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {machine: cpus()[0].model.trim() + (family ? `, family ${family}` : ""), kernels: "", threads: Number(values.threads), lines: {}};
 kept.kernels = hearth("--version").trim();
 
 function table() {
