@@ -46,13 +46,16 @@ struct AttentionTile {
     float *wide_keys, *wide_values;  // room for one tile
 };
 
+constexpr int64_t kKeyRun = 16;  // tokens whose keys are turned together
+
 struct AttentionKernels {
     void (*attend)(const AttentionTile& tile);
     void (*pack_queries)(const float* const* rows, int64_t count, int64_t key_width, float* packed);
     void (*merge)(const PartialRows& part, int64_t rows, const PartialRows& into);
     void (*finish)(const PartialRows& rows, int64_t row, const float* sink, int64_t width, float* out);
     // f32 and f16 only
-    void (*put_key)(const float* key, KvType type, int64_t width, int64_t token, std::byte* tile);
+    void (*put_keys)(const float* keys, int64_t key_stride, int64_t count, KvType type, int64_t width, int64_t place,
+                     std::byte* tile);  // at most kKeyRun
     void (*put_value)(const float* value, KvType type, int64_t width, int64_t token, std::byte* tile);
 };
 
@@ -271,22 +274,31 @@ void CpuOps::append_to_cache(Tensor k, Tensor v, const KvLayer& kv, const Step& 
     const KvGeometry& geometry = kv.geometry;
     const AttentionKernels& kernels = *kEveryRow.at(isa_);
     const bool is_plain = kv.type == KvType::f32 || kv.type == KvType::f16;
-    run(k.rows, 16, double(k.count() + v.count()) / (is_plain ? 2e3 : 200), [&](int64_t begin, int64_t end, int) {
-        for (int64_t token = begin; token < end; ++token) {
+    run(k.rows, kKeyRun, double(k.count() + v.count()) / (is_plain ? 4e3 : 200), [&](int64_t begin, int64_t end, int) {
+        for (int64_t token = begin; token < end;) {
             const SequenceStep& sequence = step.sequences[size_t(step.sequence[size_t(token)])];
             const int64_t at = step.kv_index[size_t(token)], place = at % kPageTokens;
+            const int64_t most =
+                std::min({end, sequence.first_token + sequence.tokens, token + std::min(kKeyRun, kPageTokens - place)});
+            int64_t count = 1;
+            while (token + count < most && step.kv_index[size_t(token + count)] == at + count) ++count;
             std::byte* page = page_of(kv, sequence.pages[size_t(kv.group)], at);
             for (int64_t head = 0; head < geometry.kv_heads; ++head) {
-                const float *key = head_at(k, token, head), *value = head_at(v, token, head);
-                if (is_plain) {
-                    kernels.put_key(key, kv.type, geometry.key_width, place, page + key_tile(geometry, kv.type, head));
-                    kernels.put_value(value, kv.type, geometry.value_width, place,
-                                      page + value_tile(geometry, kv.type, head));
-                } else {
-                    put_key(kv, page, head, place, key);
-                    put_value(kv, page, head, place, value);
+                if (is_plain)
+                    kernels.put_keys(head_at(k, token, head), k.row_stride, count, kv.type, geometry.key_width, place,
+                                     page + key_tile(geometry, kv.type, head));
+                for (int64_t i = 0; i < count; ++i) {
+                    const float* value = head_at(v, token + i, head);
+                    if (is_plain) {
+                        kernels.put_value(value, kv.type, geometry.value_width, place + i,
+                                          page + value_tile(geometry, kv.type, head));
+                    } else {
+                        put_key(kv, page, head, place + i, head_at(k, token + i, head));
+                        put_value(kv, page, head, place + i, value);
+                    }
                 }
             }
+            token += count;
         }
     });
 }
