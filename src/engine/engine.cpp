@@ -102,6 +102,7 @@ private:
     std::vector<std::unique_ptr<Job>> active_;  // oldest first
     std::vector<Job*> in_pass_;
     KeptSequences kept_;
+    PromptPace pace_;
     std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
     RequestId next_id_ = 1;
     bool is_quitting_ = false;
@@ -208,7 +209,7 @@ void Engine::Impl::run() {
 void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     std::vector<Work> work;
     for (const auto& job : active_) work.push_back(job->work());
-    const std::vector<Share> shares = share_out(work, loaded_->options.step_tokens);
+    const std::vector<Share> shares = share_out(work, loaded_->options.step_tokens, pace_.beside_answers());
 
     std::vector<ForwardPart> parts;
     in_pass_.clear();
@@ -218,8 +219,12 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
         parts.push_back({*job.sequence, job.next_tokens(share.tokens), job.wanted(share.tokens), job.row_kind()});
     }
     abandon_pass_ = false;
+    int64_t answer_tokens = 0, prompt_tokens = 0;
+    for (const Share& share : shares)
+        (work[size_t(share.work)].is_generating ? answer_tokens : prompt_tokens) += share.tokens;
 
     lock.unlock();
+    const double begin = monotonic_seconds();
     // A pass reads the weights that stay in the file; should that have been cut short, they are not touched again.
     Result<> whole = loaded_->plan.mapped > 0 ? loaded_->checkpoint.check_whole() : Result<>();
     auto passed = whole ? forward_.run(
@@ -232,6 +237,7 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     const double now = monotonic_seconds();
     lock.lock();
 
+    if (passed && *passed) pace_.passed(now - begin, prompt_tokens, answer_tokens);
     for (size_t i = 0; i < in_pass_.size(); ++i) {
         if (passed && *passed) {
             in_pass_[i]->passed(shares[i].tokens, now);

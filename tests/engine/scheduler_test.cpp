@@ -50,6 +50,52 @@ TEST(Scheduler, TheOldestPromptComesFirst) {
     EXPECT_EQ(tokens_of({prompt(512), prompt(1)}, 512), (Tokens{512, 0}));
 }
 
+TEST(Scheduler, PromptsBesideAnswersAreShort) {
+    const auto tokens = [](const std::vector<Work>& work, int64_t beside_answers) {
+        Tokens result(work.size(), 0);
+        for (const Share& share : share_out(work, 512, beside_answers)) result[size_t(share.work)] += share.tokens;
+        return result;
+    };
+    EXPECT_EQ(tokens({prompt(5000), generating(), prompt(40)}, 30), (Tokens{30, 1, 0}));
+    EXPECT_EQ(tokens({prompt(20), generating(), prompt(40)}, 30), (Tokens{20, 1, 10}));
+    EXPECT_EQ(tokens({prompt(5000), prompt(40)}, 30), (Tokens{512, 0}));  // nobody waits for an answer
+    EXPECT_EQ(tokens({prompt(5000, 7), generating(), prompt(40)}, 30), (Tokens{7, 1, 23}));
+    EXPECT_EQ(tokens({generating(200), prompt(40)}, 30), (Tokens{200, 30}));
+    // What cannot be cut is read all the same, and does not take from what can.
+    Work whole = prompt(100);
+    whole.is_whole = true;
+    EXPECT_EQ(tokens({prompt(5000), generating(), whole}, 30), (Tokens{30, 1, 100}));
+}
+
+TEST(PromptPace, LearnsWhatAPromptTokenAddsToAPass) {
+    PromptPace pace;
+    const int64_t unknown = pace.beside_answers();
+    EXPECT_GE(unknown, 8);
+    EXPECT_LE(unknown, 64);
+    pace.passed(1.0, 500, 0);  // 2 ms each
+    EXPECT_NEAR(double(pace.beside_answers()), 25, 1);
+    // Answers alone take 20 ms: what a pass with both takes beyond that is the prompt's.
+    for (int i = 0; i < 20; ++i) {
+        pace.passed(0.020, 0, 4);
+        pace.passed(0.045, 25, 4);
+    }
+    EXPECT_NEAR(double(pace.beside_answers()), 50, 1);
+    // Deeper in a prompt tokens cost more.
+    for (int i = 0; i < 20; ++i) pace.passed(0.120, 25, 4);
+    EXPECT_NEAR(double(pace.beside_answers()), 12, 1);
+}
+
+TEST(PromptPace, NeverStopsAPromptAndNeverForgetsTheLimit) {
+    PromptPace slow;
+    for (int i = 0; i < 20; ++i) slow.passed(3.0, 8, 1);
+    EXPECT_EQ(slow.beside_answers(), 8);
+    // A pass with a prompt that was quicker than one without says little.
+    PromptPace odd;
+    odd.passed(0.5, 0, 1);
+    odd.passed(0.4, 40, 1);
+    EXPECT_LE(odd.beside_answers(), 40);
+}
+
 TEST(Scheduler, APromptStopsAtItsBoundary) {
     EXPECT_EQ(tokens_of({prompt(100, 30), prompt(5)}, 512), (Tokens{30, 5}));
     EXPECT_EQ(tokens_of({prompt(100, 300)}, 512), (Tokens{100}));
