@@ -31,7 +31,7 @@ MadeGrammar Grammar::from_choices(std::span<const std::string> choices) {
     return from_rules(rules);
 }
 
-MadeGrammar Grammar::from_json_schema(std::string_view schema, const JsonOptions& options) {
+MadeGrammar Grammar::from_schema_text(std::string_view schema, const JsonOptions& options) {
     if (schema.size() > kMostText)
         return fail(ErrorKind::bad_request,
                     fmt::format("the schema is {} bytes long, at most {} are read", schema.size(), kMostText));
@@ -41,7 +41,11 @@ MadeGrammar Grammar::from_json_schema(std::string_view schema, const JsonOptions
 }
 
 MadeGrammar Grammar::from_json_schema(const Json& schema, const JsonOptions& options) {
-    return from_rules(TRY(read_json_schema(schema, options)));
+    const Rules rules = TRY(read_json_schema(schema, options));
+    auto made = from_rules(rules);
+    if (made || made.error().kind != ErrorKind::not_found) return made;
+    return fail(ErrorKind::bad_request, "no value satisfies the schema at #",
+                "look for types, bounds and keys that exclude each other");
 }
 
 MadeGrammar Grammar::any_json_object(const JsonOptions& options) {

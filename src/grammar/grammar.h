@@ -42,7 +42,7 @@ public:
     static Result<std::shared_ptr<const Grammar>> from_regex(std::string_view expression);
     static Result<std::shared_ptr<const Grammar>> from_choices(std::span<const std::string> choices);
     // A schema as text, or already read. What cannot be honoured is refused by name.
-    static Result<std::shared_ptr<const Grammar>> from_json_schema(std::string_view schema, const JsonOptions& options);
+    static Result<std::shared_ptr<const Grammar>> from_schema_text(std::string_view schema, const JsonOptions& options);
     static Result<std::shared_ptr<const Grammar>> from_json_schema(const Json& schema, const JsonOptions& options);
     // Any JSON object.
     static Result<std::shared_ptr<const Grammar>> any_json_object(const JsonOptions& options);

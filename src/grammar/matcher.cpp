@@ -154,6 +154,23 @@ Result<> Matcher::accept(int32_t token) {
     return {};
 }
 
+size_t Matcher::fitting(std::string_view bytes) const {
+    const std::lock_guard lock(constraint_->mutex_);
+    Machine& machine = *constraint_->machine_;
+    if (states_.back().is_ended) return 0;
+    const uint32_t mark = machine.mark();
+    std::vector<Configuration> now = states_.back().configurations, after;
+    size_t count = 0;
+    for (; count < bytes.size(); ++count) {
+        after.clear();
+        const bool may_end = machine.step(now, uint8_t(bytes[count]), after);
+        if (after.empty() && !may_end) break;
+        std::swap(now, after);
+    }
+    machine.drop_to(mark);
+    return count;
+}
+
 bool Matcher::allows(int32_t token) {
     Matcher probe(*this);
     return probe.accept(token).has_value();

@@ -76,6 +76,8 @@ public:
     Result<> accept(int32_t token);
     Result<> accept(std::string_view bytes);
     bool allows(int32_t token);
+    // How many of the bytes could be taken.
+    size_t fitting(std::string_view bytes) const;
     // Bytes that must come next whatever else happens, at most `most_bytes`; stops where the text may end.
     std::string forced(size_t most_bytes = 4096);
     bool may_end() const;

@@ -207,8 +207,10 @@ void NetworkBuilder::add_repeat(const Expr& e, uint32_t from, uint32_t to) {
     const ExprId part = e.parts[0];
     const bool is_unbounded = e.most == Expr::kUnbounded;
     const int32_t copies = is_unbounded ? e.least : e.most;
-    const bool is_single = rules_.expression(part).kind == Expr::Kind::codes;
-    if (copies > (is_single ? kMostCopies : 2 * kMostCopies) ||
+    // Characters of a JSON string are counted in any case: masks know a short cut there.
+    const Expr& repeated = rules_.expression(part);
+    const bool is_character = repeated.kind == Expr::Kind::codes && repeated.spelling == Spelling::json;
+    if (copies > (is_character ? 1 : kMostCopies) ||
         (copies > 3 && uint64_t(copies) * size_of(part) > kMostCopiedSize)) {
         const auto [found, is_new] = loop_rules_.try_emplace(part, 0);
         if (is_new) {
@@ -471,7 +473,7 @@ Result<Network> NetworkBuilder::build() {
     find_heights(network_);
     find_byte_classes(network_);
     if (network_.rules[network_.root].height == kNone)
-        return fail(ErrorKind::bad_request, "no text matches the grammar: every way through it goes on for ever",
+        return fail(ErrorKind::not_found, "no text matches the grammar: every way through it goes on for ever",
                     "give recursive rules an end");
     return std::move(network_);
 }
