@@ -10,9 +10,9 @@ namespace {
 
 class GbnfReader {
 public:
-    explicit GbnfReader(std::string_view text) : text_(text) {}
+    GbnfReader(std::string_view text, Rules& rules) : text_(text), rules_(rules) {}
 
-    Result<Rules> read() {
+    Result<ExprId> read() {
         if (text_.size() > kMostText)
             return fail(ErrorKind::bad_request,
                         fmt::format("the grammar is {} bytes long, at most {} are read", text_.size(), kMostText));
@@ -25,8 +25,7 @@ public:
         const auto root = ids_.find("root");
         if (root == ids_.end())
             return fail(ErrorKind::bad_request, "the grammar has no rule root", "begin it with root ::= ...");
-        rules_.root = root->second.id;
-        return std::move(rules_);
+        return rules_.rule(root->second.id);
     }
 
 private:
@@ -281,14 +280,14 @@ private:
 
     std::string_view text_;
     size_t at_ = 0;
-    Rules rules_;
+    Rules& rules_;
     std::map<std::string, Name, std::less<>> ids_;
 };
 
 }  // namespace
 
-Result<Rules> read_gbnf(std::string_view text) {
-    return GbnfReader(text).read();
+Result<ExprId> read_gbnf(std::string_view text, Rules& rules) {
+    return GbnfReader(text, rules).read();
 }
 
 }  // namespace hearth::grammar

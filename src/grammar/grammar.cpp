@@ -7,18 +7,24 @@ namespace hearth::grammar {
 
 using MadeGrammar = Result<std::shared_ptr<const Grammar>>;
 
-MadeGrammar Grammar::from_rules(const Rules& rules) {
+MadeGrammar Grammar::from_rules(Rules rules, uint32_t expression) {
+    rules.root = rules.add_rule("root");
+    rules.at(rules.root).body = expression;
     auto made = std::make_shared<Grammar>();
     made->network_ = std::make_shared<const Network>(TRY(build_network(rules)));
     return made;
 }
 
 MadeGrammar Grammar::from_gbnf(std::string_view text) {
-    return from_rules(TRY(read_gbnf(text)));
+    Rules rules;
+    const ExprId read = TRY(read_gbnf(text, rules));
+    return from_rules(std::move(rules), read);
 }
 
 MadeGrammar Grammar::from_regex(std::string_view expression) {
-    return from_rules(TRY(read_regex(expression)));
+    Rules rules;
+    const ExprId read = TRY(read_regex(expression, rules));
+    return from_rules(std::move(rules), read);
 }
 
 MadeGrammar Grammar::from_choices(std::span<const std::string> choices) {
@@ -26,9 +32,8 @@ MadeGrammar Grammar::from_choices(std::span<const std::string> choices) {
     Rules rules;
     std::vector<ExprId> parts;
     for (const std::string& choice : choices) parts.push_back(rules.bytes(choice));
-    rules.root = rules.add_rule("root");
-    rules.at(rules.root).body = rules.choice(std::move(parts));
-    return from_rules(rules);
+    const ExprId any = rules.choice(std::move(parts));
+    return from_rules(std::move(rules), any);
 }
 
 MadeGrammar Grammar::from_schema_text(std::string_view schema, const JsonOptions& options) {
@@ -41,8 +46,9 @@ MadeGrammar Grammar::from_schema_text(std::string_view schema, const JsonOptions
 }
 
 MadeGrammar Grammar::from_json_schema(const Json& schema, const JsonOptions& options) {
-    const Rules rules = TRY(read_json_schema(schema, options));
-    auto made = from_rules(rules);
+    Rules rules;
+    const ExprId read = TRY(read_json_schema(schema, options, rules));
+    auto made = from_rules(std::move(rules), read);
     if (made || made.error().kind != ErrorKind::not_found) return made;
     return fail(ErrorKind::bad_request, "no value satisfies the schema at #",
                 "look for types, bounds and keys that exclude each other");

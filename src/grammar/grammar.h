@@ -47,7 +47,8 @@ public:
     // Any JSON object.
     static Result<std::shared_ptr<const Grammar>> any_json_object(const JsonOptions& options);
 
-    static Result<std::shared_ptr<const Grammar>> from_rules(const Rules& rules);
+    // What was put together of parts (front_ends.h).
+    static Result<std::shared_ptr<const Grammar>> from_rules(Rules rules, uint32_t expression);
     const std::shared_ptr<const Network>& network() const { return network_; }
 
 private:

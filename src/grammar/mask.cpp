@@ -13,6 +13,7 @@ namespace {
 // Plain text inside a JSON string, byte by byte: 0 between characters, else what is still missing of one. 255: no such
 // text.
 constexpr uint8_t kNoText = 255;
+constexpr uint32_t kWorthAsking = 12;  // nodes of a subtree
 uint8_t next_of_text(uint8_t state, uint8_t byte) {
     const bool continues = byte >= 0x80 && byte <= 0xBF;
     switch (state) {
@@ -84,6 +85,18 @@ bool Constraint::is_one_character(uint32_t set) {
     return is_one;
 }
 
+// Bits byte % 64 of the bytes that lead from the set to itself, where all bytes of that remainder do.
+uint64_t Constraint::bytes_that_stay(uint32_t set) {
+    if (set >= staying_.size()) staying_.resize(set + 1, {0, false});
+    if (!staying_[set].is_known) {
+        uint64_t stay = ~0ull;
+        for (int byte = 0; byte < 256; ++byte)
+            if (machine_->next(set, uint8_t(byte)) != set) stay &= ~(1ull << (byte % 64));
+        staying_[set] = {stay, true};
+    }
+    return staying_[set].bytes;
+}
+
 void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::span<const Configuration> from,
                       TokenBits& bits) {
     if (begin == end) return;
@@ -110,6 +123,20 @@ void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::
         if (work.size() == above.end) {
             i += node.size;
             continue;
+        }
+        // A set that every byte below leads back to takes all that is there.
+        if (node.size >= kWorthAsking) {
+            const uint64_t below = tree.bytes_below[i];
+            bool takes_all = false;
+            for (size_t c = above.end; c < work.size() && !takes_all; ++c)
+                takes_all = machine_->stack(work[c].stack).levels <= machine_->safe_levels() &&
+                            (below & ~bytes_that_stay(work[c].set)) == 0;
+            if (takes_all) {
+                for (uint32_t t = tree.tokens_before[i]; t < tree.tokens_before[i + node.size]; ++t)
+                    bits[tree.tokens[t] / 32] |= 1u << (tree.tokens[t] % 32);
+                i += node.size;
+                continue;
+            }
         }
         levels[node.depth - base + 1] = {above.end, work.size(), machine_->mark()};
         ++i;

@@ -30,8 +30,10 @@ Result<std::vector<TokenBits>> terminal_bits(const Network& network, const Vocab
                             "write it as text in quotes, or name a token by its id: <[123]>");
             set(*id);
         }
-        if (terminal.is_negated)  // of ordinary tokens: a control token must be asked for by name
-            for (size_t word = 0; word < bits.size(); ++word) bits[word] = ~bits[word] & vocabulary.text_bits()[word];
+        // A control token must be asked for: it is none of "any but".
+        const TokenBits& others = terminal.is_control ? vocabulary.control_bits() : vocabulary.text_bits();
+        if (terminal.is_negated || terminal.is_control)
+            for (size_t word = 0; word < bits.size(); ++word) bits[word] = ~bits[word] & others[word];
         all.push_back(std::move(bits));
     }
     return all;

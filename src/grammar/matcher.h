@@ -48,6 +48,7 @@ private:
               TokenBits& bits);
     bool keeps_plain_text(uint32_t set, uint8_t after_byte);
     bool is_one_character(uint32_t set);
+    uint64_t bytes_that_stay(uint32_t set);
     void collect();
 
     std::shared_ptr<const Grammar> grammar_;
@@ -56,6 +57,11 @@ private:
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<MaskCache> cache_;
     std::vector<uint8_t> keeps_plain_, one_character_;  // by set: 0 unknown, 1 no, 2 yes
+    struct Staying {
+        uint64_t bytes;
+        bool is_known;
+    };
+    std::vector<Staying> staying_;  // by set
     std::vector<Matcher*> matchers_;
     size_t collect_above_;
 };

@@ -343,16 +343,12 @@ Result<CharGraph> expression_graph(std::string_view text, RegexDialect dialect, 
     return deterministic(without_anchors(TRY(graph_of(rules, expression)), is_whole));
 }
 
-Result<Rules> read_regex(std::string_view expression) {
+Result<ExprId> read_regex(std::string_view expression, Rules& rules) {
     if (expression.size() > kMostText)
         return fail(ErrorKind::bad_request, fmt::format("the regular expression is {} bytes long, at most {} are read",
                                                         expression.size(), kMostText));
-    Rules rules;
     const ExprId read = TRY(read_expression(expression, RegexDialect::rust, Spelling::utf8, rules));
-    rules.root = rules.add_rule("root");
-    const ExprId body = TRY(resolve_anchors(read, true, Spelling::utf8, rules));
-    rules.at(rules.root).body = body;
-    return rules;
+    return resolve_anchors(read, true, Spelling::utf8, rules);
 }
 
 }  // namespace hearth::grammar

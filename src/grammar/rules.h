@@ -20,6 +20,7 @@ enum class Spelling : uint8_t {
     utf8,
     wide_utf8,  // a set open to the top also takes what follows the pattern of UTF-8 beyond U+10FFFF, as llama.cpp does
     json,       // as they may stand inside a JSON string, with all of its escapes
+    bytes,      // codes below 256 are bytes
 };
 
 // Code points beyond Unicode stand for the borders of a text in expressions that may look for them (regex anchors).
@@ -40,11 +41,12 @@ struct CharGraph {
     uint32_t start = 0;
 };
 
-// One of `ids` or of the tokens written so in the vocabulary; negated: any token but those.
+// One of `ids` or of the tokens written so in the vocabulary.
 struct TokenTerminal {
     std::vector<int32_t> ids;
     std::vector<std::string> texts;
-    bool is_negated = false;
+    bool is_negated = false;  // any ordinary token but those
+    bool is_control = false;  // any control token but those
 };
 
 // Expressions between numbered places, from place 0 to the last: shapes that sequences and choices would have to
@@ -78,8 +80,8 @@ struct Rule {
         false;  // never copied into its users, so that its states (and their masks) are the same everywhere
 };
 
-// Expressions are made by its functions only, which keep them small: nested sequences and choices are not flattened,
-// but empty ones vanish and what cannot match takes its surroundings along.
+// Expressions are made by its functions only, which keep them small: what is empty vanishes from sequences, and what
+// cannot match takes its sequence along.
 class Rules {
 public:
     Rules() { expressions_ = {{Expr::Kind::nothing}, {Expr::Kind::empty}}; }

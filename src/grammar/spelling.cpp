@@ -7,6 +7,10 @@
 namespace hearth::grammar {
 
 void NetworkBuilder::add_codes(const CodeSet& set, Spelling spelling, uint32_t from, uint32_t to) {
+    if (spelling == Spelling::bytes) {
+        for (const CodeRange& range : set.ranges()) add_edge(from, uint8_t(range.low), uint8_t(range.high), to);
+        return;
+    }
     if (spelling != Spelling::json) {
         add_utf8(set, from, to);
         if (spelling == Spelling::wide_utf8 && set.contains(kLastCode))

@@ -27,6 +27,7 @@ std::shared_ptr<const Vocabulary> Vocabulary::make(std::span<const VocabularyTok
     Vocabulary& v = *made;
     const size_t words = (tokens.size() + 31) / 32;
     v.text_bits_.assign(words, 0);
+    v.control_bits_.assign(words, 0);
     v.same_bytes_.assign(tokens.size(), TokenTree::kNoToken);
     v.plain_.assign(kCountedCharacters + 2, TokenBits(words, 0));
     std::vector<uint32_t> sorted, codes;
@@ -38,6 +39,7 @@ std::shared_ptr<const Vocabulary> Vocabulary::make(std::span<const VocabularyTok
         v.begins_.push_back(uint32_t(v.bytes_.size()));
         v.name_begins_.push_back(uint32_t(v.names_.size()));
         v.names_ += token.name;
+        if (token.use == TokenUse::control) set_bit(v.control_bits_, id);
         if (token.use == TokenUse::end) v.ends_.push_back(int32_t(id));
         if (token.use != TokenUse::text) continue;
         // No text contains NUL, and an empty token would never bring it to an end.
@@ -103,6 +105,18 @@ TokenTree Vocabulary::tree_of(const std::vector<uint32_t>& sorted) {
         before_id = id;
     }
     leave(0);
+    tree.bytes_below.assign(tree.nodes.size(), 0);
+    tree.tokens_before.reserve(tree.nodes.size() + 1);
+    for (const TokenTree::Node& node : tree.nodes) {
+        tree.tokens_before.push_back(uint32_t(tree.tokens.size()));
+        each_token(node, [&](uint32_t id) { tree.tokens.push_back(id); });
+    }
+    tree.tokens_before.push_back(uint32_t(tree.tokens.size()));
+    for (size_t i = tree.nodes.size(); i-- > 0;) {  // children follow their parents
+        const size_t end = i + tree.nodes[i].size;
+        for (size_t child = i + 1; child < end; child += tree.nodes[child].size)
+            tree.bytes_below[i] |= tree.bytes_below[child] | 1ull << (tree.nodes[child].byte % 64);
+    }
     uint32_t next = uint32_t(tree.nodes.size());
     tree.first_of_byte.fill(next);
     for (uint32_t i = 0; i < tree.nodes.size(); i += tree.nodes[i].size) tree.first_of_byte[tree.nodes[i].byte] = i;
@@ -133,7 +147,7 @@ void Vocabulary::add_plain(uint32_t most_characters, TokenBits& bits) const {
 size_t Vocabulary::memory_bytes() const {
     size_t bytes = bytes_.capacity() + names_.capacity() + 4 * (begins_.capacity() + name_begins_.capacity()) +
                    4 * same_bytes_.capacity() + uses_.capacity() + 4 * words() * plain_.size() +
-                   sizeof(TokenTree::Node) * (all_.nodes.capacity() + not_plain_.nodes.capacity());
+                   (sizeof(TokenTree::Node) + 16) * (all_.nodes.capacity() + not_plain_.nodes.capacity());
     for (const TokenBits& bits : plain_from_) bytes += 4 * bits.capacity();
     return bytes;
 }

@@ -41,6 +41,10 @@ struct TokenTree {
     static constexpr uint32_t kNoToken = UINT32_MAX;
     std::vector<Node> nodes;
     std::array<uint32_t, 257> first_of_byte;  // index of the top node of that byte, or of the next; [256]: the end
+    // Per node: which bytes its subtree has below it, as bits byte % 64; the tokens before it in `tokens`.
+    std::vector<uint64_t> bytes_below;
+    std::vector<uint32_t> tokens_before;
+    std::vector<uint32_t> tokens;  // of all nodes, in their order
 };
 
 // Immutable once made, for any number of threads.
@@ -57,6 +61,7 @@ public:
     std::optional<int32_t> find(std::string_view name) const;
     const std::vector<int32_t>& ends() const { return ends_; }
     const TokenBits& text_bits() const { return text_bits_; }
+    const TokenBits& control_bits() const { return control_bits_; }
     size_t longest() const { return longest_; }
 
     const TokenTree& all() const { return all_; }
@@ -82,7 +87,7 @@ private:
     std::string bytes_, names_;
     std::vector<uint32_t> begins_, name_begins_, same_bytes_;
     std::vector<int32_t> ends_;
-    TokenBits text_bits_;
+    TokenBits text_bits_, control_bits_;
     size_t longest_ = 1;
     TokenTree all_, not_plain_;
     std::vector<TokenBits> plain_;                           // [n]: of at most n characters; the last: all

@@ -14,15 +14,14 @@ constexpr int kMostPrettyLevels = 24;  // every level has its own rules there
 
 }  // namespace
 
-Result<Rules> read_json_schema(const Json& schema, const JsonOptions& options) {
+Result<ExprId> read_json_schema(const Json& schema, const JsonOptions& options, Rules& rules) {
     const auto document = TRY(SchemaDocument::make(schema));
-    return SchemaWriter(document, options).write();
+    return SchemaWriter(document, options, rules).write();
 }
 
-Result<Rules> SchemaWriter::write() {
+Result<ExprId> SchemaWriter::write() {
     rules_.has_unicode_escapes = options_.unicode_escapes;
     rules_.most_levels = options_.most_levels;
-    rules_.root = rules_.add_rule("root");
     const ExprId body = TRY(value({{&document_.root()}}, 0));
     // Rules are written one after the other, not one inside the other: schemas nest deeper than the stack.
     while (!planned_.empty()) {
@@ -30,8 +29,7 @@ Result<Rules> SchemaWriter::write() {
         planned_.pop_back();
         TRY(write_rule(planned.demands, planned.depth, planned.rule));
     }
-    rules_.at(rules_.root).body = body;
-    return std::move(rules_);
+    return body;
 }
 
 ExprId SchemaWriter::shared(const char* name, ExprId body) {

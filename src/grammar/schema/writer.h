@@ -13,9 +13,9 @@ namespace hearth::grammar {
 
 class SchemaWriter {
 public:
-    SchemaWriter(const SchemaDocument& document, const JsonOptions& options)
-        : document_(document), options_(options), finder_(document, options) {}
-    Result<Rules> write();
+    SchemaWriter(const SchemaDocument& document, const JsonOptions& options, Rules& rules)
+        : document_(document), options_(options), finder_(document, options), rules_(rules) {}
+    Result<ExprId> write();
 
 private:
     // Values nest in the text as deep as `depth` says; it only counts where lines are indented.
@@ -55,7 +55,7 @@ private:
     const SchemaDocument& document_;
     const JsonOptions& options_;
     FactFinder finder_;
-    Rules rules_;
+    Rules& rules_;
     std::map<std::pair<Demands, int>, RuleId> known_;
     struct Planned {
         Demands demands;
