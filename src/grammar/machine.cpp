@@ -87,6 +87,7 @@ uint32_t Machine::set_of(std::vector<uint32_t>& positions) {
     for (const uint32_t p : kept) {
         const Network::Position& position = network_->positions[p];
         made.height = std::min(made.height, position.height);
+        made.is_level |= position.is_level;
         for (uint32_t e = position.first_edge; e != kNone; e = network_->edges[e].next) {
             const Network::Edge& edge = network_->edges[e];
             if (network_->positions[edge.target].height == kNone) continue;
@@ -224,7 +225,7 @@ void Machine::enter_loop(uint32_t loop_id, uint32_t stack, uint32_t count, uint3
     if (count >= loop.most) return;
     // Beyond `least` an endless loop needs no exact count.
     const uint32_t kept = loop.most == kNone ? std::min(count, loop.least) : count;
-    plan(start_set(loop.rule), push(stack, loop_id | kIsLoop, kept, rule.is_level), fresh + 1);
+    plan(start_set(loop.rule), push(stack, loop_id | kIsLoop, kept, false), fresh + 1);
 }
 
 // The end of a rule: on to what its caller does next.
@@ -266,7 +267,7 @@ bool Machine::close(size_t begin, std::vector<Configuration>& out) {
             if (then == kDead) continue;
             uint32_t stack = now.stack, fresh = now.fresh;
             if (then != kTail) {
-                stack = push(stack, then, 0, !is_loop && network_->rules[index].is_level);
+                stack = push(stack, then, 0, sets_[now.set].is_level);
                 ++fresh;
             }
             if (is_loop)

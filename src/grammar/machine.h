@@ -125,6 +125,7 @@ private:
         bool only_accepts = false;  // and has no other way on
         bool is_plain = false;      // neither calls nor accepts
         bool moves = false;         // has edges for bytes or tokens
+        bool is_level = false;      // of a rule that counts
     };
     struct Pending {
         uint32_t set, stack;

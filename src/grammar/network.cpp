@@ -10,7 +10,7 @@ namespace hearth::grammar {
 namespace {
 
 // Repetitions up to this count are written out; longer ones count at run time.
-constexpr int32_t kMostCopies = 16;
+constexpr int32_t kMostCopies = 16, kMostJsonCopies = 64;
 constexpr uint64_t kMostCopiedSize = 600;
 // A rule of this size or less is copied into its users: fewer calls at run time.
 constexpr uint64_t kMostInlined = 48;
@@ -207,11 +207,15 @@ void NetworkBuilder::add_repeat(const Expr& e, uint32_t from, uint32_t to) {
     const ExprId part = e.parts[0];
     const bool is_unbounded = e.most == Expr::kUnbounded;
     const int32_t copies = is_unbounded ? e.least : e.most;
-    // Characters of a JSON string are counted in any case: masks know a short cut there.
+    // Any characters of a JSON string are counted in any case: masks know a short cut there. Of other classes the ends
+    // are often in doubt, which costs more where they are counted than where they are written out.
     const Expr& repeated = rules_.expression(part);
-    const bool is_character = repeated.kind == Expr::Kind::codes && repeated.spelling == Spelling::json;
-    if (copies > (is_character ? 1 : kMostCopies) ||
-        (copies > 3 && uint64_t(copies) * size_of(part) > kMostCopiedSize)) {
+    const bool is_json = repeated.kind == Expr::Kind::codes && repeated.spelling == Spelling::json;
+    const bool is_any = is_json && rules_.codes_of(repeated) == CodeSet::all();
+    if (copies > (is_any    ? 1
+                  : is_json ? kMostJsonCopies
+                            : kMostCopies) ||
+        (!is_json && copies > 3 && uint64_t(copies) * size_of(part) > kMostCopiedSize)) {
         const auto [found, is_new] = loop_rules_.try_emplace(part, 0);
         if (is_new) {
             found->second = RuleId(network_.rules.size());
@@ -395,7 +399,8 @@ void find_heights(Network& network) {
     for (RuleId rule = 0; rule < network.rules.size(); ++rule) {
         rule_of_start[network.rules[rule].start] = rule;
         network.positions[network.rules[rule].end].move = Network::Move::accept;
-        queue.push({0, network.rules[rule].end});
+        // A rule that counts is a level itself.
+        queue.push({network.positions[network.rules[rule].end].is_level ? 1 : 0, network.rules[rule].end});
     }
     // What `p` needs now that something behind it is known; kNone: still unknown.
     const auto height_of_move = [&](uint32_t p) -> uint32_t {
@@ -407,7 +412,7 @@ void find_heights(Network& network) {
         const Network::RuleInfo& rule = network.rules[is_loop ? loop->rule : position.index];
         if (is_loop && (loop->least == 0 || rule.can_be_empty)) return after;
         if (rule.height == kNone) return kNone;
-        return std::max(after, rule.height + (rule.is_level ? 1 : 0));
+        return std::max(after, rule.height + (position.is_level ? 1 : 0));
     };
     while (!queue.empty()) {
         const auto [height, p] = queue.top();
@@ -453,7 +458,7 @@ Result<Network> NetworkBuilder::build() {
     network_.terminals = rules_.terminals();
     for (const Rule& rule : rules) {
         const uint32_t start = position(), end = position();
-        network_.rules.push_back({rule.name, start, end, rule.is_level});
+        network_.rules.push_back({rule.name, start, end});
     }
     pending_.push_back({rules_.root, rules[rules_.root].body});
     is_planned_[rules_.root] = true;
@@ -461,7 +466,15 @@ Result<Network> NetworkBuilder::build() {
         const auto [next, body] = pending_.back();
         pending_.pop_back();
         shared_.clear();
-        add(body, network_.rules[next].start, network_.rules[next].end);
+        const uint32_t start = network_.rules[next].start, first = uint32_t(network_.positions.size());
+        const size_t num_rules = network_.rules.size();
+        add(body, start, network_.rules[next].end);
+        if (next >= rules.size() || !rules[next].is_level) continue;
+        network_.positions[start].is_level = network_.positions[network_.rules[next].end].is_level = true;
+        for (size_t p = first; p < network_.positions.size(); ++p) network_.positions[p].is_level = true;
+        for (size_t rule = num_rules; rule < network_.rules.size(); ++rule)  // of its loops: rules of their own
+            for (const uint32_t p : {network_.rules[rule].start, network_.rules[rule].end})
+                network_.positions[p].is_level = false;
     }
     if (is_too_large_)
         return fail(ErrorKind::bad_request,

@@ -19,6 +19,7 @@ struct Network {
     struct Position {
         uint32_t first_edge = kNone, first_empty = kNone;  // in edges, empty_edges; linked by `next`
         Move move = Move::none;
+        bool is_level = false;    // of a rule that counts: what is called from here lies a level deeper
         uint32_t index = 0;       // of the rule, loop or token terminal
         uint32_t target = kNone;  // where it goes on afterwards
         uint32_t height = kNone;  // levels of rules needed at least to reach the end of the rule; kNone: it cannot
@@ -33,7 +34,6 @@ struct Network {
     struct RuleInfo {
         std::string name;
         uint32_t start, end;
-        bool is_level = false;
         bool can_be_empty = false;
         uint32_t height = kNone;
     };

@@ -22,7 +22,8 @@ Result<ExprId> read_json_schema(const Json& schema, const JsonOptions& options, 
 Result<ExprId> SchemaWriter::write() {
     rules_.has_unicode_escapes = options_.unicode_escapes;
     rules_.most_levels = options_.most_levels;
-    const ExprId body = TRY(value({{&document_.root()}}, 0));
+    ExprId body = TRY(value({{&document_.root()}}, 0));
+    if (options_.space == JsonSpace::free) body = rules_.sequence({before_comma(), body, before_comma()});
     // Rules are written one after the other, not one inside the other: schemas nest deeper than the stack.
     while (!planned_.empty()) {
         const Planned planned = std::move(planned_.back());
@@ -75,29 +76,36 @@ Result<> SchemaWriter::write_rule(const Demands& demands, int depth, RuleId rule
     return {};
 }
 
+namespace {
+
+// Says nothing of its values but that they are on its list, from which they come.
+bool is_mere_list(const Demand& demand) {
+    static constexpr std::string_view kNotes[] = {"enum",    "title",    "description", "default",
+                                                  "$schema", "$comment", "examples"};
+    return demand.holds && demand.schema->is_object() && demand.schema->find("enum") &&
+           std::ranges::all_of(demand.schema->members(),
+                               [](const Json::Member& member) { return std::ranges::count(kNotes, member.first) > 0; });
+}
+
+}  // namespace
+
 Result<ExprId> SchemaWriter::any_of(const std::vector<Facts>& alternatives, const Demands& demands, int depth) {
     std::vector<ExprId> parts, containers;
-    std::vector<const Json*> listed;
+    std::set<std::string> listed;
     for (const Facts& facts : alternatives) {
         if (facts.is_listed) {
             for (const Json* value : facts.listed) {
-                if (std::ranges::any_of(listed, [&](const Json* other) { return equal_values(*value, *other); }))
-                    continue;
+                if (!listed.insert(value->dump()).second) continue;
                 bool holds = true;
-                for (const Demand& demand : demands) holds = holds && TRY(satisfies(document_, *value, demand));
+                for (const Demand& demand : demands)
+                    holds = holds && (is_mere_list(demand) || TRY(satisfies(document_, *value, demand)));
                 if (!holds) continue;
-                listed.push_back(value);
                 parts.push_back(literal(*value, depth));
             }
             continue;
         }
         uint8_t types = facts.types;
-        std::vector<const Json*> hard;
-        for (const Json* value : facts.excluded) {
-            const uint8_t type = type_of_value(*value);
-            if (!(type & (kNull | kBoolean))) continue;
-            if (type == kNull) types &= uint8_t(~kNull);
-        }
+        if (std::ranges::any_of(facts.excluded, &Json::is_null)) types &= uint8_t(~kNull);
         const auto excludes_bool = [&](bool which) {
             return std::ranges::any_of(facts.excluded,
                                        [&](const Json* v) { return v->is_bool() && v->as_bool() == which; });
