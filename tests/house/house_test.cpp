@@ -34,7 +34,9 @@ const std::map<std::string, Rooms> kMayImport = {
     {"engine", {"base", "tensor", "files", "huggingface", "text", "ops", "backends", "models", "cache"}},
     {"library", {"base", "tensor", "files", "huggingface", "text", "models"}},
     // Which kernels run is chosen and named on the command line; tensors are listed and dumped by their type.
-    {"cli", {"base", "files", "text", "grammar", "engine", "library", "backends/cpu/isa.h", "tensor/dtype.h", "tensor/decode.h"}},
+    {"cli",
+     {"base", "files", "text", "grammar", "engine", "library", "backends/cpu/isa.h", "tensor/dtype.h",
+      "tensor/decode.h"}},
 };
 
 const fs::path kRoot = HEARTH_SOURCE_DIR;
