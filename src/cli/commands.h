@@ -16,6 +16,7 @@ void add_inspect(Command& program);
 void add_quantize(Command& program);
 
 void add_inspect_file(Command& inspect);  // metadata, tensors
+void add_inspect_grammar(Command& inspect);
 void add_inspect_tokens(Command& inspect);
 void add_inspect_logits(Command& inspect);
 void add_inspect_prompt(Command& inspect);

@@ -10,6 +10,7 @@ void add_inspect(Command& program) {
     add_inspect_file(inspect);
     add_inspect_tokens(inspect);
     add_inspect_prompt(inspect);
+    add_inspect_grammar(inspect);
     add_inspect_logits(inspect);
     add_inspect_synth(inspect);
 }

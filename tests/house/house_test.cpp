@@ -26,6 +26,7 @@ const std::map<std::string, Rooms> kMayImport = {
     {"files", {"base", "tensor"}},
     {"huggingface", {"base", "tensor", "files"}},
     {"text", {"base"}},
+    {"grammar", {"base"}},
     {"ops", {"base", "tensor"}},
     {"backends", {"base", "tensor", "ops"}},
     {"models", {"base", "tensor", "files", "ops"}},
@@ -33,7 +34,9 @@ const std::map<std::string, Rooms> kMayImport = {
     {"engine", {"base", "tensor", "files", "huggingface", "text", "ops", "backends", "models", "cache"}},
     {"library", {"base", "tensor", "files", "huggingface", "text", "models"}},
     // Which kernels run is chosen and named on the command line; tensors are listed and dumped by their type.
-    {"cli", {"base", "files", "text", "engine", "library", "backends/cpu/isa.h", "tensor/dtype.h", "tensor/decode.h"}},
+    {"cli",
+     {"base", "files", "text", "grammar", "engine", "library", "backends/cpu/isa.h", "tensor/dtype.h",
+      "tensor/decode.h"}},
 };
 
 const fs::path kRoot = HEARTH_SOURCE_DIR;

@@ -1,0 +1,223 @@
+// Which tokens may come next: a walk of the vocabulary's tree that advances the state byte by byte, and short cuts for
+// the places where nearly everything is allowed.
+#include <algorithm>
+
+#include "grammar/mask_cache.h"
+#include "grammar/matcher.h"
+#include "grammar/state.h"
+
+namespace hearth::grammar {
+
+namespace {
+
+// Plain text inside a JSON string, byte by byte: 0 between characters, else what is still missing of one. 255: no such
+// text.
+constexpr uint8_t kNoText = 255;
+constexpr uint32_t kWorthAsking = 12;  // nodes of a subtree
+uint8_t next_of_text(uint8_t state, uint8_t byte) {
+    const bool continues = byte >= 0x80 && byte <= 0xBF;
+    switch (state) {
+        case 0:
+            if (byte < 0x80) return byte >= 0x20 && byte != '"' && byte != '\\' ? 0 : kNoText;
+            if (byte < 0xC2 || byte > 0xF4) return kNoText;
+            if (byte < 0xE0) return 1;
+            if (byte < 0xF0) return byte == 0xE0 ? 4 : byte == 0xED ? 5 : 2;
+            return byte == 0xF0 ? 6 : byte == 0xF4 ? 7 : 3;
+        case 1:
+        case 2:
+        case 3:
+            return continues ? uint8_t(state - 1) : kNoText;
+        case 4:
+            return continues && byte >= 0xA0 ? 1 : kNoText;
+        case 5:
+            return continues && byte < 0xA0 ? 1 : kNoText;
+        case 6:
+            return continues && byte >= 0x90 ? 2 : kNoText;
+        default:
+            return continues && byte < 0x90 ? 2 : kNoText;
+    }
+}
+
+}  // namespace
+
+// Whether any plain text leads on from the set without a call or an end having to be followed. After a first byte of
+// the text, 0: none yet.
+bool Constraint::keeps_plain_text(uint32_t set, uint8_t after_byte) {
+    if (after_byte == 0 && set < keeps_plain_.size() && keeps_plain_[set]) return keeps_plain_[set] == 2;
+    constexpr size_t kMostPlaces = 64;
+    std::vector<std::pair<uint8_t, uint32_t>> places{{after_byte ? next_of_text(0, after_byte) : uint8_t(0), set}};
+    bool keeps = places[0].first != kNoText;
+    for (size_t i = 0; i < places.size() && keeps; ++i)
+        for (int byte = 0x20; byte < 256 && keeps; ++byte) {
+            const auto [text, now] = places[i];
+            const uint8_t next_text = next_of_text(text, uint8_t(byte));
+            if (next_text == kNoText) continue;
+            const uint32_t next = machine_->next(now, uint8_t(byte));
+            keeps = next != Machine::kDead && places.size() < kMostPlaces;
+            if (const std::pair place{next_text, next}; keeps && std::ranges::find(places, place) == places.end())
+                places.push_back(place);
+        }
+    if (after_byte == 0) {
+        if (keeps_plain_.size() <= set) keeps_plain_.resize(set + 1, 0);
+        keeps_plain_[set] = keeps ? 2 : 1;
+    }
+    return keeps;
+}
+
+// Whether the set takes exactly one character, any that is plain text.
+bool Constraint::is_one_character(uint32_t set) {
+    if (set < one_character_.size() && one_character_[set]) return one_character_[set] == 2;
+    std::vector<std::pair<uint8_t, uint32_t>> places{{0, set}};
+    bool is_one = true;
+    for (size_t i = 0; i < places.size() && is_one; ++i)
+        for (int byte = 0x20; byte < 256 && is_one; ++byte) {
+            const auto [text, now] = places[i];
+            const uint8_t next_text = next_of_text(text, uint8_t(byte));
+            if (next_text == kNoText) continue;
+            const uint32_t next = machine_->next(now, uint8_t(byte));
+            is_one = next != Machine::kDead && places.size() < 64 && (next_text != 0 || machine_->only_accepts(next));
+            if (const std::pair place{next_text, next};
+                is_one && next_text != 0 && std::ranges::find(places, place) == places.end())
+                places.push_back(place);
+        }
+    if (one_character_.size() <= set) one_character_.resize(set + 1, 0);
+    one_character_[set] = is_one ? 2 : 1;
+    return is_one;
+}
+
+// Bits byte % 64 of the bytes that lead from the set to itself, where all bytes of that remainder do.
+uint64_t Constraint::bytes_that_stay(uint32_t set) {
+    if (set >= staying_.size()) staying_.resize(set + 1, {0, false});
+    if (!staying_[set].is_known) {
+        uint64_t stay = ~0ull;
+        for (int byte = 0; byte < 256; ++byte)
+            if (machine_->next(set, uint8_t(byte)) != set) stay &= ~(1ull << (byte % 64));
+        staying_[set] = {stay, true};
+    }
+    return staying_[set].bytes;
+}
+
+void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::span<const Configuration> from,
+                      TokenBits& bits) {
+    if (begin == end) return;
+    struct Level {
+        size_t begin, end;  // of its configurations
+        uint32_t mark;
+    };
+    std::vector<Configuration> work(from.begin(), from.end());
+    std::vector<Level> levels(vocabulary_->longest() + 2);
+    const uint32_t base = tree.nodes[begin].depth;
+    levels[0] = {0, work.size(), machine_->mark()};
+    for (uint32_t i = begin; i < end;) {
+        const TokenTree::Node& node = tree.nodes[i];
+        const Level& above = levels[node.depth - base];
+        work.resize(above.end);
+        if (machine_->mark() != above.mark) machine_->drop_to(above.mark);
+        const bool may_end = machine_->step({work.data() + above.begin, above.end - above.begin}, node.byte, work);
+        if (work.size() == above.end && !may_end) {
+            i += node.size;
+            continue;
+        }
+        if (node.token != TokenTree::kNoToken)
+            vocabulary_->each_token(node, [&](uint32_t id) { bits[id / 32] |= 1u << (id % 32); });
+        if (work.size() == above.end) {
+            i += node.size;
+            continue;
+        }
+        // A set that every byte below leads back to takes all that is there.
+        if (node.size >= kWorthAsking) {
+            const uint64_t below = tree.bytes_below[i];
+            bool takes_all = false;
+            for (size_t c = above.end; c < work.size() && !takes_all; ++c)
+                takes_all = machine_->stack(work[c].stack).levels <= machine_->safe_levels() &&
+                            (below & ~bytes_that_stay(work[c].set)) == 0;
+            if (takes_all) {
+                for (uint32_t t = tree.tokens_before[i]; t < tree.tokens_before[i + node.size]; ++t)
+                    bits[tree.tokens[t] / 32] |= 1u << (tree.tokens[t] % 32);
+                i += node.size;
+                continue;
+            }
+        }
+        levels[node.depth - base + 1] = {above.end, work.size(), machine_->mark()};
+        ++i;
+    }
+    machine_->drop_to(levels[0].mark);
+}
+
+void Constraint::compute(const State& state, TokenBits& bits) {
+    const std::span<const Configuration> now = state.configurations;
+    const Vocabulary& v = *vocabulary_;
+    const auto add = [&](const TokenBits& more) {
+        for (size_t word = 0; word < bits.size(); ++word) bits[word] |= more[word];
+    };
+    machine_->each_terminal(now, [&](uint32_t terminal) { add(machine_->terminal_bits(terminal)); });
+    // Near the limit of levels a set may be cut off half-way: no short cuts there.
+    const auto is_deep = [&](const Configuration& c) {
+        return machine_->stack(c.stack).levels > machine_->safe_levels();
+    };
+    const auto walk_rest = [&] { walk(v.not_plain(), 0, uint32_t(v.not_plain().nodes.size()), now, bits); };
+    for (const Configuration& c : now) {
+        if (is_deep(c)) continue;
+        if (keeps_plain_text(c.set, 0)) {
+            add(v.plain());
+            return walk_rest();
+        }
+        const Machine::Stack& top = machine_->stack(c.stack);
+        if (!(top.what & Machine::kIsLoop) || c.stack == Machine::kRootStack) continue;
+        const Network::Loop& loop = machine_->network().loops[top.what & ~Machine::kIsLoop];
+        if (c.set != machine_->start_set(loop.rule) || !is_one_character(c.set)) continue;
+        // Others must not take plain text at all: they might take more of it than this one.
+        const bool is_alone = std::ranges::all_of(now, [&](const Configuration& other) {
+            if (other == c) return true;
+            for (int byte = 0x20; byte < 256; ++byte)
+                if (next_of_text(0, uint8_t(byte)) != kNoText &&
+                    machine_->next(other.set, uint8_t(byte)) != Machine::kDead)
+                    return false;
+            return true;
+        });
+        if (!is_alone) continue;
+        machine_->note_read(c.stack);
+        if (loop.most == kNone)
+            add(v.plain());
+        else
+            v.add_plain(loop.most - top.count, bits);
+        return walk_rest();
+    }
+    const TokenTree& all = v.all();
+    std::vector<Configuration> after;
+    for (int byte = 0; byte < 256; ++byte) {
+        const uint32_t begin = all.first_of_byte[size_t(byte)], end = all.first_of_byte[size_t(byte) + 1];
+        if (begin == end) continue;
+        if (const TokenBits& plain = v.plain_from(uint8_t(byte));
+            !plain.empty() && now.size() == 1 && !is_deep(now[0])) {
+            const uint32_t next = machine_->next(now[0].set, uint8_t(byte));
+            if (next != Machine::kDead && keeps_plain_text(next, byte < 0x80 ? 0 : uint8_t(byte))) {
+                add(plain);
+                const TokenTree& rest = v.not_plain();
+                walk(rest, rest.first_of_byte[size_t(byte)], rest.first_of_byte[size_t(byte) + 1], now, bits);
+                continue;
+            }
+        }
+        walk(all, begin, end, now, bits);
+    }
+}
+
+std::shared_ptr<const Mask> Constraint::mask_of(const State& state) {
+    TokenBits bits;
+    if (state.is_ended) return std::make_shared<Mask>(TokenBits(vocabulary_->words(), 0));
+    // The end tokens depend on may_end, which the sets do not tell: they are a configuration of their own.
+    std::vector<Configuration> key = state.configurations;
+    if (state.may_end) key.push_back({kNone, Machine::kRootStack});
+    if (auto known = cache_->find(key)) return known;
+    bits.assign(vocabulary_->words(), 0);
+    machine_->watch();
+    compute(state, bits);
+    if (state.may_end)
+        for (const int32_t id : vocabulary_->ends()) bits[size_t(id) / 32] |= 1u << (id % 32);
+    auto mask = std::make_shared<const Mask>(std::move(bits));
+    if (!machine_->is_exhausted()) cache_->add(key, mask);
+    machine_->forget_exhaustion();
+    return mask;
+}
+
+}  // namespace hearth::grammar

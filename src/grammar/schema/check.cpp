@@ -1,0 +1,177 @@
+#include "grammar/schema/check.h"
+
+#include <algorithm>
+
+#include "grammar/regex.h"
+
+namespace hearth::grammar {
+
+std::vector<uint32_t> codes_of(std::string_view text) {
+    std::vector<uint32_t> codes;
+    read_codes(text, codes);
+    return codes;
+}
+
+namespace {
+
+class Checker {
+public:
+    Checker(const SchemaDocument& document, const Json& value, const Json& schema, int depth)
+        : document_(document), value_(value), schema_(schema), depth_(depth) {}
+
+    Result<bool> holds() {
+        for (const auto& [key, wanted] : schema_.members())
+            if (!TRY(keyword(key, wanted))) return false;
+        return true;
+    }
+
+private:
+    Result<bool> inner(const Json& value, const Json& schema) const {
+        return satisfies(document_, value, {&schema, true}, depth_ + 1);
+    }
+    Result<int64_t> how_many(const Json& list) const {
+        int64_t count = 0;
+        for (const Json& schema : list.is_array() ? list.items() : Json::Array{})
+            count += TRY(satisfies(document_, value_, {&schema, true}, depth_ + 1));
+        return count;
+    }
+    Result<bool> matches_pattern(const std::string& pattern, std::string_view text) const {
+        const auto graph = expression_graph(pattern, RegexDialect::ecma, false);
+        if (!graph) return document_.refuse(schema_, "", graph.error().what, graph.error().try_this);
+        return matches(*graph, codes_of(text));
+    }
+
+    Result<bool> keyword(const std::string& key, const Json& wanted) {
+        if (key == "type") {
+            const Json* nullable = schema_.find("nullable");
+            return (types_of(wanted) & type_of_value(value_)) ||
+                   (value_.is_null() && nullable && nullable->is_bool() && nullable->as_bool());
+        }
+        if (key == "const") return equal_values(value_, wanted);
+        if (key == "enum")
+            return wanted.is_array() &&
+                   std::ranges::any_of(wanted.items(), [&](const Json& item) { return equal_values(value_, item); });
+        if (key == "$ref")
+            return inner(value_, *TRY(document_.follow(schema_, wanted.is_string() ? wanted.as_string() : "")));
+        if (key == "allOf") return TRY(how_many(wanted)) == int64_t(wanted.is_array() ? wanted.items().size() : 0);
+        if (key == "anyOf") return TRY(how_many(wanted)) > 0;
+        if (key == "oneOf") return TRY(how_many(wanted)) == 1;
+        if (key == "not") return !TRY(inner(value_, wanted));
+        if (key == "if") {
+            const Json* next = schema_.find(TRY(inner(value_, wanted)) ? "then" : "else");
+            return next ? inner(value_, *next) : Result<bool>(true);
+        }
+        if (value_.is_number()) return number_keyword(key, wanted);
+        if (value_.is_string()) return string_keyword(key, wanted);
+        if (value_.is_array()) return array_keyword(key, wanted);
+        if (value_.is_object()) return object_keyword(key, wanted);
+        return true;
+    }
+
+    Result<bool> number_keyword(const std::string& key, const Json& wanted) {
+        if (!wanted.is_number()) return true;
+        const auto value = Decimal::read(value_.number_text()), bound = Decimal::read(wanted.number_text());
+        if (!value || !bound)
+            return document_.refuse(schema_, key, "is compared with a number of more than 400 digits");
+        const auto draft4 = [&](const char* name) {
+            const Json* exclusive = schema_.find(name);
+            return exclusive && exclusive->is_bool() && exclusive->as_bool();
+        };
+        if (key == "minimum") return draft4("exclusiveMinimum") ? *value > *bound : *value >= *bound;
+        if (key == "maximum") return draft4("exclusiveMaximum") ? *value < *bound : *value <= *bound;
+        if (key == "exclusiveMinimum") return *value > *bound;
+        if (key == "exclusiveMaximum") return *value < *bound;
+        if (key == "multipleOf") return bound->is_zero() || is_multiple(*value, *bound);
+        return true;
+    }
+
+    Result<bool> string_keyword(const std::string& key, const Json& wanted) {
+        const int64_t length = int64_t(codes_of(value_.as_string()).size());
+        if (key == "minLength") return length >= wanted.as_int();
+        if (key == "maxLength") return length <= wanted.as_int();
+        if (key == "pattern" && wanted.is_string()) return matches_pattern(wanted.as_string(), value_.as_string());
+        return true;
+    }
+
+    Result<bool> array_keyword(const std::string& key, const Json& wanted) {
+        const auto& items = value_.items();
+        if (key == "minItems") return int64_t(items.size()) >= wanted.as_int();
+        if (key == "maxItems") return int64_t(items.size()) <= wanted.as_int();
+        const Json *prefix = schema_.find("prefixItems"), *list = schema_.find("items");
+        if (list && list->is_array()) prefix = list;
+        const size_t fixed = prefix && prefix->is_array() ? prefix->items().size() : 0;
+        const bool is_prefix = prefix == &wanted;
+        const bool is_rest =
+            (key == "items" && !wanted.is_array()) || (key == "additionalItems" && list && list->is_array());
+        for (size_t i = 0; i < items.size(); ++i) {
+            if (is_prefix && i < fixed && !TRY(inner(items[i], prefix->items()[i]))) return false;
+            if (is_rest && i >= fixed && !TRY(inner(items[i], wanted))) return false;
+        }
+        if (key == "uniqueItems" && wanted.is_bool() && wanted.as_bool())
+            for (size_t i = 0; i < items.size(); ++i)
+                for (size_t j = i + 1; j < items.size(); ++j)
+                    if (equal_values(items[i], items[j])) return false;
+        return true;
+    }
+
+    Result<bool> object_keyword(const std::string& key, const Json& wanted) {
+        const auto& members = value_.members();
+        if (key == "minProperties") return int64_t(members.size()) >= wanted.as_int();
+        if (key == "maxProperties") return int64_t(members.size()) <= wanted.as_int();
+        const auto has_all = [&](const Json& names) {
+            return !names.is_array() || std::ranges::all_of(names.items(), [&](const Json& name) {
+                return !name.is_string() || value_.find(name.as_string());
+            });
+        };
+        if (key == "required") return has_all(wanted);
+        if (key == "propertyNames") {
+            for (const auto& [name, unused] : members)
+                if (!TRY(inner(Json(name), wanted))) return false;
+        }
+        if (key == "dependentRequired" || key == "dependentSchemas" || key == "dependencies") {
+            for (const auto& [name, needed] : wanted.is_object() ? wanted.members() : Json::Object{}) {
+                if (!value_.find(name)) continue;
+                if (needed.is_array() ? !has_all(needed) : !TRY(inner(value_, needed))) return false;
+            }
+        }
+        if (key == "properties" || key == "patternProperties" || key == "additionalProperties")
+            return members_hold(key, wanted);
+        return true;
+    }
+
+    Result<bool> members_hold(const std::string& key, const Json& wanted) {
+        const Json *properties = schema_.find("properties"), *patterns = schema_.find("patternProperties");
+        for (const auto& [name, value] : value_.members()) {
+            const Json* declared = properties ? properties->find(name) : nullptr;
+            bool is_named = declared;
+            if (key == "properties" && declared && !TRY(inner(value, *declared))) return false;
+            if (key == "properties") continue;
+            for (const auto& [pattern, schema] :
+                 patterns && patterns->is_object() ? patterns->members() : Json::Object{}) {
+                if (!TRY(matches_pattern(pattern, name))) continue;
+                is_named = true;
+                // `schema` is a member of a copy only where there are no patterns.
+                if (key == "patternProperties" && !TRY(inner(value, *patterns->find(pattern)))) return false;
+            }
+            if (key == "additionalProperties" && !is_named && !TRY(inner(value, wanted))) return false;
+        }
+        return true;
+    }
+
+    const SchemaDocument& document_;
+    const Json& value_;
+    const Json& schema_;
+    int depth_;
+};
+
+}  // namespace
+
+Result<bool> satisfies(const SchemaDocument& document, const Json& value, const Demand& demand, int depth) {
+    const Json& schema = *demand.schema;
+    if (schema.is_bool()) return schema.as_bool() == demand.holds;
+    if (!schema.is_object()) return document.refuse(schema, "", "should be an object, true or false");
+    if (depth > 100) return document.refuse(schema, "", "refers to itself without a step into the value");
+    return TRY(Checker(document, value, schema, depth).holds()) == demand.holds;
+}
+
+}  // namespace hearth::grammar
