@@ -1,0 +1,88 @@
+#include "chat/chat_guide.h"
+
+#include <algorithm>
+
+namespace hearth::chat {
+
+ChatGuide::ChatGuide(GuideSetup setup)
+    : setup_(std::make_shared<GuideSetup>(std::move(setup))),
+      now_{.parser = ReplyParser(setup_->reply), .stops = StopStrings(setup_->stops)},
+      earlier_(now_) {}
+
+void ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const {
+    if (state.is_stopped) return;
+    const bool was_thinking = state.parser.is_thinking();
+    GuideEvents events;
+    state.parser.push(token, piece, events);
+    if (state.is_forcing && ++state.forced_tokens == setup_->end_thought.size()) {
+        state.is_forcing = false;
+        state.forced_tokens = 0;
+    }
+    if (state.parser.is_thinking()) ++state.thought_tokens;
+    const auto& budget = setup_->thinking_budget;
+    // Not in the middle of a character, unless it never ends.
+    const bool may_force = !state.parser.is_amid_character() || (budget && state.thought_tokens > *budget + 4);
+    if (state.parser.is_thinking() && !state.is_forcing && budget && state.thought_tokens >= std::max<int64_t>(*budget, 1) &&
+        may_force && !setup_->end_thought.empty() && (was_thinking || *budget <= 1))
+        state.is_forcing = true;
+    stop_at(state, events, out);
+}
+
+// Answers pass through the stop strings; what else there is goes on as it is.
+void ChatGuide::stop_at(State& state, GuideEvents& events, GuideEvents& out) const {
+    if (setup_->stops.empty()) {
+        out.insert(out.end(), std::make_move_iterator(events.begin()), std::make_move_iterator(events.end()));
+        return;
+    }
+    for (GuideEvent& event : events) {
+        if (event.kind != int32_t(ReplyPart::answer)) {
+            out.push_back(std::move(event));
+            continue;
+        }
+        StopStrings::Step step = state.stops.push(event.text);
+        if (!step.text.empty()) out.push_back({event.kind, event.index, std::move(step.text)});
+        if (!step.stopped) continue;
+        out.push_back({int32_t(ReplyPart::stopped), 0, setup_->stops[*step.stopped]});
+        state.is_stopped = true;
+        return;
+    }
+}
+
+Result<> ChatGuide::accept(int32_t token, std::string_view piece, GuideEvents& out) {
+    take(now_, token, piece, out);
+    since_.push_back({token, std::string(piece)});
+    if (since_.size() < 2 * size_t(kRollbackTokens)) return {};
+    GuideEvents known;
+    for (int i = 0; i < kRollbackTokens; ++i) take(earlier_, since_[size_t(i)].token, since_[size_t(i)].piece, known);
+    since_.erase(since_.begin(), since_.begin() + kRollbackTokens);
+    return {};
+}
+
+Result<> ChatGuide::finish(GuideEvents& out) {
+    if (now_.is_stopped) return {};
+    GuideEvents events;
+    now_.parser.finish(events);
+    stop_at(now_, events, out);
+    if (std::string rest = now_.is_stopped ? "" : now_.stops.finish(); !rest.empty())
+        out.push_back({int32_t(ReplyPart::answer), 0, std::move(rest)});
+    now_.is_stopped = true;
+    return {};
+}
+
+std::span<const int32_t> ChatGuide::forced() {
+    if (now_.is_forcing) return std::span(setup_->end_thought).subspan(now_.forced_tokens);
+    return {};
+}
+
+std::unique_ptr<Guide> ChatGuide::clone() const {
+    return std::unique_ptr<Guide>(new ChatGuide(*this));
+}
+
+void ChatGuide::rollback(int tokens) {
+    since_.resize(since_.size() - std::min(since_.size(), size_t(tokens)));
+    now_ = earlier_;
+    GuideEvents known;
+    for (const Said& said : since_) take(now_, said.token, said.piece, known);
+}
+
+}  // namespace hearth::chat
