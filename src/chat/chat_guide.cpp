@@ -7,24 +7,30 @@ namespace hearth::chat {
 ChatGuide::ChatGuide(GuideSetup setup)
     : setup_(std::make_shared<GuideSetup>(std::move(setup))),
       now_{.parser = ReplyParser(setup_->reply), .stops = StopStrings(setup_->stops)},
-      earlier_(now_) {}
+      earlier_(now_) {
+    // A thought that the prompt has begun and that may have no tokens.
+    if (now_.parser.is_thinking() && setup_->thinking_budget == 0 && !setup_->end_thought.empty())
+        now_.is_forcing = earlier_.is_forcing = true;
+}
 
 void ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const {
     if (state.is_stopped) return;
     const bool was_thinking = state.parser.is_thinking();
     GuideEvents events;
     state.parser.push(token, piece, events);
+    if (was_thinking && !state.is_forcing) ++state.thought_tokens;
     if (state.is_forcing && ++state.forced_tokens == setup_->end_thought.size()) {
         state.is_forcing = false;
         state.forced_tokens = 0;
+        state.cannot_force = state.parser.is_thinking();  // what should have ended it did not
     }
-    if (state.parser.is_thinking()) ++state.thought_tokens;
     const auto& budget = setup_->thinking_budget;
-    // Not in the middle of a character, unless it never ends.
-    const bool may_force = !state.parser.is_amid_character() || (budget && state.thought_tokens > *budget + 4);
-    if (state.parser.is_thinking() && !state.is_forcing && budget && state.thought_tokens >= std::max<int64_t>(*budget, 1) &&
-        may_force && !setup_->end_thought.empty() && (was_thinking || *budget <= 1))
-        state.is_forcing = true;
+    if (budget && state.parser.is_thinking() && state.thought_tokens >= *budget && !state.is_forcing &&
+        !state.cannot_force && !setup_->end_thought.empty()) {
+        // Not in the middle of a character, unless that never ends.
+        constexpr int64_t kPatience = 4;
+        state.is_forcing = !state.parser.is_amid_character() || state.thought_tokens > *budget + kPatience;
+    }
     stop_at(state, events, out);
 }
 
@@ -80,7 +86,7 @@ std::unique_ptr<Guide> ChatGuide::clone() const {
 
 void ChatGuide::rollback(int tokens) {
     since_.resize(since_.size() - std::min(since_.size(), size_t(tokens)));
-    now_ = earlier_;
+    now_ = State(earlier_);
     GuideEvents known;
     for (const Said& said : since_) take(now_, said.token, said.piece, known);
 }

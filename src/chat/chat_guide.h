@@ -41,7 +41,7 @@ private:
         StopStrings stops;
         int64_t thought_tokens = 0;
         size_t forced_tokens = 0;  // of end_thought, that have been said
-        bool is_forcing = false, is_stopped = false;
+        bool is_forcing = false, cannot_force = false, is_stopped = false;
     };
     struct Said {
         int32_t token;
