@@ -17,6 +17,10 @@ void ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideE
     if (state.is_stopped) return;
     const bool was_thinking = state.parser.is_thinking();
     GuideEvents events;
+    if (std::ranges::binary_search(setup_->ends, token)) {
+        finish_state(state, out);
+        return;
+    }
     state.parser.push(token, piece, events);
     if (was_thinking && !state.is_forcing) ++state.thought_tokens;
     if (state.is_forcing && ++state.forced_tokens == setup_->end_thought.size()) {
@@ -64,14 +68,17 @@ Result<> ChatGuide::accept(int32_t token, std::string_view piece, GuideEvents& o
     return {};
 }
 
-Result<> ChatGuide::finish(GuideEvents& out) {
-    if (now_.is_stopped) return {};
+void ChatGuide::finish_state(State& state, GuideEvents& out) const {
     GuideEvents events;
-    now_.parser.finish(events);
-    stop_at(now_, events, out);
-    if (std::string rest = now_.is_stopped ? "" : now_.stops.finish(); !rest.empty())
+    state.parser.finish(events);
+    stop_at(state, events, out);
+    if (std::string rest = state.is_stopped ? "" : state.stops.finish(); !rest.empty())
         out.push_back({int32_t(ReplyPart::answer), 0, std::move(rest)});
-    now_.is_stopped = true;
+    state.is_stopped = true;
+}
+
+Result<> ChatGuide::finish(GuideEvents& out) {
+    if (!now_.is_stopped) finish_state(now_, out);
     return {};
 }
 

@@ -19,6 +19,7 @@ struct GuideSetup {
     // Tokens of thought before it is ended by `end_thought`; 0: at once.
     std::optional<int64_t> thinking_budget;
     std::vector<int32_t> end_thought;
+    std::vector<int32_t> ends;       // tokens that end the reply; ascending
     std::vector<std::string> stops;  // end the reply where they appear in the answer; thoughts and calls may hold them
 };
 
@@ -49,6 +50,7 @@ private:
     };
     ChatGuide(const ChatGuide& other) = default;
     void take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const;
+    void finish_state(State& state, GuideEvents& out) const;
     void stop_at(State& state, GuideEvents& events, GuideEvents& out) const;
 
     std::shared_ptr<const GuideSetup> setup_;

@@ -40,7 +40,8 @@ Result<ChatTemplate> ChatTemplate::make(TemplateSource source) {
     if (!made.source_.with_tools.empty()) made.with_tools_ = TRY(JinjaTemplate::parse(made.source_.with_tools));
     const std::string all = made.source_.usual + made.source_.with_tools;
     const TemplateFacts facts{.source = all, .architecture = made.source_.architecture};
-    made.family_ = find_family(facts);
+    made.family_ = find_family(
+        {.source = made.source_.is_own ? std::string_view() : facts.source, .architecture = facts.architecture});
     if (!made.family_) {
         made.guessed_ =
             std::make_unique<Family>(Family{.name = "other", .matches = nullptr, .channels = guess_channels(facts)});
@@ -78,9 +79,10 @@ Result<Rendered> ChatTemplate::render_cut(const Conversation& conversation, Plac
     placeholders.resolve(family_->channels, rendered);
     const size_t at = core.empty() ? std::string::npos : rendered.text.rfind(core);
     if (at != std::string::npos) {
-        const std::string_view whole = std::string_view(text).substr(text.find(core[0]));
-        const bool keeps_space = std::string_view(rendered.text).substr(at).starts_with(whole);
-        cut(rendered, at + (keeps_space ? whole.size() : core.size()));
+        // White space at the end stays if the template kept it; transformers never keeps any where the text begins with
+        // some.
+        const bool keeps_space = std::string_view(rendered.text).substr(at).starts_with(text);
+        cut(rendered, at + (keeps_space ? text.size() : core.size()));
         return rendered;
     }
     // The template does not show it as it is: behind the generation prompt then.
@@ -178,19 +180,24 @@ Abilities ChatTemplate::try_out() const {
             conversation.tools = Json::Array{Json::Object{
                 {"type", "function"},
                 {"function",
-                 Json::Object{{"name", "f"},
+                 Json::Object{{"name", "hearthtool"},
                               {"description", "d"},
                               {"parameters", Json::Object{{"type", "object"}, {"properties", Json::object()}}}}}}};
         const auto rendered = render_as_is(conversation);
         return rendered && rendered->text.find(what) != std::string::npos &&
                rendered->text.find("'type'") == std::string::npos;
     };
+    // Some templates need tools to render at all.
+    const auto shows_somehow = [&](const Json::Array& messages, std::string_view what) {
+        return shows(messages, what) || shows(messages, what, true);
+    };
     Abilities can;
     const Json parts =
         Json::Array{Json::Object{{"type", "text"}, {"text", word}}, Json::Object{{"type", "text"}, {"text", other}}};
-    can.lists = shows({message("user", parts)}, word) && shows({message("user", parts)}, other) &&
+    can.lists = shows_somehow({message("user", parts)}, word) && shows_somehow({message("user", parts)}, other) &&
                 !shows({message("user", parts)}, "\"text\"");
-    can.system = shows({message("system", word), message("user", "x")}, word);
+    can.system = shows_somehow({message("system", word), message("user", "x")}, word);
+    can.tools = shows({message("user", "x")}, "hearthtool", true) || family_->has_tools_in_system;
     const auto called = [&](Json arguments, Json content) {
         Json call = message("assistant", std::move(content));
         call.set("tool_calls", Json::Array{Json::Object{

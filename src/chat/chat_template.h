@@ -18,6 +18,7 @@ namespace hearth::chat {
 struct TemplateSource {
     std::string usual, with_tools;  // Jinja; with_tools: of models that have one of their own for tools, or empty
     std::string architecture;       // general.architecture
+    bool is_own = false;            // ours (own_templates.h): the family is known by the architecture alone
     Json::Object special_tokens;    // "bos_token": "<s>", ...
 };
 

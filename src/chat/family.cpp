@@ -48,9 +48,9 @@ Channels with_name_json_calls(Channels channels) {
 // The order matters: the first that matches counts.
 std::span<const Family* const> families() {
     static constexpr std::array kAll{
-        &kGptOss,    &kGemma4,    &kGemma3, &kGlm,        &kGranite4,  &kGranite3,     &kDeepseek,
-        &kNemotron2, &kNemotron3, &kQwen35, &kQwen3Coder, &kMinistral, &kMistralSmall, &kMistralNemo,
-        &kLlama3,    &kPhi,       &kLfm2,   &kSmollm3,    &kQwen3,     &kQwq,          &kQwen25,
+        &kGptOss,    &kGemma4, &kGemma3, &kGlm,        &kGranite4,  &kGranite3,     &kDeepseek,    &kNemotron2,
+        &kNemotron3, &kEmber,  &kQwen35, &kQwen3Coder, &kMinistral, &kMistralSmall, &kMistralNemo, &kLlama3,
+        &kPhi4Mini,  &kPhi,    &kLfm2,   &kSmollm3,    &kQwen3,     &kQwq,          &kQwen25,
     };
     return kAll;
 }

@@ -17,6 +17,7 @@ namespace hearth::chat {
 struct Abilities {
     bool lists = true;             // reads content that is a list of parts
     bool system = true;            // shows a system message
+    bool tools = true;             // shows the tools of a request
     bool calls = true;             // shows earlier calls
     bool object_arguments = true;  // and their arguments where they are objects
     bool empty_content = true;     // takes "" where content is missing

@@ -4,7 +4,7 @@ namespace hearth::chat {
 
 ReplyParser::ReplyParser(ReplySetup setup) : setup_(std::move(setup)) {
     if (setup_.lexicon->channels().calls == CallSyntax::harmony) {
-        place_ = Place::header;
+        place_ = setup_.begins_in_answer ? Place::answer : Place::header;
     } else if (setup_.begins_in_thought) {
         place_ = Place::thought;
         writing_.has_thought = true;

@@ -20,6 +20,7 @@ struct ReplySetup {
     std::shared_ptr<const Tools> tools;  // without any, nothing is read as a call
     uint64_t id_seed = 0;                // ids of calls are made from it
     bool begins_in_thought = false;      // the prompt has opened it
+    bool begins_in_answer = false;       // harmony: the prompt has written a header
 };
 
 class ReplyParser {

@@ -56,7 +56,8 @@ TEST(Malformed, CallsOfUnknownToolsAreText) {
 }
 
 TEST(Malformed, WithoutToolsEverythingIsText) {
-    for (const std::string_view family : {"qwen3.5", "llama3", "gemma4", "mistral-small", "lfm2", "phi", "deepseek"}) {
+    for (const std::string_view family :
+         {"qwen3.5", "llama3", "gemma4", "mistral-small", "lfm2", "phi4-mini", "deepseek"}) {
         const ReplySetup none = setup_of(find_family(family)->channels, std::make_shared<Tools>());
         for (const std::string text :
              {"<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>", "{\"name\": \"now\"}",
@@ -108,7 +109,7 @@ TEST(Malformed, SmallSlipsAreUnderstood) {
     EXPECT_EQ(
         read("qwen3.5", "Sure.\n<function=weather>\n<parameter=city>\nX\n</parameter>\n</function>\n</tool_call>"),
         "[][Sure.]\nid weather({\"city\":\"X\"})");
-    EXPECT_EQ(read("phi", "functools[{\"name\": \"now\", \"arguments\": {}}]"), "[][]\nid now({})");
+    EXPECT_EQ(read("phi4-mini", "functools[{\"name\": \"now\", \"arguments\": {}}]"), "[][]\nid now({})");
     EXPECT_EQ(read("lfm2", "<|tool_call_start|>weather('X', 3, note=None, any={'a': (1, True)})<|tool_call_end|>"),
               "[][]\nid weather({\"city\":\"X\",\"days\":3,\"note\":null,\"any\":{\"a\":[1,true]}})");
     EXPECT_EQ(read("gemma4",

@@ -1,13 +1,7 @@
-// Phi-4-mini: the tools of a request stand in the system message. Phi-4 and Phi-3 have no form for tools.
+// Phi-3, Phi-4: no form for tools.
 #include "chat/families/families.h"
 
 namespace hearth::chat {
-
-static Channels channels_of_phi() {
-    Channels channels = with_json_calls(thoughts(), "<|tool_call|>", "<|/tool_call|>");
-    channels[Mark::call_open_too] = "functools[";
-    return channels;
-}
 
 const Family kPhi{
     .name = "phi",
@@ -16,12 +10,11 @@ const Family kPhi{
             if (facts.source.empty()) return facts.architecture.starts_with("phi");
             return facts.says("<|im_sep|>") || (facts.says("<|assistant|>") && facts.says("<|end|>"));
         },
-    .channels = channels_of_phi(),
+    .channels = thoughts(),
     .stops = {"<|end|>", "<|im_end|>", "<|endoftext|>"},
     .end_thought = "\n</think>\n\n",
     .thinking = {.temperature = 0.8f, .top_p = 0.95f, .top_k = 0},
     .plain = {.temperature = 0.0f},
-    .has_tools_in_system = true,
 };
 
 }  // namespace hearth::chat

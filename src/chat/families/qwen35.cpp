@@ -1,4 +1,4 @@
-// Qwen 3.5 and 3.6. Ember speaks this form too.
+// Qwen 3.5 and 3.6.
 #include "chat/families/families.h"
 
 namespace hearth::chat {

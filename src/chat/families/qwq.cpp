@@ -11,6 +11,7 @@ const Family kQwq{
         },
     .channels = with_tagged_calls(thoughts()),
     .stops = {"<|im_end|>", "<|endoftext|>"},
+    .thinking_variable = "enable_thinking",  // of repaired templates
     .end_thought = "\n</think>\n\n",
     .thinking = {.temperature = 0.6f, .top_p = 0.95f, .top_k = 30},
 };
