@@ -96,12 +96,15 @@ Result<Prompt> ChatModel::prompt(const Conversation& conversation, const Said* e
     return prompt;
 }
 
-ChatModel::Said ChatModel::said(const Prompt& prompt, std::span<const int32_t> reply) const {
+ChatModel::Said ChatModel::said(const Prompt& prompt, std::span<const int32_t> tokens, const Reply& reply) const {
     Said said{.text = prompt.text.text, .tokens = prompt.tokens};
-    while (!reply.empty() && (tokenizer_.is_end(reply.back()) || std::ranges::binary_search(ends_, reply.back())))
-        reply = reply.first(reply.size() - 1);
-    said.text += tokenizer_.decode(reply, true);
-    said.tokens.insert(said.tokens.end(), reply.begin(), reply.end());
+    while (!tokens.empty() && (tokenizer_.is_end(tokens.back()) || std::ranges::binary_search(ends_, tokens.back())))
+        tokens = tokens.first(tokens.size() - 1);
+    said.tokens.insert(said.tokens.end(), tokens.begin(), tokens.end());
+    // What the template will be given for it; bytes that were no text read differently there.
+    const bool is_plain =
+        reply.thinking.empty() && reply.calls.empty() && reply.warnings.empty() && reply.stopped.empty();
+    said.text += is_plain ? reply.answer : tokenizer_.decode(tokens, true);
     return said;
 }
 

@@ -45,7 +45,7 @@ public:
         std::vector<int32_t> tokens;
     };
     Result<Prompt> prompt(const Conversation& conversation, const Said* earlier = nullptr) const;
-    Said said(const Prompt& prompt, std::span<const int32_t> reply) const;
+    Said said(const Prompt& prompt, std::span<const int32_t> tokens, const Reply& reply) const;
 
     std::unique_ptr<Guide> guide(const Prompt& prompt, const ReplyOptions& options = {}) const;
 

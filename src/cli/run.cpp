@@ -182,7 +182,7 @@ private:
             notice(
                 "hearth: the tokens ran out while the model was thinking; use a larger -n, --think-budget or "
                 "--no-think");
-        said_ = chat_->said(prompt, tokens);
+        said_ = chat_->said(prompt, tokens, reply);
         conversation_.messages.push(reply.message());
         calls_.clear();
         for (const chat::ReplyCall& call : reply.calls)
@@ -321,9 +321,9 @@ void add_run(Command& program) {
     command.add("--system", options->system, "What the model should know or be before the first message");
     const Argument think = command.add_flag("--think", options->think, "Let the model think before it answers");
     Argument no_think = command.add_flag("--no-think", options->no_think,
-                                               "Let it answer at once (default: as the model does by itself)");
+                                         "Let it answer at once (default: as the model does by itself)");
     Argument budget = command.add("--think-budget", options->thinking_budget,
-                                        "Most tokens of thought; then it is told to answer. 0: as --no-think");
+                                  "Most tokens of thought; then it is told to answer. 0: as --no-think");
     budget.between(0, int64_t{1} << 40);
     no_think.excludes(think);
     no_think.excludes(budget);
