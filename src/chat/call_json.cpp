@@ -20,8 +20,9 @@ public:
         if (unit.is_mark()) return Step::failed;
         switch (place_) {
             case Place::key_text: {
+                if (!has_room(text_, unit)) return Step::failed;
                 const Step step = value_.take(unit, text_);
-                if (step == Step::failed || text_.size() > kLongestName) return Step::failed;
+                if (step == Step::failed) return step;
                 if (step == Step::done) {
                     key_ = decoded();
                     place_ = Place::colon;
@@ -152,7 +153,7 @@ private:
             return !name_.empty() && calls.knows(name_);
         } else if (key_ == "id") {
             id_ = decoded();
-            if (id_.size() > kLongestName) id_.clear();
+            if (!has_room(id_, 'x')) id_.clear();
         }
         text_.clear();
         return true;

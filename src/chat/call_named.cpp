@@ -25,7 +25,7 @@ public:
 
 protected:
     bool add_to_name(Unit unit) {
-        if (unit.is_mark() || name_.size() == kLongestName) return false;
+        if (unit.is_mark() || !has_room(name_, unit)) return false;
         name_ += unit.byte();
         return true;
     }
@@ -80,7 +80,7 @@ public:
                 break;
             case Place::id:
                 if (!unit.is(Mark::arguments)) {
-                    if (unit.is_mark() || id_.size() == kLongestName) return Step::failed;
+                    if (unit.is_mark() || !has_room(id_, unit)) return Step::failed;
                     id_ += unit.byte();
                     return Step::more;
                 }
@@ -164,7 +164,8 @@ public:
                 place_ = Place::fence;
                 return Step::more;
             case Place::fence:  // ```json
-                if (!unit.is('{')) return unit.is_mark() || ++fence_ > 16 ? Step::failed : Step::more;
+                if (!unit.is('{'))
+                    return unit.is_mark() || (++fence_ > 16 && !unit.is_amid_character()) ? Step::failed : Step::more;
                 place_ = Place::arguments;
                 [[fallthrough]];
             case Place::arguments: {

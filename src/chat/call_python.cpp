@@ -31,7 +31,7 @@ public:
             case Place::name:
                 if (word_.empty() && unit.is(']') && is_list_) return Step::done;
                 if (unit.is('(')) return begin_call(calls);
-                if (!is_in_name(unit) || word_.size() == kLongestName) return Step::failed;
+                if (!is_in_name(unit) || !has_room(word_, unit)) return Step::failed;
                 word_ += unit.byte();
                 return Step::more;
             case Place::argument:
@@ -109,7 +109,7 @@ private:
     // A name with "=" behind it, or a value that needs no quotes.
     Step take_in_word(Unit unit, Calls& calls) {
         if (is_in_word(unit)) {
-            if (is_word_over_ || word_.size() == kLongestName) return Step::failed;
+            if (is_word_over_ || !has_room(word_, unit)) return Step::failed;
             word_ += unit.byte();
             return Step::more;
         }

@@ -64,6 +64,10 @@ std::unique_ptr<CallReader> make_arguments_reader(std::string name);  // nothing
 // A parameter's text, from a syntax that writes strings bare, as JSON text.
 std::string typed_value(std::string_view text, ParameterKind kind);
 
-constexpr size_t kLongestName = 256;
+// Whether a name may grow; it does not end within a character.
+inline bool has_room(const std::string& name, Unit unit) {
+    constexpr size_t kLongestName = 256;
+    return name.size() < kLongestName || unit.is_amid_character();
+}
 
 }  // namespace hearth::chat

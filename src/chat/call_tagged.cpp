@@ -58,7 +58,7 @@ public:
         switch (place_) {
             case Place::name:
             case Place::key:
-                if (unit.is_mark() || unit.is('\n') || word_.size() == kLongestName) return Step::failed;
+                if (unit.is_mark() || unit.is('\n') || !has_room(word_, unit)) return Step::failed;
                 if (!unit.is('>')) {
                     word_ += unit.byte();
                     return Step::more;
@@ -136,7 +136,7 @@ public:
         switch (place_) {
             case Place::name:
                 if (!unit.is_mark() && !unit.is('\n')) {
-                    if (word_.size() == kLongestName) return Step::failed;
+                    if (!has_room(word_, unit)) return Step::failed;
                     word_ += unit.byte();
                     return Step::more;
                 }
@@ -162,7 +162,7 @@ public:
                     place_ = Place::before_value;
                     return Step::more;
                 }
-                if (unit.is_mark() || word_.size() == kLongestName) return Step::failed;
+                if (unit.is_mark() || !has_room(word_, unit)) return Step::failed;
                 word_ += unit.byte();
                 return Step::more;
             case Place::before_value:

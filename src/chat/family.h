@@ -10,7 +10,6 @@
 
 #include "base/json.h"
 #include "chat/channels.h"
-#include "engine/sampler.h"
 
 namespace hearth::chat {
 

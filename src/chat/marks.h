@@ -69,6 +69,8 @@ public:
     constexpr bool is(char byte) const { return code_ == uint8_t(byte); }
     constexpr Mark mark() const { return Mark(code_ - 256); }  // if is_mark()
     constexpr char byte() const { return char(code_); }        // otherwise
+    // Nothing may change in front of these: text would be cut within a character.
+    constexpr bool is_amid_character() const { return code_ >= 0x80 && code_ < 0xC0; }
     constexpr bool is_space() const { return code_ == ' ' || (code_ >= '\t' && code_ <= '\r'); }
 
 private:

@@ -185,7 +185,7 @@ Step ValueReader::take(Unit unit, std::string& out) {
                               (flavour_ != Flavour::gemma && unit.is_space());
             if (!ends) {
                 // Longer than any number that means something: only a string, which Gemma alone writes bare.
-                if (flavour_ != Flavour::gemma && word_.size() > 400) return Step::failed;
+                if (flavour_ != Flavour::gemma && word_.size() > 400 && !unit.is_amid_character()) return Step::failed;
                 word_ += unit.byte();
                 return Step::more;
             }
