@@ -40,11 +40,15 @@ Result<ChatTemplate> ChatTemplate::make(TemplateSource source) {
     if (!made.source_.with_tools.empty()) made.with_tools_ = TRY(JinjaTemplate::parse(made.source_.with_tools));
     const std::string all = made.source_.usual + made.source_.with_tools;
     const TemplateFacts facts{.source = all, .architecture = made.source_.architecture};
-    made.family_ = find_family(
-        {.source = made.source_.is_own ? std::string_view() : facts.source, .architecture = facts.architecture});
+    const TemplateFacts only_architecture{.source = {}, .architecture = facts.architecture};
+    Channels guessed = guess_channels(facts);
+    if (!made.source_.is_own) made.family_ = find_family(facts);
+    // A template of a few lines names no marks; the model knows its own all the same.
+    if (!made.family_ && guessed.calls == CallSyntax::none && !guessed.has_thoughts())
+        made.family_ = find_family(only_architecture);
     if (!made.family_) {
         made.guessed_ =
-            std::make_unique<Family>(Family{.name = "other", .matches = nullptr, .channels = guess_channels(facts)});
+            std::make_unique<Family>(Family{.name = "other", .matches = nullptr, .channels = std::move(guessed)});
         made.family_ = made.guessed_.get();
         for (const char* variable : {"enable_thinking", "thinking"})
             if (made.says(variable) && made.guessed_->thinking_variable.empty())

@@ -51,11 +51,10 @@ void add_sampling_options(Command& command, SamplingOptions& options) {
     options.command = command;
     SamplerOptions& s = options.values;
     s.temperature = 0.7f, s.top_k = 20, s.top_p = 0.8f;
-    const std::string group = "Sampling";
+    const std::string group = "Sampling, where neither the model's file nor its makers recommend something else";
     const auto add = [&](const char* name, auto& value, const char* text) {
         return command.add(name, value, text).in_group(group).show_default();
     };
-    // What the file or the makers of the model recommend comes before these.
     add("--temp", s.temperature, "Temperature; 0 always takes the likeliest token");
     add("--top-k", s.top_k, "Only the k likeliest tokens; 0: off");
     add("--top-p", s.top_p, "Only the likeliest tokens up to this mass; 1: off");

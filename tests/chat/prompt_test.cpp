@@ -93,6 +93,13 @@ TEST(Prompt, FilesWithoutATemplateGetTheFormOfTheirVocabulary) {
               (std::vector<std::string>{"<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>", "<|im_start|>"}));
     EXPECT_EQ(model.chat->chat_template().family().name, "qwen3.5");
 
+    // A template of a few lines: what the model does by itself is known by its architecture.
+    const Model brief("{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}");
+    EXPECT_EQ(brief.chat->chat_template().family().name, "qwen3.5");
+    const Model thoughtful("{% for m in messages %}{{ m.content.split('</think>')[-1] }}{% endfor %}");
+    EXPECT_EQ(thoughtful.chat->chat_template().family().name, "other");
+    EXPECT_TRUE(thoughtful.chat->chat_template().can_think());
+
     const Model broken("{% broken");
     EXPECT_NE(broken.chat->note().find("ChatML takes its place"), std::string::npos) << broken.chat->note();
 
