@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/json.h"
+#include "chat/chat.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -32,18 +33,13 @@ struct ChatTemplate {
 Result<ChatTemplate> template_of(const std::string& path) {
     if (path.ends_with(".jinja")) return ChatTemplate{TRY(JinjaTemplate::parse(TRY(read_file(path)))), {}, {}};
     const Checkpoint checkpoint = TRY(open_checkpoint(path));
-    const auto usual = checkpoint.metadata().text("tokenizer.chat_template");
-    if (!usual)
+    const auto tokenizer = TRY(load_tokenizer(checkpoint));
+    chat::TemplateSource source = chat::template_source(checkpoint.metadata(), *tokenizer);
+    if (source.usual.empty())
         return fail(ErrorKind::bad_file, path + " has no chat template",
                     "give a file that ends with .jinja in its place");
-    ChatTemplate made{TRY(JinjaTemplate::parse(*usual)), {}, {}};
-    if (const auto tools = checkpoint.metadata().text("tokenizer.chat_template.tool_use"))
-        made.with_tools = TRY(JinjaTemplate::parse(*tools));
-    const auto tokenizer = TRY(load_tokenizer(checkpoint));
-    const SpecialIds& ids = tokenizer->special();
-    for (const auto& [name, id] : {std::pair("bos_token", ids.bos), std::pair("eos_token", ids.eos),
-                                   std::pair("pad_token", ids.padding), std::pair("unk_token", ids.unknown)})
-        if (id >= 0) made.special_tokens.emplace_back(name, tokenizer->text(id));
+    ChatTemplate made{TRY(JinjaTemplate::parse(source.usual)), {}, std::move(source.special_tokens)};
+    if (!source.with_tools.empty()) made.with_tools = TRY(JinjaTemplate::parse(source.with_tools));
     return made;
 }
 

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include <unistd.h>
+
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
@@ -49,7 +51,7 @@ void add_sampling_options(Command& command, SamplingOptions& options) {
     options.command = command;
     SamplerOptions& s = options.values;
     s.temperature = 0.7f, s.top_k = 20, s.top_p = 0.8f;
-    const std::string group = "Sampling";
+    const std::string group = "Sampling, where neither the model's file nor its makers recommend something else";
     const auto add = [&](const char* name, auto& value, const char* text) {
         return command.add(name, value, text).in_group(group).show_default();
     };
@@ -97,8 +99,22 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
     return engine;
 }
 
-Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file) {
+bool wants_colour() {
+    return is_terminal(STDERR_FILENO) && environment("NO_COLOR").empty();
+}
+
+Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,
+                                       const chat::Sampling& family) {
     SamplerOptions values = options.values;
+    const auto publish = [&](const char* flag, const auto& published, auto& value) {
+        if (published && !options.command.was_given(flag)) value = *published;
+    };
+    publish("--temp", family.temperature, values.temperature);
+    publish("--top-k", family.top_k, values.top_k);
+    publish("--top-p", family.top_p, values.top_p);
+    publish("--min-p", family.min_p, values.min_p);
+    publish("--repeat-penalty", family.repetition_penalty, values.repetition_penalty);
+    publish("--presence-penalty", family.presence_penalty, values.presence_penalty);
     const auto recommend = [&](const char* flag, const char* key, auto& value) {
         const auto number = file.number(std::string("general.sampling.") + key);
         if (number && !options.command.was_given(flag)) value = static_cast<std::decay_t<decltype(value)>>(*number);

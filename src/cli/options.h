@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "chat/family.h"
 #include "cli/command_line.h"
 #include "engine/engine.h"
 
@@ -33,8 +34,11 @@ void add_model_options(Command& command, ModelOptions& options, bool with_contex
 void add_sampling_options(Command& command, SamplingOptions& options);
 
 Result<EngineOptions> engine_options(const ModelOptions& options);  // reads HEARTH_CPU
-// What was not given comes from the file's recommendation (general.sampling.*), then from our defaults.
-Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file);
+// What was not given comes from the file's recommendation (general.sampling.*), then from the makers of the family,
+// then from our defaults.
+Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,
+                                       const chat::Sampling& family = {});
+bool wants_colour();  // of standard error: a terminal, and NO_COLOR is not set
 std::string version_text();
 
 // The model at a path, with the weights that --quant asks for.

@@ -7,11 +7,12 @@
 
 #include "base/os.h"
 #include "base/text_format.h"
-#include "cli/chatml.h"
+#include "chat/chat.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/reply_printer.h"
 #include "engine/texts.h"
 #include "library/catalogue.h"
 #include "library/installed.h"
@@ -23,9 +24,11 @@ namespace {
 struct RunOptions {
     ModelOptions model;
     SamplingOptions sampling;
-    std::string system;
+    std::string system, tools;  // tools: a file
     std::vector<std::string> words;
-    bool raw = false, verbose = false;
+    bool raw = false, verbose = false, events = false;
+    bool think = false, no_think = false;
+    int64_t thinking_budget = -1;
 };
 
 std::string speed_line(const Event& last) {
@@ -73,71 +76,181 @@ private:
     Progress line_;
 };
 
+// A conversation with one model.
 class Session {
 public:
-    Session(Engine& engine, const RunOptions& options, SamplerOptions sampling)
-        : engine_(engine), options_(options), sampling_(std::move(sampling)) {}
+    Session(Engine& engine, const RunOptions& options) : engine_(engine), options_(options) {}
 
     Result<> start() {
-        if (!options_.raw) chat_ = TRY(ChatMl::make(engine_.tokenizer()));
-        if (chat_ && !options_.system.empty()) TRY(chat_->add_message(conversation_, "system", options_.system));
-        if (options_.raw && !options_.system.empty())
-            return fail(ErrorKind::bad_request, "--system needs the chat form, --raw switches it off",
-                        "leave one of them away");
-        opening_ = conversation_;
+        // Wrong flags are told before anything is asked.
+        TRY(sampler_options(options_.sampling, engine_.checkpoint().metadata()));
+        for (const std::string& stop : options_.sampling.stop)
+            if (stop.empty()) return fail(ErrorKind::bad_request, "a stop string is empty", "leave it away");
+        if (options_.raw) return refuse_chat_flags();
+        chat_ = TRY(chat::ChatModel::make(engine_.checkpoint().metadata(), engine_.tokenizer()));
+        if (!chat_->note().empty()) notice("hearth: " + chat_->note());
+        if (!options_.system.empty()) add("system", options_.system);
+        opening_ = conversation_.messages;
+        if (!options_.tools.empty()) conversation_.tools = TRY(read_tools());
+        const bool can_think = chat_->chat_template().can_think();
+        if ((options_.think || options_.thinking_budget > 0) && !can_think)
+            notice("hearth: this model does not think before it answers");
+        if (options_.think) conversation_.thinking = true;
+        if (options_.no_think || options_.thinking_budget == 0) conversation_.thinking = false;
         return {};
     }
 
     Result<FinishReason> answer(const std::string& text) {
-        std::vector<int32_t> tokens = conversation_;
-        if (chat_) {
-            TRY(chat_->add_message(tokens, "user", text));
-            TRY(chat_->open_answer(tokens));
-        } else {
-            TRY(engine_.tokenizer().encode(text, {.parse_special = true, .add_special = true}, tokens));
-        }
-        Request request;
-        request.tokens = tokens;
-        request.sampling = sampling_;
-        request.stop = options_.sampling.stop;
-        request.max_tokens = options_.sampling.max_tokens;
+        if (!chat_) return answer_raw(text);
+        add("user", text);
+        auto reason = answer_conversation();
+        if (!reason) conversation_.messages.items().pop_back();
+        return reason;
+    }
 
-        std::vector<int32_t> answer;
-        const bool is_shown = is_terminal(STDOUT_FILENO);
-        bool ends_with_newline = true;
-        std::optional<ReadingLine> reading(int64_t(tokens.size()));
+    // Calls of the last reply that wait for their results.
+    const std::vector<chat::ReplyCall>& calls() const { return calls_; }
+    Result<FinishReason> answer_results(const std::vector<std::string>& results) {
+        const auto before = conversation_.messages;
+        for (size_t i = 0; i < calls_.size(); ++i)
+            conversation_.messages.push(Json::Object{
+                {"role", "tool"}, {"tool_call_id", calls_[i].id}, {"name", calls_[i].name}, {"content", results[i]}});
+        auto reason = answer_conversation();
+        if (!reason) conversation_.messages = before;
+        return reason;
+    }
+
+    void forget() {
+        conversation_.messages = opening_;
+        said_ = {};
+        calls_.clear();
+    }
+
+private:
+    Result<> refuse_chat_flags() const {
+        const std::pair<const char*, bool> flags[] = {{"--system", !options_.system.empty()},
+                                                      {"--tools", !options_.tools.empty()},
+                                                      {"--think", options_.think},
+                                                      {"--no-think", options_.no_think},
+                                                      {"--think-budget", options_.thinking_budget >= 0}};
+        for (const auto& [flag, is_given] : flags)
+            if (is_given)
+                return fail(ErrorKind::bad_request, fmt::format("{} needs the chat form, --raw switches it off", flag),
+                            "leave one of them away");
+        return {};
+    }
+
+    void add(std::string_view role, const std::string& text) {
+        conversation_.messages.push(Json::Object{{"role", role}, {"content", valid_utf8(text)}});
+    }
+
+    Result<Json> read_tools() const {
+        const std::string text = TRY(read_file(options_.tools));
+        auto tools = Json::parse(text);
+        if (!tools)
+            return fail(ErrorKind::bad_file, options_.tools + " is " + tools.error().what, "write a list of tools");
+        TRY(chat::Tools::read(*tools));
+        return std::move(*tools);
+    }
+
+    ReplyPrinter printer() const {
+        const bool is_shown = is_terminal(STDERR_FILENO) || options_.verbose;
+        return ReplyPrinter({.events = options_.events,
+                             .thoughts = is_shown,
+                             .colour = wants_colour(),
+                             .terminal = is_terminal(STDOUT_FILENO)});
+    }
+
+    Result<FinishReason> answer_conversation() {
+        conversation_.now = local_time();
+        const chat::Prompt prompt = TRY(chat_->prompt(conversation_, &said_));
+        for (const std::string& note : prompt.notes) notice("hearth: " + note);
+        Request request;
+        request.tokens = prompt.tokens;
+        request.sampling = TRY(
+            sampler_options(options_.sampling, engine_.checkpoint().metadata(), chat_->sampling(prompt.text.thinks)));
+        chat::ReplyOptions wanted{.stops = options_.sampling.stop};
+        if (options_.thinking_budget >= 0) wanted.thinking_budget = options_.thinking_budget;
+        request.guide = chat_->guide(prompt, wanted);
+
+        ReplyPrinter printer = this->printer();
+        std::vector<int32_t> tokens;
+        const Event last =
+            TRY(ask(std::move(request), printer, tokens, [&](const Event& event) { return printer.show(event); }));
+        const chat::Reply& reply = printer.reply();
+        if (last.reason == FinishReason::max_tokens && reply.answer.empty() && !reply.thinking.empty())
+            notice(
+                "hearth: the tokens ran out while the model was thinking; use a larger -n, --think-budget or "
+                "--no-think");
+        said_ = chat_->said(prompt, tokens, reply);
+        conversation_.messages.push(reply.message());
+        calls_.clear();
+        for (const chat::ReplyCall& call : reply.calls)
+            if (call.is_whole) calls_.push_back(call);
+        return last.reason;
+    }
+
+    Result<FinishReason> answer_raw(const std::string& text) {
+        Request request;
+        TRY(engine_.tokenizer().encode(text, {.parse_special = true, .add_special = true}, request.tokens));
+        request.sampling = TRY(sampler_options(options_.sampling, engine_.checkpoint().metadata()));
+        request.stop = options_.sampling.stop;
+        ReplyPrinter printer = this->printer();
+        std::vector<int32_t> tokens;
+        return TRY(ask(std::move(request), printer, tokens,
+                       [&](const Event& event) { return printer.show_raw(event); }))
+            .reason;
+    }
+
+    Result<Event> ask(Request request, ReplyPrinter& printer, std::vector<int32_t>& tokens,
+                      const std::function<Result<>(const Event&)>& show) {
+        request.max_tokens = options_.sampling.max_tokens;
+        std::optional<ReadingLine> reading(int64_t(request.tokens.size()));
         const Event last = TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
             if (event.kind == Event::Kind::progress)
                 reading->update(event);
             else
                 reading.reset();
-            if (event.kind == Event::Kind::token) answer.push_back(event.token);
-            if (event.text.empty()) return {};
-            ends_with_newline = event.text.back() == '\n';
-            return write_out(is_shown ? harmless_text(event.text) : event.text);
+            if (event.kind == Event::Kind::token) tokens.push_back(event.token);
+            return show(event);
         }));
-        if (!ends_with_newline || answer.empty()) TRY(write_out("\n"));
+        TRY(printer.end(last));
         if (const std::string line = ending_line(last, engine_.plan().context_tokens); !line.empty())
             notice("hearth: " + line);
         if (options_.verbose || is_terminal(STDERR_FILENO)) notice(speed_line(last));
-        if (chat_) {
-            if (!answer.empty() && engine_.tokenizer().is_end(answer.back())) answer.pop_back();
-            tokens.insert(tokens.end(), answer.begin(), answer.end());
-            TRY(chat_->close_message(tokens));
-            conversation_ = std::move(tokens);
-        }
-        return last.reason;
+        return last;
     }
 
-    void forget() { conversation_ = opening_; }
+    static std::tm local_time() {
+        const std::time_t now = std::time(nullptr);
+        std::tm time{};
+        localtime_r(&now, &time);
+        return time;
+    }
 
-private:
     Engine& engine_;
     const RunOptions& options_;
-    SamplerOptions sampling_;
-    std::optional<ChatMl> chat_;
-    std::vector<int32_t> opening_, conversation_;  // the system message; that and all turns so far
+    std::unique_ptr<chat::ChatModel> chat_;
+    chat::Conversation conversation_;
+    Json opening_ = Json::array();  // what every conversation begins with
+    chat::ChatModel::Said said_;
+    std::vector<chat::ReplyCall> calls_;
 };
+
+// Nobody carries calls out here: whoever sits in front of the screen may play the tool.
+Result<> talk_as_tools(Session& session) {
+    while (!session.calls().empty() && !was_interrupted()) {
+        std::vector<std::string> results;
+        for (const chat::ReplyCall& call : session.calls()) {
+            fmt::print(stderr, "result of {}: ", one_line(call.name));
+            std::string line;
+            if (!std::getline(std::cin, line)) return {};
+            results.push_back(line);
+        }
+        TRY(session.answer_results(results));
+    }
+    return {};
+}
 
 Result<> talk(Session& session) {
     notice(
@@ -154,7 +267,9 @@ Result<> talk(Session& session) {
             continue;
         }
         if (line.find_first_not_of(" \t") == std::string::npos) continue;
-        if (auto answered = session.answer(line); !answered) report(answered.error());
+        auto answered = session.answer(line);
+        if (!answered) report(answered.error());
+        if (auto played = talk_as_tools(session); !played) report(played.error());
         forget_interrupt();
     }
     fmt::print(stderr, "\n");
@@ -183,7 +298,7 @@ Result<int> run(const RunOptions& options) {
                     fmt::format("use `hearth {}`", command_of(use)));
     auto engine =
         TRY(open_engine(options.model, std::move(checkpoint), choice, options.verbose || is_terminal(STDERR_FILENO)));
-    Session session(*engine, options, TRY(sampler_options(options.sampling, engine->checkpoint().metadata())));
+    Session session(*engine, options);
     TRY(session.start());
     if (is_dialogue) {
         TRY(talk(session));
@@ -204,6 +319,18 @@ void add_run(Command& program) {
         "hearth");
     command.add("PROMPT", options->words, "The question; without it and without piped text: a dialogue");
     command.add("--system", options->system, "What the model should know or be before the first message");
+    const Argument think = command.add_flag("--think", options->think, "Let the model think before it answers");
+    Argument no_think = command.add_flag("--no-think", options->no_think,
+                                         "Let it answer at once (default: as the model does by itself)");
+    Argument budget = command.add("--think-budget", options->thinking_budget,
+                                  "Most tokens of thought; then it is told to answer. 0: as --no-think");
+    budget.between(0, int64_t{1} << 40);
+    no_think.excludes(think);
+    no_think.excludes(budget);
+    command.add("--tools", options->tools,
+                "JSON file with tools in OpenAI's form that the model may call; calls are shown");
+    command.add_flag("--events", options->events,
+                     "The reply as JSON, one object a line: answer, thinking, tool_call, ..., finish");
     command.add_flag("--raw", options->raw, "No chat form: the model continues the text as it is");
     command.add_flag("-v,--verbose", options->verbose, "Say what was loaded and how fast it was");
     add_model_options(command, options->model);

@@ -17,6 +17,7 @@ class Utf8Stream {
 public:
     std::string push(std::string_view bytes);
     std::string finish();  // an unfinished character becomes U+FFFD; the stream is empty again
+    bool is_empty() const { return pending_.empty(); }  // nothing is held back
 
 private:
     std::string pending_;

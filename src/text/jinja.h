@@ -11,18 +11,15 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "text/input_span.h"
 
 namespace hearth {
 
-// Bytes of the output that came from the variables marked as input: what stands there is never a special token.
-struct InputSpan {
-    size_t begin = 0, end = 0;
-    bool operator==(const InputSpan&) const = default;
-};
-
 struct Rendered {
     std::string text;
-    std::vector<InputSpan> input;  // ascending, apart from each other
+    // Bytes that came from the variables marked as input: what stands there is never a special token. Ascending, apart
+    // from each other.
+    std::vector<InputSpan> input;
 };
 
 struct JinjaVariables {

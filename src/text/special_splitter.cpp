@@ -26,7 +26,19 @@ SpecialSplitter::SpecialSplitter(std::vector<Special> specials) : specials_(std:
     }
 }
 
-void SpecialSplitter::split(std::string_view text, bool hidden_too, std::vector<Fragment>& out) const {
+bool touches_input(size_t begin, size_t end, std::span<const InputSpan> input) {
+    const auto next = std::ranges::upper_bound(input, begin, {}, &InputSpan::end);
+    return next != input.end() && next->begin < end;
+}
+
+bool SpecialSplitter::is_barred(size_t at, uint32_t rank, std::span<const InputSpan> input) const {
+    if (input.empty()) return false;
+    const std::string_view text = specials_[rank].text;
+    return touches_input(at, at + text.size(), input) && !std::ranges::all_of(text, is_space);
+}
+
+void SpecialSplitter::split(std::string_view text, bool hidden_too, std::vector<Fragment>& out,
+                            std::span<const InputSpan> input) const {
     out.clear();
     uint32_t text_begin = 0;  // of the ordinary text not yet handed out
     const auto flush_text = [&](uint32_t end) {
@@ -49,7 +61,7 @@ void SpecialSplitter::split(std::string_view text, bool hidden_too, std::vector<
         if (one_begin)
             out.push_back({cluster.begin, cluster.end, specials_[*std::ranges::min_element(ranks)].id});
         else
-            resolve(text, cluster, ranks, out);
+            resolve(text, cluster, ranks, out, input);
         text_begin = cluster.end;
         ranks.clear();
     };
@@ -58,10 +70,11 @@ void SpecialSplitter::split(std::string_view text, bool hidden_too, std::vector<
         std::vector<bool> seen(specials_.size());
         for (size_t at = 0; at < text.size(); ++at)
             trie_.prefixes(text.substr(at), [&](size_t, uint32_t rank) {
+                if (is_barred(at, rank, input)) return;
                 if (!seen[rank] && (hidden_too || !specials_[rank].hidden)) ranks.push_back(rank);
                 seen[rank] = true;
             });
-        resolve(text, {0, uint32_t(text.size())}, ranks, out);
+        resolve(text, {0, uint32_t(text.size())}, ranks, out, input);
         return;
     }
 
@@ -70,7 +83,7 @@ void SpecialSplitter::split(std::string_view text, bool hidden_too, std::vector<
         const uint32_t pair = uint32_t(uint8_t(text[at])) << 8 | (at + 1 < text.size() ? uint8_t(text[at + 1]) : 0);
         if (!(begins[pair >> 6] >> (pair & 63) & 1)) continue;
         trie_.prefixes(text.substr(at), [&](size_t length, uint32_t rank) {
-            if (specials_[rank].hidden && !hidden_too) return;
+            if ((specials_[rank].hidden && !hidden_too) || is_barred(at, rank, input)) return;
             if (ranks.empty() || at >= cluster.end) {
                 close_cluster();
                 cluster = {at, at};
@@ -97,7 +110,7 @@ void SpecialSplitter::split(std::string_view text, bool hidden_too, std::vector<
 }
 
 void SpecialSplitter::resolve(std::string_view text, Fragment cluster, std::vector<uint32_t>& ranks,
-                              std::vector<Fragment>& out) const {
+                              std::vector<Fragment>& out, std::span<const InputSpan> input) const {
     std::ranges::sort(ranks);
     std::vector<Fragment> free{cluster}, still_free, taken;
     for (const uint32_t rank : ranks) {
@@ -106,7 +119,9 @@ void SpecialSplitter::resolve(std::string_view text, Fragment cluster, std::vect
         for (Fragment rest : free) {
             while (true) {
                 const std::string_view raw = text.substr(rest.begin, rest.end - rest.begin);
-                const size_t found = raw.find(special.text);
+                size_t found = raw.find(special.text);
+                while (found != raw.npos && is_barred(rest.begin + found, rank, input))
+                    found = raw.find(special.text, found + 1);
                 if (found == raw.npos) break;
                 uint32_t left_end = rest.begin + uint32_t(found);
                 uint32_t right_begin = left_end + uint32_t(special.text.size());

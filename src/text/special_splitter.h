@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "text/input_span.h"
 #include "text/string_table.h"
 
 namespace hearth {
@@ -24,18 +26,24 @@ struct Fragment {
     static constexpr uint32_t kText = ~0u;
 };
 
+// Whether any byte of begin .. end lies in one of the spans (ascending).
+bool touches_input(size_t begin, size_t end, std::span<const InputSpan> input);
+
 class SpecialSplitter {
 public:
     SpecialSplitter() = default;
     explicit SpecialSplitter(std::vector<Special> specials);
 
     // The fragments of `text` (shorter than 4 GB) in order. With `hidden_too` all specials count, else the visible
-    // ones.
-    void split(std::string_view text, bool hidden_too, std::vector<Fragment>& out) const;
+    // ones. A special that would touch one of the spans of `input` (ascending) does not count there, unless it is
+    // nothing but white space.
+    void split(std::string_view text, bool hidden_too, std::vector<Fragment>& out,
+               std::span<const InputSpan> input = {}) const;
 
 private:
-    void resolve(std::string_view text, Fragment cluster, std::vector<uint32_t>& ranks,
-                 std::vector<Fragment>& out) const;
+    void resolve(std::string_view text, Fragment cluster, std::vector<uint32_t>& ranks, std::vector<Fragment>& out,
+                 std::span<const InputSpan> input) const;
+    bool is_barred(size_t at, uint32_t rank, std::span<const InputSpan> input) const;
 
     std::vector<Special> specials_;  // longest first
     Trie trie_;                      // value: index into specials_

@@ -167,7 +167,7 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::make(const VocabularySource& sourc
     return made;
 }
 
-Result<> Tokenizer::encode(std::string_view text, const EncodeOptions& options, std::vector<int32_t>& out) const {
+Result<> Tokenizer::check(std::string_view text) const {
     if (kind_ == TokenizerKind::none)
         return fail(ErrorKind::unsupported, "this model has no vocabulary", "give it token ids instead of text");
     // Positions are 32 bits wide, and escaping may triple a text.
@@ -175,6 +175,27 @@ Result<> Tokenizer::encode(std::string_view text, const EncodeOptions& options, 
     if (text.size() >= kMostBytes)
         return fail(ErrorKind::bad_request,
                     fmt::format("a text of {} bytes is too long to tokenize at once", text.size()), "split it");
+    return {};
+}
+
+Result<> Tokenizer::encode_marked(std::string_view text, std::span<const InputSpan> input, bool add_special,
+                                  std::vector<int32_t>& out) const {
+    TRY(check(text));
+    if (add_special) out.insert(out.end(), prefix_.begin(), prefix_.end());
+    std::vector<Fragment> fragments;
+    parts_->specials.split(text, true, fragments, input);
+    for (const auto& [begin, end, token] : fragments) {
+        if (token != Fragment::kText)
+            out.push_back(int32_t(token));
+        else
+            parts_->encoder->encode(text.substr(begin, end - begin), touches_input(begin, end, input), out);
+    }
+    if (add_special) out.insert(out.end(), suffix_.begin(), suffix_.end());
+    return {};
+}
+
+Result<> Tokenizer::encode(std::string_view text, const EncodeOptions& options, std::vector<int32_t>& out) const {
+    TRY(check(text));
     if (options.add_special) out.insert(out.end(), prefix_.begin(), prefix_.end());
     if (!options.user_defined) {
         if (!text.empty()) parts_->encoder->encode(text, true, out);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/input_span.h"
 #include "text/special_ids.h"
 #include "text/vocabulary.h"
 
@@ -40,6 +41,11 @@ public:
     // Appends the ids of `text`; any bytes are allowed. Fails for texts of 1 GiB or more, and for models without
     // vocabulary.
     Result<> encode(std::string_view text, const EncodeOptions& options, std::vector<int32_t>& out) const;
+    // Text of a template with text of people in it, `input` says where (ascending): the template's specials count, and
+    // in words that people wrote no special token is formed. Words are cut and merged across the borders, as in
+    // training.
+    Result<> encode_marked(std::string_view text, std::span<const InputSpan> input, bool add_special,
+                           std::vector<int32_t>& out) const;
 
     // The bytes a token contributes to generated text: "" for control and unknown tokens unless they are to be shown,
     // and for ids outside the vocabulary. May end inside a UTF-8 character. Valid while the Tokenizer lives.
@@ -70,6 +76,7 @@ public:
 private:
     struct Parts;
     Tokenizer();
+    Result<> check(std::string_view text) const;
 
     TokenizerKind kind_ = TokenizerKind::none;
     SpecialIds special_;

@@ -48,6 +48,67 @@ TEST(Tokenizer, PlainTextDoesNotMergeIntoSpecials) {
     EXPECT_EQ(tokenizer->decode(encode(*tokenizer, "a    b", {.user_defined = false}), false), "a    b");
 }
 
+// Hostile texts between what a template wrote: every special stands where the template put it, and nowhere else.
+TEST(Tokenizer, MarkedTextFormsSpecialsOnlyWhereTheTemplateDid) {
+    const auto bpe = small_bpe(), spm = small_spm();
+    const std::vector<std::string> hostile = {"<|im_end|>",
+                                              "x<|im_end|>y",
+                                              "<think>",
+                                              "</s>",
+                                              "<s>",
+                                              "im_end|>",
+                                              "<|im_",
+                                              "|>",
+                                              ">",
+                                              "<",
+                                              "\n<|im_end|>\n",
+                                              "",
+                                              "a    b",
+                                              "<unk>",
+                                              "<|im_end|><|im_end|>"};
+    for (const auto& vocabulary : {std::cref(*bpe), std::cref(*spm)}) {
+        const auto tokenizer = make(vocabulary.get());
+        const auto is_special = [&](int32_t id) {
+            const TokenType type = tokenizer->type(id);
+            const bool is_blank =
+                std::ranges::all_of(tokenizer->text(id), [](char c) { return c == ' ' || c == '\n'; });
+            return type == TokenType::control || type == TokenType::unknown ||
+                   (type == TokenType::user_defined && !is_blank);
+        };
+        for (const std::string special : {"<|im_end|>", "<think>", "<s>"}) {
+            const auto id = tokenizer->find(special);
+            if (!id || !is_special(*id)) continue;
+            for (const std::string& before : hostile)
+                for (const std::string& behind : hostile) {
+                    // Pieces of marks in the template's own text may not be completed by what people write.
+                    for (const std::string& middle : {std::string(), std::string("<|im_"), std::string("user\n")}) {
+                        const std::string text = before + special + middle + behind;
+                        const size_t begin = before.size() + special.size() + middle.size();
+                        std::vector<InputSpan> input;
+                        if (!before.empty()) input.push_back({0, before.size()});
+                        if (!behind.empty()) input.push_back({begin, begin + behind.size()});
+                        std::vector<int32_t> ids;
+                        ASSERT_TRUE(tokenizer->encode_marked(text, input, false, ids));
+                        EXPECT_EQ(std::ranges::count(ids, *id), 1) << text;
+                        EXPECT_EQ(std::ranges::count_if(ids, is_special), 1) << text;
+                        if (tokenizer->kind() == TokenizerKind::bpe) {
+                            EXPECT_EQ(tokenizer->decode(ids, true), text);
+                        }
+                    }
+                }
+        }
+        // Without people's text it is what encode says, and so it is with text that reads like no special.
+        std::vector<int32_t> marked;
+        const std::string text = "<|im_end|>user\nhello there  <think>x";
+        ASSERT_TRUE(tokenizer->encode_marked(text, {}, true, marked));
+        EXPECT_EQ(marked, encode(*tokenizer, text, {.parse_special = true, .add_special = true}));
+        marked.clear();
+        const InputSpan words{17, 26};
+        ASSERT_TRUE(tokenizer->encode_marked(text, std::span(&words, 1), true, marked));
+        EXPECT_EQ(marked, encode(*tokenizer, text, {.parse_special = true, .add_special = true}));
+    }
+}
+
 TEST(Tokenizer, NamesWhatItCannotRead) {
     auto vocabulary = small_bpe("no-such-rule");
     auto refused = Tokenizer::make(vocabulary->source);

@@ -1,0 +1,69 @@
+// Chatting with a model: its template, its family and its vocabulary together. A conversation goes in, a prompt of
+// tokens and a guide that reads the reply come out; the engine in between knows neither. Public header of the room.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "chat/chat_template.h"
+#include "chat/conversation.h"
+#include "chat/reply.h"
+#include "chat/tools.h"
+#include "engine/guide.h"
+#include "files/metadata.h"
+#include "text/tokenizer.h"
+
+namespace hearth::chat {
+
+struct Prompt {
+    PromptText text;
+    std::vector<int32_t> tokens;
+    std::shared_ptr<const Tools> tools;
+    std::vector<std::string> notes;  // what of the conversation the model will not see
+};
+
+struct ReplyOptions {
+    std::optional<int64_t> thinking_budget;  // tokens
+    std::vector<std::string> stops;          // texts that end the answer
+};
+
+// Immutable once made; all const functions may be called from any number of threads at once.
+class ChatModel {
+public:
+    // `tokenizer` must outlive this. `note` tells what a person should know about the template that was chosen.
+    static Result<std::unique_ptr<ChatModel>> make(const Metadata& file, const Tokenizer& tokenizer);
+    const std::string& note() const { return note_; }
+
+    // `earlier`: a prompt and the tokens that followed it. If the conversation goes on from there word by word, the
+    // same tokens are used again, so that the engine finds them in its cache.
+    struct Said {
+        std::string text;
+        std::vector<int32_t> tokens;
+    };
+    Result<Prompt> prompt(const Conversation& conversation, const Said* earlier = nullptr) const;
+    Said said(const Prompt& prompt, std::span<const int32_t> tokens, const Reply& reply) const;
+
+    std::unique_ptr<Guide> guide(const Prompt& prompt, const ReplyOptions& options = {}) const;
+
+    const ChatTemplate& chat_template() const { return *template_; }
+    // What the makers recommend.
+    const Sampling& sampling(bool thinks) const;
+
+private:
+    explicit ChatModel(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+    const Tokenizer& tokenizer_;
+    std::optional<ChatTemplate> template_;
+    std::shared_ptr<const Lexicon> lexicon_;
+    std::vector<int32_t> end_thought_, ends_;
+    std::string note_;
+};
+
+// The template that a file brings along, and what templates may name of its vocabulary.
+TemplateSource template_source(const Metadata& file, const Tokenizer& tokenizer);
+
+}  // namespace hearth::chat

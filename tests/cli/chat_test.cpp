@@ -1,0 +1,110 @@
+// Conversations on the command line, with the model in the box: thinking, tools, events.
+#include "cli/command.h"
+
+namespace hearth::test {
+namespace {
+
+class Chat : public Command {
+protected:
+    void SetUp() override {
+        Command::SetUp();
+        write("tools.json",
+              R"([{"type": "function", "function": {"name": "get_weather", "description": "Weather of a city",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}])");
+    }
+    // Events of a run, one JSON object a line.
+    std::vector<Json> events(const std::string& words, int exit_code = 0) const {
+        const Ran ran = hearth("run ember --temp 0 --events " + words);
+        EXPECT_EQ(ran.exit_code, exit_code) << ran.err;
+        std::vector<Json> found;
+        std::istringstream lines(ran.out);
+        for (std::string line; std::getline(lines, line);) {
+            auto event = Json::parse(line);
+            EXPECT_TRUE(event) << line;
+            if (event) found.push_back(std::move(*event));
+        }
+        return found;
+    }
+    static std::string joined(const std::vector<Json>& events, std::string_view type) {
+        std::string text;
+        for (const Json& event : events)
+            if (event.find("type")->as_string() == type) text += event.find("text")->as_string();
+        return text;
+    }
+};
+
+TEST_F(Chat, ThoughtsAreNoPartOfTheAnswer) {
+    const std::string question = "'What is 17 + 25?'";
+    const Ran quiet = hearth("run ember --temp 0 " + question);
+    EXPECT_EQ(quiet.out, "17 + 25 = 42\n");
+    EXPECT_EQ(quiet.err, "");
+    const Ran thinks = hearth("run ember --temp 0 --think " + question);
+    EXPECT_EQ(thinks.out, quiet.out);
+    EXPECT_EQ(thinks.err, "");  // nobody looks
+    const Ran told = hearth("run ember --temp 0 --think -v " + question);
+    EXPECT_EQ(told.out, quiet.out);
+    EXPECT_NE(told.err.find("carry 1"), std::string::npos) << told.err;
+    EXPECT_EQ(told.err.find('\x1b'), std::string::npos);
+    EXPECT_EQ(hearth("run ember --temp 0 --no-think -v " + question).err.find("carry"), std::string::npos);
+}
+
+TEST_F(Chat, EventsSayWhatIsWhat) {
+    const auto said = events("--think 'What is 17 + 25?'");
+    EXPECT_NE(joined(said, "thinking").find("carry 1"), std::string::npos);
+    EXPECT_EQ(joined(said, "answer"), "17 + 25 = 42");
+    ASSERT_FALSE(said.empty());
+    EXPECT_EQ(said.back().find("type")->as_string(), "finish");
+    EXPECT_EQ(said.back().find("reason")->as_string(), "end");
+    EXPECT_GT(said.back().find("generated_tokens")->as_int(), 20);
+    EXPECT_EQ(joined(events("'What is 17 + 25?'"), "thinking"), "");
+    const std::string raw = "--raw -n 4 'The capital of'";
+    EXPECT_EQ(joined(events(raw), "answer") + "\n", hearth("run ember --temp 0 " + raw).out);
+}
+
+TEST_F(Chat, AThoughtEndsWithItsBudget) {
+    const auto all = events("--think 'What is 17 + 25?'"), few = events("--think-budget 5 --think 'What is 17 + 25?'");
+    const std::string whole = joined(all, "thinking"), cut = joined(few, "thinking");
+    EXPECT_FALSE(cut.empty());
+    EXPECT_LT(cut.size(), whole.size() / 2);
+    EXPECT_TRUE(whole.starts_with(cut)) << cut;
+    EXPECT_FALSE(joined(few, "answer").empty());
+    EXPECT_EQ(few.back().find("reason")->as_string(), "end");
+    EXPECT_EQ(joined(events("--think-budget 0 'What is 17 + 25?'"), "thinking"), "");
+    const Ran short_run = hearth("run ember --temp 0 --think -n 5 'What is 17 + 25?'");
+    EXPECT_NE(short_run.err.find("--think-budget"), std::string::npos) << short_run.err;
+}
+
+TEST_F(Chat, CallsAreShown) {
+    const std::string words = "--tools tools.json 'What is the weather in Paris?'";
+    const auto line = Json::parse(hearth("run ember --temp 0 " + words).out);
+    ASSERT_TRUE(line);
+    EXPECT_EQ(line->find("name")->as_string(), "get_weather");
+    EXPECT_EQ(line->find("arguments")->dump(), R"({"city":"Paris"})");
+    const auto said = events(words);
+    ASSERT_GE(said.size(), 4u);
+    EXPECT_EQ(said[0].find("type")->as_string(), "tool_call");
+    EXPECT_EQ(said[0].find("name")->as_string(), "get_weather");
+    EXPECT_EQ(said[0].find("id")->as_string(), line->find("id")->as_string());
+    EXPECT_EQ(joined(said, "tool_call_arguments"), R"({"city":"Paris"})");
+    EXPECT_EQ(said[said.size() - 2].find("type")->as_string(), "tool_call_end");
+}
+
+TEST_F(Chat, StopStringsEndTheAnswer) {
+    EXPECT_EQ(hearth("run ember --temp 0 'What is the capital of France?' --stop ar").out,
+              "The capital of France is P\n");
+}
+
+TEST_F(Chat, WhatMakesNoSenseIsRefused) {
+    for (const std::string flag : {"--think", "--no-think", "--think-budget 5", "--tools tools.json"})
+        refused("\"$H\" run $M hi --raw " + flag, 1, {flag.substr(0, flag.find(' ')), "--raw"});
+    refused("\"$H\" run ember hi --think --no-think", 2, {"--think", "--no-think"});
+    refused("\"$H\" run ember hi --think-budget -1", 2, {"--think-budget"});
+    refused("\"$H\" run ember hi --tools missing.json", 1, {"missing.json"});
+    for (const char* tools : {"{", "{}", "[{}]", R"([{"name": "f"}, {"name": "f"}])"}) {
+        write("wrong.json", tools);
+        refused("\"$H\" run ember hi --tools wrong.json", 1, {});
+    }
+}
+
+}  // namespace
+}  // namespace hearth::test
