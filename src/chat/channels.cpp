@@ -24,6 +24,11 @@ Mark Lexicon::find(int32_t token) const {
     return found != tokens_.end() && found->first == token ? found->second : Mark::count;
 }
 
+std::optional<int32_t> Lexicon::token(Mark mark) const {
+    const auto found = std::ranges::find(tokens_, mark, &std::pair<int32_t, Mark>::second);
+    return found != tokens_.end() ? std::optional(found->first) : std::nullopt;
+}
+
 Lexicon::Match Lexicon::match(std::string_view text, MarkSet active) const {
     Match best;
     size_t longest = 0;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ public:
     bool has(Mark mark) const { return !channels_[mark].empty(); }
     // The mark that a token is, or Mark::count.
     Mark find(int32_t token) const;
+    std::optional<int32_t> token(Mark mark) const;  // that is the mark, where it is one
 
     // What bytes at the beginning of `text` are: a mark of `active`, perhaps the beginning of one, or plain text.
     struct Match {

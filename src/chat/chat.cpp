@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "chat/answer_form.h"
 #include "chat/chat_guide.h"
 #include "chat/own_templates.h"
 
@@ -108,6 +109,11 @@ ChatModel::Said ChatModel::said(const Prompt& prompt, std::span<const int32_t> t
     return said;
 }
 
+Result<std::shared_ptr<grammar::Constraint>> ChatModel::form(std::shared_ptr<const grammar::Grammar> grammar) const {
+    std::call_once(has_vocabulary_, [&] { vocabulary_ = grammar_vocabulary(tokenizer_, ends_); });
+    return grammar::Constraint::make(std::move(grammar), vocabulary_);
+}
+
 std::unique_ptr<Guide> ChatModel::guide(const Prompt& prompt, const ReplyOptions& options) const {
     GuideSetup setup;
     setup.reply = {.lexicon = lexicon_,
@@ -119,6 +125,9 @@ std::unique_ptr<Guide> ChatModel::guide(const Prompt& prompt, const ReplyOptions
     setup.end_thought = end_thought_;
     setup.stops = options.stops;
     setup.ends = ends_;
+    setup.form = options.form;
+    setup.tokenizer = &tokenizer_;
+    setup.may_think = prompt.text.thinks || prompt.text.ends_thought;
     return std::make_unique<ChatGuide>(std::move(setup));
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 #include "chat/tools.h"
 #include "engine/guide.h"
 #include "files/metadata.h"
+#include "grammar/matcher.h"
 #include "text/tokenizer.h"
 
 namespace hearth::chat {
@@ -27,8 +29,9 @@ struct Prompt {
 };
 
 struct ReplyOptions {
-    std::optional<int64_t> thinking_budget;  // tokens
-    std::vector<std::string> stops;          // texts that end the answer
+    std::optional<int64_t> thinking_budget;     // tokens
+    std::vector<std::string> stops;             // texts that end the answer
+    std::shared_ptr<grammar::Constraint> form;  // of the answer: ChatModel::form(); null: any
 };
 
 // Immutable once made; all const functions may be called from any number of threads at once.
@@ -47,6 +50,8 @@ public:
     Result<Prompt> prompt(const Conversation& conversation, const Said* earlier = nullptr) const;
     Said said(const Prompt& prompt, std::span<const int32_t> tokens, const Reply& reply) const;
 
+    // A grammar as the form of this model's answers; to be made once and used for many replies.
+    Result<std::shared_ptr<grammar::Constraint>> form(std::shared_ptr<const grammar::Grammar> grammar) const;
     std::unique_ptr<Guide> guide(const Prompt& prompt, const ReplyOptions& options = {}) const;
 
     const ChatTemplate& chat_template() const { return *template_; }
@@ -61,6 +66,8 @@ private:
     std::shared_ptr<const Lexicon> lexicon_;
     std::vector<int32_t> end_thought_, ends_;
     std::string note_;
+    mutable std::once_flag has_vocabulary_;  // made when the first form is asked for
+    mutable std::shared_ptr<const grammar::Vocabulary> vocabulary_;
 };
 
 // The template that a file brings along, and what templates may name of its vocabulary.

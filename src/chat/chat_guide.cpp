@@ -6,24 +6,50 @@ namespace hearth::chat {
 
 ChatGuide::ChatGuide(GuideSetup setup)
     : setup_(std::make_shared<GuideSetup>(std::move(setup))),
-      now_{.parser = ReplyParser(setup_->reply), .stops = StopStrings(setup_->stops)},
+      now_{.parser = ReplyParser(setup_->reply),
+           .stops = StopStrings(setup_->stops),
+           .form = AnswerForm(setup_->form, setup_->tokenizer)},
       earlier_(now_) {
     // A thought that the prompt has begun and that may have no tokens.
     if (now_.parser.is_thinking() && setup_->thinking_budget == 0 && !setup_->end_thought.empty())
         now_.is_forcing = earlier_.is_forcing = true;
 }
 
-void ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const {
-    if (state.is_stopped) return;
-    const bool was_thinking = state.parser.is_thinking();
+bool ChatGuide::mask(std::span<uint32_t> allowed_bits) {
+    if (!binds(now_)) return false;
+    // Before the answer begins, a thought or a call may.
+    std::vector<std::pair<int32_t, uint32_t>> openings;
+    if (!now_.form.has_begun()) {
+        const Lexicon& lexicon = *setup_->reply.lexicon;
+        const bool may_call = setup_->reply.tools && !setup_->reply.tools->empty();
+        for (const Mark mark : {Mark::think_open, Mark::call_open, Mark::call_open_too}) {
+            if (mark == Mark::think_open ? !setup_->may_think : !may_call) continue;
+            if (const auto id = lexicon.token(mark))
+                openings.emplace_back(*id, allowed_bits[size_t(*id) / 32] & 1u << *id % 32);
+        }
+    }
+    now_.form.mask(allowed_bits);
+    for (const auto& [id, bit] : openings) allowed_bits[size_t(id) / 32] |= bit;
+    return true;
+}
+
+Result<> ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const {
+    if (state.is_stopped) return {};
+    const bool was_thinking = state.parser.is_thinking(), was_forcing = state.is_forcing;
     GuideEvents events;
     if (std::ranges::binary_search(setup_->ends, token)) {
         finish_state(state, out);
-        return;
+        return {};
+    }
+    if (binds(state) && (state.form.has_begun() || setup_->reply.lexicon->find(token) == Mark::count)) {
+        TRY(state.form.accept(token));
+        state.parser.read_rest_as_answer();
     }
     state.parser.push(token, piece, events);
-    if (was_thinking && !state.is_forcing) ++state.thought_tokens;
-    if (state.is_forcing && ++state.forced_tokens == setup_->end_thought.size()) {
+    if (was_thinking && !was_forcing && !state.form.is_any() && state.parser.is_answering())
+        begin_answer(state, events);
+    if (was_thinking && !was_forcing) ++state.thought_tokens;
+    if (was_forcing && ++state.forced_tokens == setup_->end_thought.size()) {
         state.is_forcing = false;
         state.forced_tokens = 0;
         state.cannot_force = state.parser.is_thinking();  // what should have ended it did not
@@ -36,6 +62,29 @@ void ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideE
         state.is_forcing = !state.parser.is_amid_character() || state.thought_tokens > *budget + kPatience;
     }
     stop_at(state, events, out);
+    return {};
+}
+
+// The model has ended its thought. What its format has between a thought and an answer (line breaks) is said as it is
+// used to; where the thought's end is spelled out, the token may hold the first text of the answer.
+void ChatGuide::begin_answer(State& state, GuideEvents& events) const {
+    std::string text;
+    for (const GuideEvent& event : events)
+        if (event.kind == int32_t(ReplyPart::answer)) text += event.text;
+    if (!text.empty()) {
+        if (!state.form.accept(text)) {
+            events.push_back(
+                {int32_t(ReplyPart::warning), 0,
+                 "the answer began within the token that ended the thought, in another form than asked for"});
+            state.form.give_up();
+        }
+        return;
+    }
+    const auto close = std::ranges::find_if(
+        setup_->end_thought, [&](int32_t token) { return setup_->reply.lexicon->find(token) == Mark::think_close; });
+    if (close == setup_->end_thought.end() || close + 1 == setup_->end_thought.end()) return;
+    state.is_forcing = true;
+    state.forced_tokens = size_t(close + 1 - setup_->end_thought.begin());
 }
 
 // Answers pass through the stop strings; what else there is goes on as it is.
@@ -59,18 +108,23 @@ void ChatGuide::stop_at(State& state, GuideEvents& events, GuideEvents& out) con
 }
 
 Result<> ChatGuide::accept(int32_t token, std::string_view piece, GuideEvents& out) {
-    take(now_, token, piece, out);
+    TRY(take(now_, token, piece, out));
     since_.push_back({token, std::string(piece)});
     if (since_.size() < 2 * size_t(kRollbackTokens)) return {};
     GuideEvents known;
-    for (int i = 0; i < kRollbackTokens; ++i) take(earlier_, since_[size_t(i)].token, since_[size_t(i)].piece, known);
+    for (int i = 0; i < kRollbackTokens; ++i)
+        TRY(take(earlier_, since_[size_t(i)].token, since_[size_t(i)].piece, known));
     since_.erase(since_.begin(), since_.begin() + kRollbackTokens);
     return {};
 }
 
 void ChatGuide::finish_state(State& state, GuideEvents& out) const {
     GuideEvents events;
+    const bool is_short = binds(state) && !state.form.may_end();
     state.parser.finish(events);
+    if (is_short)
+        events.push_back(
+            {int32_t(ReplyPart::warning), 0, "the answer ended before it was complete in the form asked for"});
     stop_at(state, events, out);
     if (std::string rest = state.is_stopped ? "" : state.stops.finish(); !rest.empty())
         out.push_back({int32_t(ReplyPart::answer), 0, std::move(rest)});
@@ -84,6 +138,7 @@ Result<> ChatGuide::finish(GuideEvents& out) {
 
 std::span<const int32_t> ChatGuide::forced() {
     if (now_.is_forcing) return std::span(setup_->end_thought).subspan(now_.forced_tokens);
+    if (binds(now_) && now_.form.has_begun()) return now_.form.forced();
     return {};
 }
 
@@ -95,7 +150,7 @@ void ChatGuide::rollback(int tokens) {
     since_.resize(since_.size() - std::min(since_.size(), size_t(tokens)));
     now_ = State(earlier_);
     GuideEvents known;
-    for (const Said& said : since_) take(now_, said.token, said.piece, known);
+    for (const Said& said : since_) (void)take(now_, said.token, said.piece, known);  // it was taken before
 }
 
 }  // namespace hearth::chat

@@ -1,6 +1,6 @@
-// The guide of a chat: reads the reply into its parts, ends thoughts that are too long, watches for stop strings in the
-// answer. A grammar joins here: ChatGuide asks it in mask() wherever the reply's own marks leave it the word, and
-// hands it what accept() takes.
+// The guide of a chat: reads the reply into its parts, ends thoughts that are too long, holds the answer to its form,
+// watches for stop strings in it. The form binds what stands in the answer: thoughts before it are free, and where
+// tools are offered a call may come in its place.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "chat/answer_form.h"
 #include "chat/reply_parser.h"
 #include "engine/guide.h"
 
@@ -19,7 +20,10 @@ struct GuideSetup {
     // Tokens of thought before it is ended by `end_thought`; 0: at once.
     std::optional<int64_t> thinking_budget;
     std::vector<int32_t> end_thought;
-    std::vector<int32_t> ends;       // tokens that end the reply; ascending
+    std::vector<int32_t> ends;                  // tokens that end the reply; ascending
+    std::shared_ptr<grammar::Constraint> form;  // of the answer; null: any
+    const Tokenizer* tokenizer = nullptr;       // needed with a form
+    bool may_think = false;                     // before an answer of a form
     std::vector<std::string> stops;  // end the reply where they appear in the answer; thoughts and calls may hold them
 };
 
@@ -27,11 +31,11 @@ class ChatGuide final : public Guide {
 public:
     explicit ChatGuide(GuideSetup setup);
 
-    bool mask(std::span<uint32_t>) override { return false; }
+    bool mask(std::span<uint32_t> allowed_bits) override;
     Result<> accept(int32_t token, std::string_view piece, GuideEvents& out) override;
     Result<> finish(GuideEvents& out) override;
     std::span<const int32_t> forced() override;
-    bool finished() const override { return now_.is_stopped; }
+    bool finished() const override { return now_.is_stopped || (binds(now_) && now_.form.is_complete()); }
     std::unique_ptr<Guide> clone() const override;
     void rollback(int tokens) override;
 
@@ -40,6 +44,7 @@ private:
     struct State {
         ReplyParser parser;
         StopStrings stops;
+        AnswerForm form;
         int64_t thought_tokens = 0;
         size_t forced_tokens = 0;  // of end_thought, that have been said
         bool is_forcing = false, cannot_force = false, is_stopped = false;
@@ -49,7 +54,12 @@ private:
         std::string piece;
     };
     ChatGuide(const ChatGuide& other) = default;
-    void take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const;
+    // Whether the form has a say about the next token.
+    bool binds(const State& state) const {
+        return !state.form.is_any() && !state.is_forcing && state.parser.is_answering() && !state.parser.has_calls();
+    }
+    Result<> take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const;
+    void begin_answer(State& state, GuideEvents& events) const;
     void finish_state(State& state, GuideEvents& out) const;
     void stop_at(State& state, GuideEvents& events, GuideEvents& out) const;
 

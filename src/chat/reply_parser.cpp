@@ -27,7 +27,8 @@ ReplyParser::ReplyParser(const ReplyParser& other)
       is_at_start_(other.is_at_start_),
       expects_close_(other.expects_close_),
       is_in_channel_(other.is_in_channel_),
-      is_first_header_(other.is_first_header_) {}
+      is_first_header_(other.is_first_header_),
+      is_all_answer_(other.is_all_answer_) {}
 
 void ReplyParser::push(int32_t token, std::string_view piece, GuideEvents& out) {
     const Mark mark = setup_.lexicon->find(token);
@@ -94,6 +95,7 @@ Calls ReplyParser::calls() {
 }
 
 MarkSet ReplyParser::active() const {
+    if (is_all_answer_) return {};
     if (setup_.lexicon->channels().calls == CallSyntax::harmony) return harmony_marks();
     if (reader_) return reader_->marks();
     const Channels& channels = setup_.lexicon->channels();
@@ -114,6 +116,7 @@ MarkSet ReplyParser::active() const {
 }
 
 void ReplyParser::take(Unit unit) {
+    if (is_all_answer_) return answer(unit.byte());  // without marks there are only bytes
     if (setup_.lexicon->channels().calls == CallSyntax::harmony) return take_harmony(unit);
     switch (place_) {
         case Place::thought:

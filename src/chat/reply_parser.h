@@ -38,6 +38,10 @@ public:
     bool is_thinking() const { return place_ == Place::thought || place_ == Place::thought_name; }
     bool is_amid_character() const { return !utf8_.is_empty(); }
     bool is_in_call() const { return reader_ != nullptr; }
+    bool is_answering() const { return place_ == Place::answer && !reader_; }
+    bool has_calls() const { return writing_.calls > 0; }
+    // From here on marks are text: the answer has a form of its own.
+    void read_rest_as_answer() { is_all_answer_ = true; }
 
 private:
     enum class Place : uint8_t {
@@ -90,6 +94,7 @@ private:
     bool is_at_start_ = true;     // only white space so far
     bool expects_close_ = false;  // the end mark of the last call has not come
     bool is_in_channel_ = false, is_first_header_ = true;
+    bool is_all_answer_ = false;
 };
 
 }  // namespace hearth::chat

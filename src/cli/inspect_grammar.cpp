@@ -6,6 +6,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/form_options.h"
 #include "grammar/matcher.h"
 
 namespace hearth::cli {
@@ -13,24 +14,9 @@ namespace hearth::cli {
 namespace {
 
 struct GrammarOptions {
-    std::string schema, gbnf, regex, space = "one";
-    bool open_objects = false, strings = false;
+    FormOptions form;
+    bool strings = false;
 };
-
-Result<std::shared_ptr<const grammar::Grammar>> grammar_of(const GrammarOptions& options) {
-    const int given = !options.schema.empty() + !options.gbnf.empty() + !options.regex.empty();
-    if (given != 1)
-        return fail(ErrorKind::bad_request, "needs one of SCHEMA.json, --gbnf and --regex",
-                    "see hearth inspect grammar --help");
-    if (!options.gbnf.empty()) return grammar::Grammar::from_gbnf(TRY(read_file(options.gbnf)));
-    if (!options.regex.empty()) return grammar::Grammar::from_regex(options.regex);
-    grammar::JsonOptions json{.open_objects = options.open_objects};
-    json.space = options.space == "compact"  ? grammar::JsonSpace::compact
-                 : options.space == "pretty" ? grammar::JsonSpace::pretty
-                 : options.space == "free"   ? grammar::JsonSpace::free
-                                             : grammar::JsonSpace::one;
-    return grammar::Grammar::from_schema_text(TRY(read_file(options.schema)), json);
-}
 
 Result<std::string> verdict(const grammar::Matcher& matcher, std::string_view text) {
     const size_t fitting = matcher.fitting(text);
@@ -41,7 +27,11 @@ Result<std::string> verdict(const grammar::Matcher& matcher, std::string_view te
 }
 
 Result<> inspect_grammar(const GrammarOptions& options) {
-    const auto made = TRY(grammar_of(options));
+    const auto made = TRY(answer_grammar(options.form));
+    const int given = !options.form.schema.empty() + !options.form.gbnf.empty() + !options.form.regex.empty();
+    if (given != 1)
+        return fail(ErrorKind::bad_request, "needs one of SCHEMA.json, --gbnf and --regex",
+                    "see hearth inspect grammar --help");
     const auto constraint = TRY(grammar::Constraint::make(made, grammar::Vocabulary::make({})));
     const grammar::Matcher matcher(constraint);
     int64_t number = 0;
@@ -70,13 +60,11 @@ void add_inspect_grammar(Command& inspect) {
         "not\n"
         "fit (the length where the text ends too early). Keys stand in the schema's order, numbers and white space as\n"
         "they are written: docs/structured-output.md. What the schema asks for and cannot be enforced is an error.");
-    command.add("SCHEMA.json", options->schema, "A JSON schema (draft 2020-12, and what older ones wrote differently)");
-    command.add("--gbnf", options->gbnf, "A grammar in llama.cpp's notation instead");
-    command.add("--regex", options->regex, "A regular expression for the whole text instead");
-    command.add_flag("--open-objects", options->open_objects,
-                     "Objects without \"additionalProperties\" take any further key, as the standard says");
-    command.add("--space", options->space, "White space: one (a blank behind colons and commas), compact, pretty, free")
-        .one_of({"one", "compact", "pretty", "free"});
+    command.add("SCHEMA.json", options->form.schema,
+                "A JSON schema (draft 2020-12, and what older ones wrote differently)");
+    command.add("--gbnf", options->form.gbnf, "A grammar in llama.cpp's notation instead");
+    command.add("--regex", options->form.regex, "A regular expression for the whole text instead");
+    add_json_options(command, options->form);
     command.add_flag("--strings", options->strings, "Every line is a JSON string that holds the text");
     command.runs([options] { return inspect_grammar(*options); });
 }

@@ -11,6 +11,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/form_options.h"
 #include "cli/options.h"
 #include "cli/reply_printer.h"
 #include "engine/texts.h"
@@ -25,6 +26,7 @@ struct RunOptions {
     ModelOptions model;
     SamplingOptions sampling;
     std::string system, tools;  // tools: a file
+    FormOptions form;
     std::vector<std::string> words;
     bool raw = false, verbose = false, events = false;
     bool think = false, no_think = false;
@@ -92,6 +94,7 @@ public:
         if (!options_.system.empty()) add("system", options_.system);
         opening_ = conversation_.messages;
         if (!options_.tools.empty()) conversation_.tools = TRY(read_tools());
+        if (auto grammar = TRY(answer_grammar(options_.form))) form_ = TRY(chat_->form(std::move(grammar)));
         const bool can_think = chat_->chat_template().can_think();
         if ((options_.think || options_.thinking_budget > 0) && !can_think)
             notice("hearth: this model does not think before it answers");
@@ -130,6 +133,10 @@ private:
     Result<> refuse_chat_flags() const {
         const std::pair<const char*, bool> flags[] = {{"--system", !options_.system.empty()},
                                                       {"--tools", !options_.tools.empty()},
+                                                      {"--json", options_.form.json},
+                                                      {"--schema", !options_.form.schema.empty()},
+                                                      {"--gbnf", !options_.form.gbnf.empty()},
+                                                      {"--regex", !options_.form.regex.empty()},
                                                       {"--think", options_.think},
                                                       {"--no-think", options_.no_think},
                                                       {"--think-budget", options_.thinking_budget >= 0}};
@@ -170,6 +177,7 @@ private:
         request.sampling = TRY(
             sampler_options(options_.sampling, engine_.checkpoint().metadata(), chat_->sampling(prompt.text.thinks)));
         chat::ReplyOptions wanted{.stops = options_.sampling.stop};
+        wanted.form = form_;
         if (options_.thinking_budget >= 0) wanted.thinking_budget = options_.thinking_budget;
         request.guide = chat_->guide(prompt, wanted);
 
@@ -231,6 +239,7 @@ private:
     Engine& engine_;
     const RunOptions& options_;
     std::unique_ptr<chat::ChatModel> chat_;
+    std::shared_ptr<grammar::Constraint> form_;  // of every answer
     chat::Conversation conversation_;
     Json opening_ = Json::array();  // what every conversation begins with
     chat::ChatModel::Said said_;
@@ -329,6 +338,7 @@ void add_run(Command& program) {
     no_think.excludes(budget);
     command.add("--tools", options->tools,
                 "JSON file with tools in OpenAI's form that the model may call; calls are shown");
+    add_form_options(command, options->form);
     command.add_flag("--events", options->events,
                      "The reply as JSON, one object a line: answer, thinking, tool_call, ..., finish");
     command.add_flag("--raw", options->raw, "No chat form: the model continues the text as it is");
