@@ -64,6 +64,8 @@ private:
     std::vector<Staying> staying_;  // by set
     std::vector<Matcher*> matchers_;
     size_t collect_above_;
+    int64_t steps_left_ = 0;  // for the mask at hand
+    bool has_given_up_ = false;
 };
 
 class Matcher {
