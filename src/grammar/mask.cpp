@@ -86,16 +86,34 @@ bool Constraint::is_one_character(uint32_t set) {
     return is_one;
 }
 
-// Bits byte % 64 of the bytes that lead from the set to itself, where all bytes of that remainder do.
-uint64_t Constraint::bytes_that_stay(uint32_t set) {
-    if (set >= staying_.size()) staying_.resize(set + 1, {0, false});
-    if (!staying_[set].is_known) {
-        uint64_t stay = ~0ull;
+// The kinds of bytes of which all lead to one and the same set: to this one, else to where letters or digits lead.
+Constraint::Run Constraint::run_of(uint32_t set) {
+    if (set >= runs_.size()) runs_.resize(set + 1, {0, kNone});
+    if (runs_[set].next != kNone) return runs_[set];
+    Run best{0, set};
+    for (const uint32_t next : {set, machine_->next(set, 'a'), machine_->next(set, 'A'), machine_->next(set, '0')}) {
+        if (next == Machine::kDead) continue;
+        Run run{~0ull, next};
         for (int byte = 0; byte < 256; ++byte)
-            if (machine_->next(set, uint8_t(byte)) != set) stay &= ~(1ull << (byte % 64));
-        staying_[set] = {stay, true};
+            if (machine_->next(set, uint8_t(byte)) != next) run.kinds &= ~(1ull << kind_of_byte(uint8_t(byte)));
+        if (run.kinds & ((1ull << 1) | (1ull << 2) | (1ull << 3) | (1ull << 11))) {  // letters, digits, the blank
+            best = run;
+            break;
+        }
     }
-    return staying_[set].bytes;
+    // Kinds that no byte has stay set above; they are below no node.
+    return runs_[set] = best;
+}
+
+// Whether the set takes all that is below a node: every byte that occurs there leads on, as deep as it goes.
+bool Constraint::takes_all(uint32_t set, const TokenTree& tree, uint32_t node) {
+    for (int level = tree.levels_below[node]; level > 0; --level) {
+        const Run run = run_of(set);
+        if (tree.kinds_below[node] & ~run.kinds) return false;
+        if (run.next == set) return true;
+        set = run.next;
+    }
+    return true;
 }
 
 void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::span<const Configuration> from,
@@ -134,12 +152,9 @@ void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::
             i += node.size;
             continue;
         }
-        // A set that every byte below leads back to takes all that is there.
-        if (node.size >= kWorthAsking) {
-            const uint64_t below = tree.bytes_below[i];
+        if (node.size >= kWorthAsking && work.size() == above.end + 1) {
             const Configuration c = work.back();
-            if (work.size() == above.end + 1 && machine_->stack(c.stack).levels <= machine_->safe_levels() &&
-                (below & ~bytes_that_stay(c.set)) == 0) {
+            if (machine_->stack(c.stack).levels <= machine_->safe_levels() && takes_all(c.set, tree, i)) {
                 for (uint32_t t = tree.tokens_before[i]; t < tree.tokens_before[i + node.size]; ++t)
                     bits[tree.tokens[t] / 32] |= 1u << (tree.tokens[t] % 32);
                 i += node.size;
