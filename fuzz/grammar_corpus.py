@@ -17,6 +17,7 @@ GBNF = {
     "endless": 'root ::= "a" root\n',
     "ambiguous": 'root ::= s\ns ::= "a" s "b" | "a" s "c" | s2\ns2 ::= "a"*\n',
     "empty_loops": 'root ::= (("a"?)*){3,70} "b"\n',
+    "too_ambiguous": 'root ::= ("x"{2,40}){2100} "z"{5,}\n',
     "nul": 'root ::= "\\x00" [\\x00-\\x01]\n',
     "open": 'root ::= ("a"',
 }

@@ -65,7 +65,7 @@ uint32_t Machine::set_of(std::vector<uint32_t>& positions) {
     }
     const size_t cost = sizeof(Set) + 4 * (kept.capacity() + num_classes_ + 2);
     if (set_bytes_ + cost > kMostSetBytes) {
-        is_exhausted_ = true;
+        is_exhausted_ = is_full_ = true;
         return kDead;
     }
     set_bytes_ += cost;

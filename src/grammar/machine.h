@@ -67,6 +67,8 @@ public:
     // More was asked than the limits allow (ambiguity, size): what came back is then too little.
     bool is_exhausted() const { return is_exhausted_; }
     void forget_exhaustion() { is_exhausted_ = false; }
+    // No further set of positions finds room: every new way is closed from here on.
+    bool is_full() const { return is_full_; }
 
     // Stacks made after a mark can be dropped again; nothing may refer to them then.
     uint32_t mark() const { return uint32_t(stacks_.size()); }
@@ -169,7 +171,7 @@ private:
     std::vector<uint32_t> gathered_, marks_;
     uint32_t mark_ = 0;
     uint32_t least_depth_read_ = kNone, most_levels_seen_ = 0;
-    bool is_exhausted_ = false;
+    bool is_exhausted_ = false, is_full_ = false;
 };
 
 }  // namespace hearth::grammar

@@ -13,7 +13,8 @@ namespace {
 // Plain text inside a JSON string, byte by byte: 0 between characters, else what is still missing of one. 255: no such
 // text.
 constexpr uint8_t kNoText = 255;
-constexpr uint32_t kWorthAsking = 12;  // nodes of a subtree
+constexpr uint32_t kWorthAsking = 12;       // nodes of a subtree
+constexpr int64_t kMostSteps = 20'000'000;  // of configurations, for one mask
 uint8_t next_of_text(uint8_t state, uint8_t byte) {
     const bool continues = byte >= 0x80 && byte <= 0xBF;
     switch (state) {
@@ -85,16 +86,34 @@ bool Constraint::is_one_character(uint32_t set) {
     return is_one;
 }
 
-// Bits byte % 64 of the bytes that lead from the set to itself, where all bytes of that remainder do.
-uint64_t Constraint::bytes_that_stay(uint32_t set) {
-    if (set >= staying_.size()) staying_.resize(set + 1, {0, false});
-    if (!staying_[set].is_known) {
-        uint64_t stay = ~0ull;
+// The kinds of bytes of which all lead to one and the same set: to this one, else to where letters or digits lead.
+Constraint::Run Constraint::run_of(uint32_t set) {
+    if (set >= runs_.size()) runs_.resize(set + 1, {0, kNone});
+    if (runs_[set].next != kNone) return runs_[set];
+    Run best{0, set};
+    for (const uint32_t next : {set, machine_->next(set, 'a'), machine_->next(set, 'A'), machine_->next(set, '0')}) {
+        if (next == Machine::kDead) continue;
+        Run run{~0ull, next};
         for (int byte = 0; byte < 256; ++byte)
-            if (machine_->next(set, uint8_t(byte)) != set) stay &= ~(1ull << (byte % 64));
-        staying_[set] = {stay, true};
+            if (machine_->next(set, uint8_t(byte)) != next) run.kinds &= ~(1ull << kind_of_byte(uint8_t(byte)));
+        if (run.kinds & ((1ull << 1) | (1ull << 2) | (1ull << 3) | (1ull << 11))) {  // letters, digits, the blank
+            best = run;
+            break;
+        }
     }
-    return staying_[set].bytes;
+    // Kinds that no byte has stay set above; they are below no node.
+    return runs_[set] = best;
+}
+
+// Whether the set takes all that is below a node: every byte that occurs there leads on, as deep as it goes.
+bool Constraint::takes_all(uint32_t set, const TokenTree& tree, uint32_t node) {
+    for (int level = tree.levels_below[node]; level > 0; --level) {
+        const Run run = run_of(set);
+        if (tree.kinds_below[node] & ~run.kinds) return false;
+        if (run.next == set) return true;
+        set = run.next;
+    }
+    return true;
 }
 
 void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::span<const Configuration> from,
@@ -114,6 +133,15 @@ void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::
         work.resize(above.end);
         if (machine_->mark() != above.mark) machine_->drop_to(above.mark);
         const bool may_end = machine_->step({work.data() + above.begin, above.end - above.begin}, node.byte, work);
+        steps_left_ -= int64_t(above.end - above.begin);
+        if (machine_->is_exhausted() || steps_left_ < 0) {
+            // What accept() would refuse is not offered; and a mask that would take seconds is cut short.
+            machine_->forget_exhaustion();
+            has_given_up_ = true;
+            if (machine_->is_full() || steps_left_ < 0) break;
+            i += node.size;
+            continue;
+        }
         if (work.size() == above.end && !may_end) {
             i += node.size;
             continue;
@@ -124,14 +152,9 @@ void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::
             i += node.size;
             continue;
         }
-        // A set that every byte below leads back to takes all that is there.
-        if (node.size >= kWorthAsking) {
-            const uint64_t below = tree.bytes_below[i];
-            bool takes_all = false;
-            for (size_t c = above.end; c < work.size() && !takes_all; ++c)
-                takes_all = machine_->stack(work[c].stack).levels <= machine_->safe_levels() &&
-                            (below & ~bytes_that_stay(work[c].set)) == 0;
-            if (takes_all) {
+        if (node.size >= kWorthAsking && work.size() == above.end + 1) {
+            const Configuration c = work.back();
+            if (machine_->stack(c.stack).levels <= machine_->safe_levels() && takes_all(c.set, tree, i)) {
                 for (uint32_t t = tree.tokens_before[i]; t < tree.tokens_before[i + node.size]; ++t)
                     bits[tree.tokens[t] / 32] |= 1u << (tree.tokens[t] % 32);
                 i += node.size;
@@ -156,18 +179,9 @@ void Constraint::compute(const State& state, TokenBits& bits) {
         return machine_->stack(c.stack).levels > machine_->safe_levels();
     };
     const auto walk_rest = [&] { walk(v.not_plain(), 0, uint32_t(v.not_plain().nodes.size()), now, bits); };
-    for (const Configuration& c : now) {
-        if (is_deep(c)) continue;
-        if (keeps_plain_text(c.set, 0)) {
-            add(v.plain());
-            return walk_rest();
-        }
-        const Machine::Stack& top = machine_->stack(c.stack);
-        if (!(top.what & Machine::kIsLoop) || c.stack == Machine::kRootStack) continue;
-        const Network::Loop& loop = machine_->network().loops[top.what & ~Machine::kIsLoop];
-        if (c.set != machine_->start_set(loop.rule) || !is_one_character(c.set)) continue;
-        // Others must not take plain text at all: they might take more of it than this one.
-        const bool is_alone = std::ranges::all_of(now, [&](const Configuration& other) {
+    // Others take no plain text at all: they might take more of it, or lead to more than can be followed.
+    const auto is_alone = [&](const Configuration& c) {
+        return std::ranges::all_of(now, [&](const Configuration& other) {
             if (other == c) return true;
             for (int byte = 0x20; byte < 256; ++byte)
                 if (next_of_text(0, uint8_t(byte)) != kNoText &&
@@ -175,7 +189,18 @@ void Constraint::compute(const State& state, TokenBits& bits) {
                     return false;
             return true;
         });
-        if (!is_alone) continue;
+    };
+    for (const Configuration& c : now) {
+        if (is_deep(c)) continue;
+        if (keeps_plain_text(c.set, 0) && is_alone(c)) {
+            add(v.plain());
+            return walk_rest();
+        }
+        const Machine::Stack& top = machine_->stack(c.stack);
+        if (!(top.what & Machine::kIsLoop) || c.stack == Machine::kRootStack) continue;
+        const Network::Loop& loop = machine_->network().loops[top.what & ~Machine::kIsLoop];
+        if (c.set != machine_->start_set(loop.rule) || !is_one_character(c.set)) continue;
+        if (!is_alone(c)) continue;
         machine_->note_read(c.stack);
         if (loop.most == kNone)
             add(v.plain());
@@ -211,11 +236,13 @@ std::shared_ptr<const Mask> Constraint::mask_of(const State& state) {
     if (auto known = cache_->find(key)) return known;
     bits.assign(vocabulary_->words(), 0);
     machine_->watch();
+    steps_left_ = kMostSteps;
+    has_given_up_ = false;
     compute(state, bits);
     if (state.may_end)
         for (const int32_t id : vocabulary_->ends()) bits[size_t(id) / 32] |= 1u << (id % 32);
     auto mask = std::make_shared<const Mask>(std::move(bits));
-    if (!machine_->is_exhausted()) cache_->add(key, mask);
+    if (!machine_->is_exhausted() && !has_given_up_) cache_->add(key, mask);
     machine_->forget_exhaustion();
     return mask;
 }

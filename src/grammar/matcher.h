@@ -48,7 +48,12 @@ private:
               TokenBits& bits);
     bool keeps_plain_text(uint32_t set, uint8_t after_byte);
     bool is_one_character(uint32_t set);
-    uint64_t bytes_that_stay(uint32_t set);
+    struct Run {
+        uint64_t kinds;
+        uint32_t next;
+    };
+    Run run_of(uint32_t set);
+    bool takes_all(uint32_t set, const TokenTree& tree, uint32_t node);
     void collect();
 
     std::shared_ptr<const Grammar> grammar_;
@@ -57,13 +62,11 @@ private:
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<MaskCache> cache_;
     std::vector<uint8_t> keeps_plain_, one_character_;  // by set: 0 unknown, 1 no, 2 yes
-    struct Staying {
-        uint64_t bytes;
-        bool is_known;
-    };
-    std::vector<Staying> staying_;  // by set
+    std::vector<Run> runs_;                             // by set; next == kNone: not yet known
     std::vector<Matcher*> matchers_;
     size_t collect_above_;
+    int64_t steps_left_ = 0;  // for the mask at hand
+    bool has_given_up_ = false;
 };
 
 class Matcher {

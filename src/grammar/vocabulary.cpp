@@ -105,7 +105,8 @@ TokenTree Vocabulary::tree_of(const std::vector<uint32_t>& sorted) {
         before_id = id;
     }
     leave(0);
-    tree.bytes_below.assign(tree.nodes.size(), 0);
+    tree.kinds_below.assign(tree.nodes.size(), 0);
+    tree.levels_below.assign(tree.nodes.size(), 0);
     tree.tokens_before.reserve(tree.nodes.size() + 1);
     for (const TokenTree::Node& node : tree.nodes) {
         tree.tokens_before.push_back(uint32_t(tree.tokens.size()));
@@ -114,8 +115,10 @@ TokenTree Vocabulary::tree_of(const std::vector<uint32_t>& sorted) {
     tree.tokens_before.push_back(uint32_t(tree.tokens.size()));
     for (size_t i = tree.nodes.size(); i-- > 0;) {  // children follow their parents
         const size_t end = i + tree.nodes[i].size;
-        for (size_t child = i + 1; child < end; child += tree.nodes[child].size)
-            tree.bytes_below[i] |= tree.bytes_below[child] | 1ull << (tree.nodes[child].byte % 64);
+        for (size_t child = i + 1; child < end; child += tree.nodes[child].size) {
+            tree.kinds_below[i] |= tree.kinds_below[child] | 1ull << kind_of_byte(tree.nodes[child].byte);
+            tree.levels_below[i] = std::max<uint16_t>(tree.levels_below[i], uint16_t(tree.levels_below[child] + 1));
+        }
     }
     uint32_t next = uint32_t(tree.nodes.size());
     tree.first_of_byte.fill(next);
@@ -147,7 +150,7 @@ void Vocabulary::add_plain(uint32_t most_characters, TokenBits& bits) const {
 size_t Vocabulary::memory_bytes() const {
     size_t bytes = bytes_.capacity() + names_.capacity() + 4 * (begins_.capacity() + name_begins_.capacity()) +
                    4 * same_bytes_.capacity() + uses_.capacity() + 4 * words() * plain_.size() +
-                   (sizeof(TokenTree::Node) + 16) * (all_.nodes.capacity() + not_plain_.nodes.capacity());
+                   (sizeof(TokenTree::Node) + 18) * (all_.nodes.capacity() + not_plain_.nodes.capacity());
     for (const TokenBits& bits : plain_from_) bytes += 4 * bits.capacity();
     return bytes;
 }

@@ -31,6 +31,20 @@ using TokenBits = std::vector<uint32_t>;
 
 // Nodes in preorder, siblings by ascending byte: the children of a node follow it, and a node's subtree is skipped by
 // adding its size.
+// Bytes in 64 kinds: those that grammars take together, such as small letters, are one.
+constexpr uint8_t kind_of_byte(uint8_t byte) {
+    if (byte >= 'a' && byte <= 'z') return 1;
+    if (byte >= 'A' && byte <= 'Z') return 2;
+    if (byte >= '0' && byte <= '9') return 3;
+    if (byte >= 0x80) return byte < 0xC0 ? 4 : byte < 0xE0 ? 5 : byte < 0xF0 ? 6 : 7;
+    if (byte < 0x20) return byte == '\n' ? 8 : byte == '\t' ? 9 : byte == '\r' ? 10 : 0;
+    // 33 of punctuation, the blank and DEL, each by itself.
+    return uint8_t(11 + (byte < '0'   ? byte - 0x20
+                         : byte < 'A' ? byte - 0x20 - 10
+                         : byte < 'a' ? byte - 0x20 - 36
+                                      : byte - 0x20 - 62));
+}
+
 struct TokenTree {
     struct Node {
         uint32_t size;
@@ -41,8 +55,9 @@ struct TokenTree {
     static constexpr uint32_t kNoToken = UINT32_MAX;
     std::vector<Node> nodes;
     std::array<uint32_t, 257> first_of_byte;  // index of the top node of that byte, or of the next; [256]: the end
-    // Per node: which bytes its subtree has below it, as bits byte % 64; the tokens before it in `tokens`.
-    std::vector<uint64_t> bytes_below;
+    // Per node: which kinds of bytes its subtree has below it, and how deep it is; the tokens before it in `tokens`.
+    std::vector<uint64_t> kinds_below;
+    std::vector<uint16_t> levels_below;
     std::vector<uint32_t> tokens_before;
     std::vector<uint32_t> tokens;  // of all nodes, in their order
 };
