@@ -1,5 +1,7 @@
 #include "cli/reply_printer.h"
 
+#include <cstdio>
+
 #include "cli/console.h"
 
 namespace hearth::cli {

@@ -1,9 +1,12 @@
 // hearth run: an answer in the terminal. With a prompt, or with text piped in, once; otherwise line by line.
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "base/os.h"
 #include "base/text_format.h"

@@ -1,6 +1,8 @@
 // A vocabulary of single bytes and whatever special tokens a test needs.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <string>
 #include <vector>

@@ -1,4 +1,6 @@
 // What a chat's guide does with tokens: marks by id, budgets, stop strings, copies and steps back.
+#include <algorithm>
+
 #include "chat/byte_vocabulary.h"
 #include "chat/chat_guide.h"
 #include "chat/family.h"

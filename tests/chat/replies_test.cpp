@@ -1,10 +1,7 @@
 // Recorded replies of every family, in every cut: the same thoughts, answer and calls.
-#include <gtest/gtest.h>
+#include "chat/replies.h"
 
-#include "base/rng.h"
 #include "chat/family.h"
-#include "chat/reply_parser.h"
-#include "support/shared_data.h"
 
 namespace hearth::chat {
 namespace {

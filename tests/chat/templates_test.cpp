@@ -1,4 +1,5 @@
 // Every recorded conversation in every recorded template, as the model will read it.
+#include <algorithm>
 #include <map>
 #include <set>
 
