@@ -17,13 +17,13 @@ ChatGuide::ChatGuide(GuideSetup setup)
 
 bool ChatGuide::mask(std::span<uint32_t> allowed_bits) {
     if (!binds(now_)) return false;
-    // Before the answer begins, a thought or a call may.
+    // Before the answer begins, a thought may (one) or a call.
     std::vector<std::pair<int32_t, uint32_t>> openings;
     if (!now_.form.has_begun()) {
         const Lexicon& lexicon = *setup_->reply.lexicon;
         const bool may_call = setup_->reply.tools && !setup_->reply.tools->empty();
         for (const Mark mark : {Mark::think_open, Mark::call_open, Mark::call_open_too}) {
-            if (mark == Mark::think_open ? !setup_->may_think : !may_call) continue;
+            if (mark == Mark::think_open ? !setup_->may_think || now_.parser.has_thought() : !may_call) continue;
             if (const auto id = lexicon.token(mark))
                 openings.emplace_back(*id, allowed_bits[size_t(*id) / 32] & 1u << *id % 32);
         }

@@ -40,6 +40,7 @@ public:
     bool is_in_call() const { return reader_ != nullptr; }
     bool is_answering() const { return place_ == Place::answer && !reader_; }
     bool has_calls() const { return writing_.calls > 0; }
+    bool has_thought() const { return writing_.has_thought; }
     // From here on marks are text: the answer has a form of its own.
     void read_rest_as_answer() { is_all_answer_ = true; }
 

@@ -89,6 +89,41 @@ TEST_F(Chat, CallsAreShown) {
     EXPECT_EQ(said[said.size() - 2].find("type")->as_string(), "tool_call_end");
 }
 
+TEST_F(Chat, AnswersHaveTheFormThatIsAskedFor) {
+    write("person.json", R"({"type": "object", "properties": {"name": {"type": "string", "maxLength": 20},
+        "age": {"type": "integer", "minimum": 0}}, "required": ["name", "age"]})");
+    const Ran person = hearth("run ember --temp 0 --schema person.json 'Tom is 31 years old.'");
+    EXPECT_EQ(person.out, "{\"name\": \"Tom\", \"age\": 31}\n") << person.err;
+    // The same in every way it may come.
+    for (const std::string flags : {"--think", "--no-think", "--think-budget 3"}) {
+        const Ran ran = hearth("run ember --temp 0 --schema person.json " + flags + " 'Tom is 31 years old.'");
+        const auto value = Json::parse(ran.out);
+        ASSERT_TRUE(value && value->is_object()) << ran.out << ran.err;
+        EXPECT_TRUE(value->find("name")->is_string() && value->find("age")) << ran.out;
+    }
+    EXPECT_EQ(joined(events("--schema person.json 'Tom is 31 years old.'"), "answer") + "\n", person.out);
+    EXPECT_TRUE(Json::parse(hearth("run ember --temp 0 --json 'Tell me about Paris.'").out));
+    const std::string word = hearth("run ember --temp 0 --regex '(yes|no)' 'Is water wet?'").out;
+    EXPECT_TRUE(word == "yes\n" || word == "no\n") << word;
+    write("word.gbnf", "root ::= (\"red\" | \"blue\") \"!\"\n");
+    const std::string colour = hearth("run ember --temp 0 --gbnf word.gbnf 'Which colour?'").out;
+    EXPECT_TRUE(colour == "red!\n" || colour == "blue!\n") << colour;
+    // What is cut short says so.
+    const Ran cut = hearth("run ember --temp 0 -n 3 --schema person.json 'Tom is 31 years old.'");
+    EXPECT_NE(cut.err.find("before it was complete"), std::string::npos) << cut.err;
+}
+
+TEST_F(Chat, FormsThatCannotBeKeptAreRefused) {
+    write("tags.json", R"({"type": "array", "uniqueItems": true})");
+    refused("\"$H\" run ember hi --schema tags.json", 1, {"uniqueItems"});
+    refused("\"$H\" run ember hi --schema missing.json", 1, {"missing.json"});
+    write("broken.json", "{");
+    refused("\"$H\" run ember hi --schema broken.json", 1, {});
+    refused("\"$H\" run ember hi --regex '('", 1, {});
+    refused("\"$H\" run ember hi --json --regex a", 2, {"--json", "--regex"});
+    refused("\"$H\" run $M hi --raw --json", 1, {"--json", "--raw"});
+}
+
 TEST_F(Chat, StopStringsEndTheAnswer) {
     EXPECT_EQ(hearth("run ember --temp 0 'What is the capital of France?' --stop ar").out,
               "The capital of France is P\n");
