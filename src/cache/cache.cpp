@@ -22,10 +22,12 @@ int64_t first_reachable_page(const KvGeometry& geometry, int64_t length) {
     return geometry.window == 0 ? 0 : std::max<int64_t>(0, length - geometry.window + 1) / kPageTokens;
 }
 
-// A snapshot shares the pages of its sequence for as long as that one holds them, and owns at most its last one.
+// A snapshot shares the pages of its sequence for as long as that one holds them, and owns at most its last one. Pages
+// that a window leaves behind are the snapshot's alone.
 int64_t pages_of_group(const KvGeometry& geometry, const CacheOptions& options) {
     if (options.one_step) return pages_for(options.step_tokens) + options.sequences;
-    return pages_per_sequence(geometry, options) * options.sequences + options.snapshots;
+    const int64_t each = pages_per_sequence(geometry, options);
+    return each * options.sequences + (geometry.window > 0 ? each : 1) * options.snapshots;
 }
 
 // Page numbers are int32, and the bookkeeping takes 8 bytes a page: no more than half a gigabyte of it.

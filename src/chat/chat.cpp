@@ -74,6 +74,12 @@ Result<Prompt> ChatModel::prompt(const Conversation& conversation, const Said* e
     prompt.text = TRY(template_->render(conversation));
     if (!prompt.tools->empty() && !template_->abilities().tools)
         prompt.notes.push_back("this model was not made for tools: its template does not show them");
+    TRY(add_tokens(earlier, prompt));
+    prompt.lasting = TRY(lasting_tokens(conversation, prompt));
+    return prompt;
+}
+
+Result<> ChatModel::add_tokens(const Said* earlier, Prompt& prompt) const {
     const std::string& text = prompt.text.text;
     if (earlier && !earlier->text.empty() && text.starts_with(earlier->text)) {
         const size_t begin = earlier->text.size();
@@ -86,7 +92,7 @@ Result<Prompt> ChatModel::prompt(const Conversation& conversation, const Said* e
         if (!rest.empty() && is_special(tokenizer_, rest[0])) {
             prompt.tokens = earlier->tokens;
             prompt.tokens.insert(prompt.tokens.end(), rest.begin(), rest.end());
-            return prompt;
+            return {};
         }
     }
     // Templates mostly write the first token themselves; once is enough.
@@ -94,7 +100,23 @@ Result<Prompt> ChatModel::prompt(const Conversation& conversation, const Said* e
     const bool writes_bos = bos >= 0 && text.starts_with(tokenizer_.text(bos));
     if (tokenizer_.add_bos() && !writes_bos) prompt.tokens.push_back(bos);
     TRY(tokenizer_.encode_marked(text, prompt.text.input, false, prompt.tokens));
-    return prompt;
+    return {};
+}
+
+// The opening of a reply differs from what history says of it, in families that think or did not.
+Result<int64_t> ChatModel::lasting_tokens(const Conversation& conversation, const Prompt& prompt) const {
+    if (!conversation.add_generation_prompt || conversation.continues_last) return 0;
+    Conversation closed = conversation;
+    closed.add_generation_prompt = false;
+    const auto before = template_->render(closed);
+    const std::string_view text = prompt.text.text;
+    if (!before || before->text.size() >= text.size() || !text.starts_with(before->text)) return 0;
+    std::vector<int32_t> opening;
+    TRY(tokenizer_.encode_marked(text.substr(before->text.size()), {}, false, opening));
+    const bool is_apart = !opening.empty() && is_special(tokenizer_, opening[0]) &&
+                          opening.size() < prompt.tokens.size() &&
+                          std::ranges::equal(opening, std::span(prompt.tokens).last(opening.size()));
+    return is_apart ? int64_t(prompt.tokens.size() - opening.size()) : 0;
 }
 
 ChatModel::Said ChatModel::said(const Prompt& prompt, std::span<const int32_t> tokens, const Reply& reply) const {

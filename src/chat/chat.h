@@ -24,6 +24,7 @@ namespace hearth::chat {
 struct Prompt {
     PromptText text;
     std::vector<int32_t> tokens;
+    int64_t lasting = 0;  // of the tokens: what stands before the reply's own opening, so that the next turn repeats it
     std::shared_ptr<const Tools> tools;
     std::vector<std::string> notes;  // what of the conversation the model will not see
 };
@@ -59,6 +60,8 @@ public:
     const Sampling& sampling(bool thinks) const;
 
 private:
+    Result<> add_tokens(const Said* earlier, Prompt& prompt) const;
+    Result<int64_t> lasting_tokens(const Conversation& conversation, const Prompt& prompt) const;
     explicit ChatModel(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
     const Tokenizer& tokenizer_;

@@ -177,6 +177,7 @@ private:
         for (const std::string& note : prompt.notes) notice("hearth: " + note);
         Request request;
         request.tokens = prompt.tokens;
+        request.keep_at = prompt.lasting;
         request.sampling = TRY(
             sampler_options(options_.sampling, engine_.checkpoint().metadata(), chat_->sampling(prompt.text.thinks)));
         chat::ReplyOptions wanted{.stops = options_.sampling.stop};
@@ -303,7 +304,8 @@ Result<int> run(const RunOptions& options) {
     if (!std::filesystem::exists(options.model.model, ignored) && find_in_catalogue(options.model.model))
         return fail(ErrorKind::not_found, "there is no file " + options.model.model,
                     "give the path of a GGUF file; a name alone works for `hearth bench` only");
-    const EngineOptions choice = TRY(engine_options(options.model));
+    EngineOptions choice = TRY(engine_options(options.model));
+    if (is_dialogue) choice.snapshots = 1;  // the next turn goes on from there
     Checkpoint checkpoint = TRY(open_weights(options.model));
     if (const FileUse use = use_of(checkpoint); use != FileUse::text && !options.raw)
         return fail(ErrorKind::unsupported, fmt::format("this is {}: it was not made for answers", name_of(use)),

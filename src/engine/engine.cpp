@@ -83,6 +83,8 @@ private:
     Result<RequestId> enqueue(Result<std::unique_ptr<Job>> job);
     void run();
     bool seat(Job& job);
+    void go_back(Job& job);
+    void save(Job& job);
     void admit();
     void retire();
     void pass(std::unique_lock<std::mutex>& lock);
@@ -150,27 +152,53 @@ void Engine::Impl::wait(RequestId id) {
     changed_.wait(lock, [&] { return !find(id); });
 }
 
+// Its sequence becomes what it was at its snapshot, which stays. Pages are shared, so the sequence must go first.
+void Engine::Impl::go_back(Job& job) {
+    loaded_->cache->close(*job.sequence);
+    auto restored = loaded_->cache->restore(*job.snapshot);
+    if (restored) {
+        job.sequence = *restored;
+        return;
+    }
+    loaded_->cache->drop(*job.snapshot);
+    job.sequence.reset();
+    job.snapshot.reset();
+}
+
 // A place in the cache: one that already holds the beginning of the prompt, a free one, or the one kept longest.
 bool Engine::Impl::seat(Job& job) {
+    Cache& cache = *loaded_->cache;
     int64_t cached = 0;
     if (job.may_reuse()) {
-        if (const auto found = kept_.take(job.prompt())) {
-            job.sequence = found->sequence;
-            cached = found->tokens;
+        if (auto found = kept_.take(job.prompt())) {
+            job.sequence = found->kept.sequence;
+            job.snapshot = found->kept.snapshot;
+            job.snapshot_tokens = found->kept.snapshot_tokens;
+            if (found->from_snapshot) go_back(job);
+            if (job.sequence) cached = found->tokens;
         }
     }
     if (!job.sequence) {
-        auto opened = loaded_->cache->open();
+        auto opened = cache.open();
         if (!opened) {
             const auto oldest = kept_.give_up_oldest();
             if (!oldest) return false;
-            loaded_->cache->close(*oldest);
-            opened = loaded_->cache->open();
+            if (oldest->snapshot) cache.drop(*oldest->snapshot);
+            cache.close(oldest->sequence);
+            opened = cache.open();
         }
         job.sequence = *opened;
     }
     job.begin(monotonic_seconds(), cached);
     return true;
+}
+
+// One snapshot per sequence: the memory plan counts no pages of its own for it but the last.
+void Engine::Impl::save(Job& job) {
+    if (job.snapshot) loaded_->cache->drop(*job.snapshot);
+    const auto saved = loaded_->cache->save(*job.sequence);
+    job.snapshot = saved ? std::optional(*saved) : std::nullopt;
+    job.snapshot_tokens = job.done();
 }
 
 void Engine::Impl::admit() {
@@ -184,10 +212,17 @@ void Engine::Impl::admit() {
 void Engine::Impl::retire() {
     for (auto& job : active_) {
         if (!job->is_over()) continue;
-        if (job->may_be_kept())
-            kept_.keep(*job->sequence, job->cached_tokens());
-        else
+        int64_t tokens = job->done();
+        if (!job->may_be_kept() && job->snapshot) {
+            // What was lost half way is still whole up to its snapshot.
+            tokens = job->snapshot_tokens;
+            go_back(*job);
+        } else if (!job->may_be_kept()) {
             loaded_->cache->close(*job->sequence);
+            job->sequence.reset();
+        }
+        if (job->sequence)
+            kept_.keep({*job->sequence, job->cached_tokens(tokens), job->snapshot, job->snapshot_tokens});
     }
     std::erase_if(active_, [](const auto& job) { return job->is_over(); });
 }
@@ -241,6 +276,7 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     for (size_t i = 0; i < in_pass_.size(); ++i) {
         if (passed && *passed) {
             in_pass_[i]->passed(shares[i].tokens, now);
+            if (in_pass_[i]->is_to_be_saved()) save(*in_pass_[i]);
             continue;
         }
         in_pass_[i]->lose_state();

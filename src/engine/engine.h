@@ -73,6 +73,9 @@ struct Request {
     bool reuse = true;  // continue where an earlier request with the same beginning ended
     std::unique_ptr<Guide> guide;
     std::vector<int64_t> boundaries;  // ascending: a pass ends after each of these many prompt tokens
+    // The state after so many prompt tokens is kept beside that at the end, if options.snapshots leave room: a later
+    // prompt that repeats them and goes on in another way continues there. 0: none.
+    int64_t keep_at = 0;
     // Logits of every prompt token and of every generated one that is fed back, in order; on the engine's thread.
     std::function<void(int64_t position, std::span<const float> logits)> logits;
 };

@@ -17,6 +17,11 @@ Result<> check(const Request& request, const ModelInfo& info, int64_t context_to
     if (request.max_tokens < -1 || request.max_tokens == 0)
         return fail(ErrorKind::bad_request, fmt::format("{} tokens to generate make no sense", request.max_tokens),
                     "ask for at least 1, or -1 for as many as fit");
+    if (request.keep_at < 0 || request.keep_at >= int64_t(request.tokens.size()))
+        return fail(ErrorKind::bad_request,
+                    fmt::format("the state after {} of {} prompt tokens cannot be kept", request.keep_at,
+                                request.tokens.size()),
+                    "name fewer");
     for (const std::string& stop : request.stop)
         if (stop.empty()) return fail(ErrorKind::bad_request, "a stop string is empty", "leave it away");
     return {};
@@ -64,6 +69,8 @@ Work Generation::work() const {
               .to_boundary = 0,
               .is_generating = done_ >= usage_.prompt_tokens};
     if (boundary_ < request_.boundaries.size()) work.to_boundary = request_.boundaries[boundary_] - done_;
+    if (const int64_t to_save = request_.keep_at - done_; to_save > 0)
+        work.to_boundary = work.to_boundary > 0 ? std::min(work.to_boundary, to_save) : to_save;
     return work;
 }
 

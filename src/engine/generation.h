@@ -17,6 +17,7 @@ public:
 
     bool may_reuse() const override { return request_.reuse && !request_.logits; }
     bool may_be_kept() const override { return is_state_whole_ && done_ > 0; }
+    bool is_to_be_saved() const override { return request_.keep_at > 0 && done_ == request_.keep_at; }
     Work work() const override;
     // The row to choose after, or all for a caller who looks at logits.
     int64_t wanted(int64_t count) const override;

@@ -27,10 +27,15 @@ public:
     bool is_over() const { return is_over_; }
     std::span<const int32_t> prompt() const { return std::span(tokens_).first(size_t(usage_.prompt_tokens)); }
     std::optional<SequenceId> sequence;  // set while it has a place in the cache
+    std::optional<SnapshotId> snapshot;  // of its first snapshot_tokens tokens
+    int64_t snapshot_tokens = 0;
 
-    virtual bool may_reuse() const = 0;    // go on where an earlier job with the same beginning ended
-    virtual bool may_be_kept() const = 0;  // its place in the cache may serve a later job: it holds cached_tokens()
-    std::vector<int32_t> cached_tokens() const { return {tokens_.begin(), tokens_.begin() + done_}; }
+    virtual bool may_reuse() const = 0;  // go on where an earlier job with the same beginning ended
+    virtual bool may_be_kept()
+        const = 0;  // its place in the cache may serve a later job: it holds its first done() tokens
+    virtual bool is_to_be_saved() const { return false; }  // now, after the last pass
+    int64_t done() const { return done_; }
+    std::vector<int32_t> cached_tokens(int64_t count) const { return {tokens_.begin(), tokens_.begin() + count}; }
     void lose_state() { is_state_whole_ = false; }  // a pass was given up half way
 
     virtual Work work() const = 0;

@@ -123,6 +123,52 @@ TEST_P(EveryDevice, AContinuedConversationHasTheBitsOfAFreshOne) {
     expect_equal(continued, fresh);
 }
 
+// What a template writes at the end of a prompt is not what it later says of the reply: the next turn repeats the
+// prompt up to there only.
+TEST_P(EveryDevice, APromptContinuesWhereAnEarlierOnePartsFromIt) {
+    for (const int64_t sequences : {1, 2}) {
+        auto engine =
+            open_tiny({.device = GetParam(), .context_tokens = 256, .sequences = sequences, .snapshots = sequences});
+        const Tokens shared = random_prompt(100, 1);
+        const auto turn = [&](uint64_t seed, bool reuse, int64_t answer = 20) {
+            Request request = sampled_request(seed, 1, answer);
+            request.tokens = shared;
+            const Tokens own = random_prompt(30, seed);
+            request.tokens.insert(request.tokens.end(), own.begin(), own.end());
+            request.reuse = reuse;
+            request.keep_at = 100;
+            return request;
+        };
+        ask(*engine, turn(1, true));
+        for (uint64_t seed = 2; seed < 5; ++seed) {
+            const Answer continued = ask(*engine, turn(seed, true));
+            EXPECT_EQ(continued.last.usage.cached_tokens, 100);
+            auto other = open_tiny({.device = GetParam(), .context_tokens = 256});
+            Request fresh = turn(seed, false);
+            fresh.keep_at = 0;
+            expect_equal(continued, ask(*other, std::move(fresh)));
+        }
+        // An answer that is given up takes the state with it, but not that of the prompt.
+        auto pending = collect(*engine, turn(6, true, 90));
+        pending->wait_for_events(5);
+        engine->cancel(pending->id());
+        engine->wait(pending->id());
+        EXPECT_EQ(ask(*engine, turn(7, true)).last.usage.cached_tokens, 100);
+        // The whole context can be used by others again.
+        EXPECT_EQ(ask(*engine, sampled_request(8, 230, 20)).tokens.size(), 20u);
+        if (sequences == 1) {
+            EXPECT_EQ(ask(*engine, turn(9, true)).last.usage.cached_tokens, 0);
+        }
+    }
+    auto engine = open_tiny({.device = GetParam(), .context_tokens = 256});
+    Request wrong = sampled_request(1, 10, 5);
+    wrong.keep_at = 10;
+    EXPECT_FALSE(engine->submit(std::move(wrong), [](const Event&) {}));
+    Request no_room = sampled_request(1, 10, 5);  // snapshots = 0: nothing is kept, nothing goes wrong
+    no_room.keep_at = 5;
+    EXPECT_EQ(ask(*engine, std::move(no_room)).tokens.size(), 5u);
+}
+
 TEST_P(EveryDevice, EveryKvTypeAnswers) {
     std::set<Tokens> different;
     for (const KvType type : {KvType::f32, KvType::f16, KvType::q8_0, KvType::q4_0}) {
