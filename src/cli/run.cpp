@@ -11,6 +11,7 @@
 #include "base/os.h"
 #include "base/text_format.h"
 #include "chat/chat.h"
+#include "chat/overflow.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -34,6 +35,7 @@ struct RunOptions {
     bool raw = false, verbose = false, events = false;
     bool think = false, no_think = false;
     int64_t thinking_budget = -1;
+    std::string overflow = "refuse";
 };
 
 std::string speed_line(const Event& last) {
@@ -98,6 +100,7 @@ public:
         opening_ = conversation_.messages;
         if (!options_.tools.empty()) conversation_.tools = TRY(read_tools());
         if (auto grammar = TRY(answer_grammar(options_.form))) form_ = TRY(chat_->form(std::move(grammar)));
+        fitter_.emplace(overflow_of(options_.overflow), engine_.plan().context_tokens - tokens_for_the_reply());
         const bool can_think = chat_->chat_template().can_think();
         if ((options_.think || options_.thinking_budget > 0) && !can_think)
             notice("hearth: this model does not think before it answers");
@@ -136,6 +139,7 @@ private:
     Result<> refuse_chat_flags() const {
         const std::pair<const char*, bool> flags[] = {{"--system", !options_.system.empty()},
                                                       {"--tools", !options_.tools.empty()},
+                                                      {"--overflow", options_.overflow != "refuse"},
                                                       {"--json", options_.form.json},
                                                       {"--schema", !options_.form.schema.empty()},
                                                       {"--gbnf", !options_.form.gbnf.empty()},
@@ -173,7 +177,7 @@ private:
 
     Result<FinishReason> answer_conversation() {
         conversation_.now = local_time();
-        const chat::Prompt prompt = TRY(chat_->prompt(conversation_, &said_));
+        const chat::Prompt prompt = TRY(chat_->prompt(TRY(fitting_conversation()), &said_));
         for (const std::string& note : prompt.notes) notice("hearth: " + note);
         Request request;
         request.tokens = prompt.tokens;
@@ -200,6 +204,53 @@ private:
         for (const chat::ReplyCall& call : reply.calls)
             if (call.is_whole) calls_.push_back(call);
         return last.reason;
+    }
+
+    static chat::Overflow overflow_of(std::string_view name) {
+        return name == "oldest"      ? chat::Overflow::oldest
+               : name == "middle"    ? chat::Overflow::middle
+               : name == "summarise" ? chat::Overflow::summarise
+                                     : chat::Overflow::refuse;
+    }
+    int64_t tokens_for_the_reply() const {
+        const int64_t context = engine_.plan().context_tokens, most = options_.sampling.max_tokens;
+        return most > 0 ? std::min(most, context / 2) : std::min<int64_t>(1024, context / 4);
+    }
+
+    // What of the conversation the model sees.
+    Result<chat::Conversation> fitting_conversation() {
+        chat::Conversation fitting = conversation_;
+        fitting.messages = TRY(fitter_->fit(
+            conversation_.messages,
+            [&](const Json& messages) -> Result<int64_t> {
+                fitting.messages = messages;
+                return int64_t(TRY(chat_->prompt(fitting)).tokens.size());
+            },
+            [&](const Json& messages) { return summary(messages); }));
+        if (!fitter_->notice().empty()) notice("hearth: " + fitter_->notice());
+        return fitting;
+    }
+
+    Result<std::string> summary(const Json& messages) {
+        notice("hearth: the conversation is long, its earlier turns are summed up");
+        chat::Conversation asked{.messages = messages, .thinking = false, .now = local_time()};
+        asked.messages.push(Json::Object{
+            {"role", "user"},
+            {"content", "Sum up our conversation so far: who wants what, what was found out, names and numbers."}});
+        const chat::Prompt prompt = TRY(chat_->prompt(asked));
+        Request request;
+        request.tokens = prompt.tokens;
+        request.sampling =
+            TRY(sampler_options(options_.sampling, engine_.checkpoint().metadata(), chat_->sampling(false)));
+        request.max_tokens = std::max<int64_t>(16, engine_.plan().context_tokens / 8);
+        request.guide = chat_->guide(prompt, {});
+        chat::Reply reply;
+        TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
+            reply.add(event.guide);
+            return {};
+        }));
+        if (reply.answer.empty()) return fail(ErrorKind::bad_request, "the model said nothing");
+        return reply.answer;
     }
 
     Result<FinishReason> answer_raw(const std::string& text) {
@@ -247,6 +298,7 @@ private:
     chat::Conversation conversation_;
     Json opening_ = Json::array();  // what every conversation begins with
     chat::ChatModel::Said said_;
+    std::optional<chat::ConversationFitter> fitter_;
     std::vector<chat::ReplyCall> calls_;
 };
 
@@ -343,6 +395,11 @@ void add_run(Command& program) {
     no_think.excludes(budget);
     command.add("--tools", options->tools,
                 "JSON file with tools in OpenAI's form that the model may call; calls are shown");
+    command
+        .add("--overflow", options->overflow,
+             "When a conversation does not fit into the context: refuse, leave out the oldest or the middle turns, or "
+             "summarise earlier ones (a line says what the model does not see)")
+        .one_of({"refuse", "oldest", "middle", "summarise"});
     add_form_options(command, options->form);
     command.add_flag("--events", options->events,
                      "The reply as JSON, one object a line: answer, thinking, tool_call, ..., finish");

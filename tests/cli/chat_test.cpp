@@ -124,6 +124,19 @@ TEST_F(Chat, FormsThatCannotBeKeptAreRefused) {
     refused("\"$H\" run $M hi --raw --json", 1, {"--json", "--raw"});
 }
 
+TEST_F(Chat, WhatDoesNotFitIsRefusedOrLeftOutAloud) {
+    std::string words;
+    for (int i = 0; i < 200; ++i) words += "word ";
+    refused("\"$H\" run ember --ctx 64 '" + words + "'", 1, {"the context holds 64", "--ctx"});
+    refused("\"$H\" run ember --ctx 64 --overflow oldest '" + words + "'", 1, {"--overflow middle"});
+    const Ran cut = hearth("run ember --temp 0 --ctx 64 --overflow middle '" + words + "'");
+    EXPECT_EQ(cut.exit_code, 0) << cut.err;
+    EXPECT_NE(cut.out, "");
+    EXPECT_NE(cut.err.find("in the middle of a message were left out"), std::string::npos) << cut.err;
+    refused("\"$H\" run ember hi --overflow all", 2, {"--overflow"});
+    refused("\"$H\" run $M hi --raw --overflow middle", 1, {"--overflow", "--raw"});
+}
+
 TEST_F(Chat, StopStringsEndTheAnswer) {
     EXPECT_EQ(hearth("run ember --temp 0 'What is the capital of France?' --stop ar").out,
               "The capital of France is P\n");
