@@ -12,8 +12,12 @@ std::shared_ptr<const grammar::Vocabulary> grammar_vocabulary(const Tokenizer& t
         grammar::VocabularyToken token{.bytes = tokenizer.piece(id), .name = tokenizer.text(id)};
         switch (tokenizer.type(id)) {
             case TokenType::control:
-            case TokenType::user_defined:
                 token.use = grammar::TokenUse::control;
+                break;
+            case TokenType::user_defined:
+                // Marks of the format; but some vocabularies have their line breaks and indents so (Gemma).
+                if (token.bytes.find_first_not_of(" \t\r\n") != std::string_view::npos)
+                    token.use = grammar::TokenUse::control;
                 break;
             case TokenType::unknown:
             case TokenType::unused:
@@ -64,6 +68,10 @@ std::span<const int32_t> AnswerForm::forced() {
         const std::string bytes = matcher_->forced(kMostBytes);
         if (bytes.size() > 1 && tokenizer_ && tokenizer_->encode(bytes, {}, *forced_) && !forced_->empty()) {
             forced_->pop_back();
+            const grammar::Vocabulary& vocabulary = matcher_->constraint().vocabulary();
+            const auto mark = std::ranges::find_if(
+                *forced_, [&](int32_t token) { return vocabulary.use(token) != grammar::TokenUse::text; });
+            forced_->erase(mark, forced_->end());
             // A tokenizer that puts a blank in front of texts, or cannot say these bytes, forces nothing.
             if (!bytes.starts_with(tokenizer_->decode(*forced_, true))) forced_->clear();
         }

@@ -41,13 +41,15 @@ Result<> ChatGuide::take(State& state, int32_t token, std::string_view piece, Gu
         finish_state(state, out);
         return {};
     }
-    if (binds(state) && (state.form.has_begun() || setup_->reply.lexicon->find(token) == Mark::count)) {
+    const bool is_formed =
+        binds(state) && (state.form.has_begun() || setup_->reply.lexicon->find(token) == Mark::count);
+    if (is_formed) {
         TRY(state.form.accept(token));
         state.parser.read_rest_as_answer();
     }
     state.parser.push(token, piece, events);
-    if (was_thinking && !was_forcing && !state.form.is_any() && state.parser.is_answering())
-        begin_answer(state, events);
+    if (!state.form.is_any() && !is_formed && !was_forcing) check_form(state, events);
+    if (was_thinking && !was_forcing && !state.form.is_any() && state.parser.is_answering()) begin_answer(state);
     if (was_thinking && !was_forcing) ++state.thought_tokens;
     if (was_forcing && ++state.forced_tokens == setup_->end_thought.size()) {
         state.is_forcing = false;
@@ -65,21 +67,21 @@ Result<> ChatGuide::take(State& state, int32_t token, std::string_view piece, Gu
     return {};
 }
 
-// The model has ended its thought. What its format has between a thought and an answer (line breaks) is said as it is
-// used to; where the thought's end is spelled out, the token may hold the first text of the answer.
-void ChatGuide::begin_answer(State& state, GuideEvents& events) const {
+// Text that came into the answer past the form: behind a thought whose end is spelled out, or of a call or a header
+// that broke. It fits the form, or there is none any more, and the client is told.
+void ChatGuide::check_form(State& state, GuideEvents& events) const {
     std::string text;
     for (const GuideEvent& event : events)
         if (event.kind == int32_t(ReplyPart::answer)) text += event.text;
-    if (!text.empty()) {
-        if (!state.form.accept(text)) {
-            events.push_back(
-                {int32_t(ReplyPart::warning), 0,
-                 "the answer began within the token that ended the thought, in another form than asked for"});
-            state.form.give_up();
-        }
-        return;
-    }
+    if (text.empty() || (!state.form.has_begun() && state.form.accept(text))) return;
+    events.push_back(
+        {int32_t(ReplyPart::warning), 0, "the answer is not in the form asked for: the model broke its format"});
+    state.form.give_up();
+}
+
+// The model has ended its thought. What its format has between a thought and an answer (line breaks) is said as usual.
+void ChatGuide::begin_answer(State& state) const {
+    if (state.form.has_begun()) return;
     const auto close = std::ranges::find_if(
         setup_->end_thought, [&](int32_t token) { return setup_->reply.lexicon->find(token) == Mark::think_close; });
     if (close == setup_->end_thought.end() || close + 1 == setup_->end_thought.end()) return;

@@ -59,7 +59,8 @@ private:
         return !state.form.is_any() && !state.is_forcing && state.parser.is_answering() && !state.parser.has_calls();
     }
     Result<> take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const;
-    void begin_answer(State& state, GuideEvents& events) const;
+    void check_form(State& state, GuideEvents& events) const;
+    void begin_answer(State& state) const;
     void finish_state(State& state, GuideEvents& out) const;
     void stop_at(State& state, GuideEvents& events, GuideEvents& out) const;
 

@@ -94,9 +94,9 @@ Result<Rendered> ChatTemplate::render_cut(const Conversation& conversation, Plac
     before.messages.items().pop_back();
     before.add_generation_prompt = true;
     rendered = TRY(render_as_is(before));
-    placeholders.resolve(family_->channels, rendered);
     if (!text.empty()) rendered.input.push_back({rendered.text.size(), rendered.text.size() + text.size()});
     rendered.text += text;
+    placeholders.resolve(family_->channels, rendered);
     return rendered;
 }
 
@@ -116,6 +116,12 @@ void ChatTemplate::set_thinking(Conversation& conversation, PromptText& prompt) 
             messages.insert(messages.begin(), message("system", word));
         } else {
             const Json* content = messages[0].find("content");
+            if (content && content->is_array()) {
+                Json parts = *content;
+                parts.push(Json::Object{{"type", "text"}, {"text", "\n" + std::string(word)}});
+                messages[0].set("content", std::move(parts));
+                return;
+            }
             const std::string said = content && content->is_string() ? content->as_string() : "";
             messages[0].set("content", said.empty() ? std::string(word) : said + "\n" + std::string(word));
         }

@@ -10,8 +10,15 @@ namespace {
 
 constexpr std::string_view kPlaceholderBegin = "\xEE\x80\x80", kPlaceholderEnd = "\xEE\x80\x81";  // private use
 
+// Also within JSON that is written as a string, as arguments of calls are: its escapes may spell the text.
 bool holds(const Json& value, std::string_view text) {
-    if (value.is_string()) return value.as_string().find(text) != std::string::npos;
+    if (value.is_string()) {
+        const std::string& string = value.as_string();
+        if (string.find(text) != std::string::npos) return true;
+        if (string.find('\\') == std::string::npos) return false;
+        const auto inner = Json::parse(string);
+        return inner && !inner->is_string() && holds(*inner, text);
+    }
     if (value.is_array())
         return std::ranges::any_of(value.items(), [&](const Json& item) { return holds(item, text); });
     if (!value.is_object()) return false;
@@ -24,6 +31,15 @@ const std::string& text_at(const Json& object, std::string_view key) {
     static const std::string kNone;
     const Json* found = object.find(key);
     return found && found->is_string() ? found->as_string() : kNone;
+}
+
+// Parts of text one after another, or the text.
+std::string content_text(const Json& message) {
+    const Json* content = message.find("content");
+    if (!content || !content->is_array()) return text_at(message, "content");
+    std::string text;
+    for (const Json& part : content->items()) text += part.is_string() ? part.as_string() : text_at(part, "text");
+    return text;
 }
 
 void remove(Json& object, std::string_view key) {
@@ -260,8 +276,7 @@ private:
         auto& messages = conversation_.messages.items();
         std::string text;
         for (const Json& message : messages)
-            if (text_at(message, "role") == "system")
-                text += (text.empty() ? "" : "\n\n") + text_at(message, "content");
+            if (text_at(message, "role") == "system") text += (text.empty() ? "" : "\n\n") + content_text(message);
         if (text.empty()) return;
         std::erase_if(messages, [](const Json& message) { return text_at(message, "role") == "system"; });
         const auto user = std::ranges::find_if(messages, [](const Json& m) { return text_at(m, "role") == "user"; });
@@ -283,7 +298,10 @@ private:
 }  // namespace
 
 Placeholders::Placeholders(const Conversation& conversation) : base_(kPlaceholderBegin) {
-    while (holds(conversation.messages, base_) || holds(conversation.tools, base_)) base_ += 'm';
+    const Json variables(conversation.variables);
+    while (holds(conversation.messages, base_) || holds(conversation.tools, base_) ||
+           holds(conversation.documents, base_) || holds(variables, base_))
+        base_ += 'm';
 }
 
 std::string Placeholders::of(Mark mark) {

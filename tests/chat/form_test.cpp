@@ -176,6 +176,41 @@ TEST(AnswerForm, ACallMayComeInItsPlaceButNotAfterItHasBegun) {
     EXPECT_TRUE(allows(may_think, think));
 }
 
+// Gemma's line breaks and indents are tokens of the kind that marks usually are.
+TEST(AnswerForm, BlanksMayBeTokensOfAnyKind) {
+    const ByteVocabulary gemma({"<turn|>"}, {"\n", "  ", "<think>", "</think>"});
+    const auto bytes = grammar_vocabulary(*gemma.tokenizer, std::vector{gemma.id("<turn|>")});
+    EXPECT_EQ(bytes->use(gemma.id("\n")), grammar::TokenUse::text);
+    EXPECT_EQ(bytes->use(gemma.id("<think>")), grammar::TokenUse::control);
+    for (const char* choice : {"{\n  \"a\"", "say <think> twice"}) {
+        const std::string text = choice;
+        AnswerForm form(*grammar::Constraint::make(*grammar::Grammar::from_choices(std::vector{text}), bytes),
+                        gemma.tokenizer.get());
+        // Whatever is forced can be said.
+        std::string said;
+        for (int step = 0; step < 40 && !form.is_complete(); ++step) {
+            const auto forced = form.forced();
+            const int32_t token = forced.empty() ? int32_t(uint8_t(text[said.size()])) : forced.front();
+            ASSERT_TRUE(form.accept(token)) << said;
+            said += gemma.tokenizer->piece(token, true);
+        }
+        EXPECT_EQ(said, text);
+    }
+}
+
+TEST(AnswerForm, WhatComesPastItIsTold) {
+    const auto grammar = *grammar::Grammar::any_json_object({});
+    ChatGuide guide(world().setup(grammar, false, R"([{"name": "now"}])"));
+    GuideEvents events;
+    say(guide, world().ids(R"(<tool_call>{"name": "nope"})"), events);
+    std::vector<uint32_t> bits(world().bytes->words(), ~0u);
+    EXPECT_FALSE(guide.mask(bits));  // there is nothing left to hold to
+    ASSERT_TRUE(guide.finish(events));
+    const Reply reply = reply_of(events);
+    ASSERT_FALSE(reply.warnings.empty());
+    EXPECT_NE(reply.warnings.back().find("not in the form"), std::string::npos) << shown(reply);
+}
+
 TEST(AnswerForm, StepsBackAndCopiesAreExact) {
     const auto grammar = *grammar::Grammar::from_schema_text(
         R"({"type": "object", "properties": {"name": {"type": "string"}, "ages": {"type": "array",

@@ -83,6 +83,63 @@ TEST(Prompt, PeopleNeverWriteSpecialTokens) {
     EXPECT_EQ(harmless.text.begins, PromptText::Begins::in_thought);
 }
 
+// Calls that a template leaves away are written for it, with marks. Arguments come as JSON in a string, whose escapes
+// may spell what stands for a mark meanwhile.
+TEST(Prompt, ArgumentsOfCallsNeverBecomeMarks) {
+    const Model model(
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}");
+    const auto specials = [&](const std::string& argument) {
+        Conversation made = conversation(R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": null,
+            "tool_calls": [{"id": "1", "function": {"name": "f"}}]}, {"role": "user", "content": "b"}])");
+        auto& call = made.messages.items()[1].members()[2].second.items()[0];
+        call.set("function", Json::Object{{"name", "f"}, {"arguments", Json(Json::Object{{"x", argument}}).dump()}});
+        const auto prompt = model.chat->prompt(made);
+        EXPECT_TRUE(prompt) << prompt.error().what;
+        EXPECT_NE(prompt->text.text.find("\"name\":\"f\""), std::string::npos) << prompt->text.text;
+        return model.specials(prompt->tokens);
+    };
+    const auto wanted = specials("harmless");
+    EXPECT_EQ(std::ranges::count(wanted, "<tool_call>"), 1);
+    for (const char code : {'A', 'B', 'C', 'D'}) {
+        const std::string placeholder = std::string("\xee\x80\x80") + code + "\xee\x80\x81";
+        EXPECT_EQ(specials(placeholder), wanted);
+    }
+    Conversation escaped = conversation(R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": null,
+        "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{\"x\": \"\\ue000C\\ue001\"}"}}]},
+        {"role": "user", "content": "b"}])");
+    EXPECT_EQ(model.specials(model.chat->prompt(escaped)->tokens), wanted);
+}
+
+TEST(Prompt, WhatTheNextTurnRepeatsIsKnown) {
+    NEED_SHARED("reference/templates/cases.json");
+    const Model model(recorded("Qwen3.5-4B"));
+    for (const bool thinks : {true, false}) {
+        Conversation talk = conversation(R"([{"role": "system", "content": "S"}, {"role": "user", "content": "hi"}])");
+        talk.thinking = thinks;
+        const Prompt first = *model.chat->prompt(talk);
+        ASSERT_GT(first.lasting, 10);
+        EXPECT_LT(first.lasting, int64_t(first.tokens.size()));
+        talk.messages.push(Json::Object{{"role", "assistant"}, {"content", "there"}, {"reasoning_content", "hm"}});
+        talk.messages.push(Json::Object{{"role", "user"}, {"content", "more"}});
+        const Prompt next = *model.chat->prompt(talk);
+        EXPECT_TRUE(std::equal(first.tokens.begin(), first.tokens.begin() + first.lasting, next.tokens.begin()));
+        EXPECT_FALSE(std::equal(first.tokens.begin(), first.tokens.end(), next.tokens.begin()));  // the opening changes
+    }
+}
+
+TEST(Prompt, SystemTextInPartsIsNotLost) {
+    // A template that reads parts but knows no system message.
+    const Model model(
+        "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{% if m.content is string %}{{ m.content }}"
+        "{% else %}{% for part in m.content %}{{ part.text }}{% endfor %}{% endif %}{% endif %}{% endfor %}");
+    const auto prompt = model.chat->prompt(conversation(
+        R"([{"role": "system", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "kind."}]},
+            {"role": "user", "content": "hi"}])"));
+    ASSERT_TRUE(prompt);
+    EXPECT_NE(prompt->text.text.find("Be kind.\n\nhi"), std::string::npos) << prompt->text.text;
+}
+
 TEST(Prompt, FilesWithoutATemplateGetTheFormOfTheirVocabulary) {
     const Model model;
     EXPECT_EQ(model.chat->note(), "");

@@ -80,6 +80,24 @@ TEST(JsonText, WhiteSpaceIsBounded) {
     EXPECT_FALSE(test::accepts(one, "{\"a\":  []}"));
 }
 
+TEST(JsonText, AValueOnSeveralListsIsOnAllOfThem) {
+    const auto accepts = [](const char* schema, std::string_view text) {
+        const auto grammar = Grammar::from_schema_text(schema, {});
+        if (!grammar) return false;
+        Matcher matcher(*Constraint::make(*grammar, Vocabulary::make({})));
+        return matcher.accept(text).has_value() && matcher.may_end();
+    };
+    constexpr const char* kTwo =
+        R"({"properties": {"n": {"enum": ["a", "b"]}}, "required": ["n"], "allOf": [{"properties": {"n": {"enum": ["b", "c"]}}}]})";
+    EXPECT_TRUE(accepts(kTwo, R"({"n": "b"})"));
+    EXPECT_FALSE(accepts(kTwo, R"({"n": "a"})"));
+    EXPECT_FALSE(accepts(kTwo, R"({"n": "c"})"));
+    constexpr const char* kNone =
+        R"({"properties": {"n": {"enum": ["a"]}}, "required": ["n"], "allOf": [{"properties": {"n": {"const": "red"}}}]})";
+    EXPECT_FALSE(accepts(kNone, R"({"n": "red"})"));
+    EXPECT_FALSE(accepts(kNone, R"({"n": "a"})"));
+}
+
 TEST(JsonText, KeysStandInTheirOrder) {
     const auto made = schema(R"({"properties":{"b":true,"a":true,"c":true},"required":["c","z","a"],"type":"object"})");
     EXPECT_TRUE(test::accepts(made, R"({"b":1,"a":2,"c":3,"z":4})"));

@@ -78,7 +78,7 @@ Result<> SchemaWriter::write_rule(const Demands& demands, int depth, RuleId rule
 
 namespace {
 
-// Says nothing of its values but that they are on its list, from which they come.
+// Says nothing of its values but that they are on its list, from which they come if there is no other.
 bool is_mere_list(const Demand& demand) {
     static constexpr std::string_view kNotes[] = {"enum",    "title",    "description", "default",
                                                   "$schema", "$comment", "examples"};
@@ -98,7 +98,8 @@ Result<ExprId> SchemaWriter::any_of(const std::vector<Facts>& alternatives, cons
                 if (!listed.insert(value->dump()).second) continue;
                 bool holds = true;
                 for (const Demand& demand : demands)
-                    holds = holds && (is_mere_list(demand) || TRY(satisfies(document_, *value, demand)));
+                    holds = holds && ((demands.size() == 1 && is_mere_list(demand)) ||
+                                      TRY(satisfies(document_, *value, demand)));
                 if (!holds) continue;
                 parts.push_back(literal(*value, depth));
             }
