@@ -36,6 +36,7 @@ uint64_t peak_resident_bytes();       // the most that was in memory at once sin
 double monotonic_seconds();
 bool is_terminal(int fd);
 int terminal_columns(int fd);               // 80 where nobody says
+int terminal_rows(int fd);                  // 24 likewise
 std::string environment(const char* name);  // empty when unset
 std::string machine_name();                 // processor model as the system prints it
 std::string program_directory();            // where this program's file lies

@@ -115,6 +115,7 @@ std::unique_ptr<Guide> ChatModel::guide(const Prompt& prompt, const ReplyOptions
                    .id_seed = hash_of(prompt.tokens),
                    .begins_in_thought = prompt.text.begins == PromptText::Begins::in_thought,
                    .begins_in_answer = prompt.text.begins == PromptText::Begins::in_answer};
+    setup.end_thought_now = options.end_thought;
     setup.thinking_budget = prompt.text.ends_thought ? 0 : options.thinking_budget;
     setup.end_thought = end_thought_;
     setup.stops = options.stops;

@@ -2,6 +2,7 @@
 // tokens and a guide that reads the reply come out; the engine in between knows neither. Public header of the room.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,8 +28,9 @@ struct Prompt {
 };
 
 struct ReplyOptions {
-    std::optional<int64_t> thinking_budget;  // tokens
-    std::vector<std::string> stops;          // texts that end the answer
+    std::optional<int64_t> thinking_budget;                // tokens
+    std::vector<std::string> stops;                        // texts that end the answer
+    std::shared_ptr<const std::atomic<bool>> end_thought;  // set by anybody at any time: the thought ends
 };
 
 // Immutable once made; all const functions may be called from any number of threads at once.

@@ -6,6 +6,7 @@ namespace hearth::chat {
 
 ChatGuide::ChatGuide(GuideSetup setup)
     : setup_(std::make_shared<GuideSetup>(std::move(setup))),
+      budget_(setup_->thinking_budget),
       now_{.parser = ReplyParser(setup_->reply), .stops = StopStrings(setup_->stops)},
       earlier_(now_) {
     // A thought that the prompt has begun and that may have no tokens.
@@ -28,7 +29,7 @@ void ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideE
         state.forced_tokens = 0;
         state.cannot_force = state.parser.is_thinking();  // what should have ended it did not
     }
-    const auto& budget = setup_->thinking_budget;
+    const auto& budget = budget_;
     if (budget && state.parser.is_thinking() && state.thought_tokens >= *budget && !state.is_forcing &&
         !state.cannot_force && !setup_->end_thought.empty()) {
         // Not in the middle of a character, unless that never ends.
@@ -59,6 +60,10 @@ void ChatGuide::stop_at(State& state, GuideEvents& events, GuideEvents& out) con
 }
 
 Result<> ChatGuide::accept(int32_t token, std::string_view piece, GuideEvents& out) {
+    // A budget that is set in the middle counts the tokens that were: whoever takes tokens back and reads them again
+    // comes to the same.
+    if (setup_->end_thought_now && now_.parser.is_thinking() && setup_->end_thought_now->load())
+        budget_ = std::min(budget_.value_or(INT64_MAX), now_.thought_tokens + 1);
     take(now_, token, piece, out);
     since_.push_back({token, std::string(piece)});
     if (since_.size() < 2 * size_t(kRollbackTokens)) return {};

@@ -3,6 +3,7 @@
 // hands it what accept() takes.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,6 +20,8 @@ struct GuideSetup {
     // Tokens of thought before it is ended by `end_thought`; 0: at once.
     std::optional<int64_t> thinking_budget;
     std::vector<int32_t> end_thought;
+    // Set by anybody at any time: the thought ends now, as if the budget were used up. May be null.
+    std::shared_ptr<const std::atomic<bool>> end_thought_now;
     std::vector<int32_t> ends;       // tokens that end the reply; ascending
     std::vector<std::string> stops;  // end the reply where they appear in the answer; thoughts and calls may hold them
 };
@@ -54,6 +57,7 @@ private:
     void stop_at(State& state, GuideEvents& events, GuideEvents& out) const;
 
     std::shared_ptr<const GuideSetup> setup_;
+    std::optional<int64_t> budget_;  // of thinking, as it stands
     State now_;
     // To take tokens back: a state of some tokens ago, and what was said since.
     State earlier_;

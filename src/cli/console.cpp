@@ -14,6 +14,7 @@
 
 #include "base/os.h"
 #include "base/text_format.h"
+#include "cli/terminal/typing.h"
 
 namespace hearth::cli {
 
@@ -21,7 +22,9 @@ namespace {
 std::atomic<bool> interrupted = false;
 
 void on_interrupt(int) {
-    if (interrupted.exchange(true)) _exit(130);
+    if (!interrupted.exchange(true)) return;
+    restore_terminal();
+    _exit(130);
 }
 
 // Control characters, those of one byte and the C1 set that UTF-8 writes in two (some terminals obey U+009B as ESC [).
@@ -55,6 +58,10 @@ int wrong_usage(std::string_view line) {
 
 void notice(std::string_view line) {
     fmt::print(stderr, "{}\n", one_line(line));
+}
+
+void aside(std::string_view line, bool colour) {
+    fmt::print(stderr, "{}{}{}\n", colour ? "\x1b[2m" : "", one_line(line), colour ? "\x1b[0m" : "");
 }
 
 Result<std::string> read_stdin() {
@@ -111,6 +118,7 @@ Progress::~Progress() {
 }
 
 void catch_interrupts() {
+    remember_terminal();
     struct sigaction action {};
     action.sa_handler = on_interrupt;
     sigaction(SIGINT, &action, nullptr);

@@ -15,6 +15,7 @@ int report(const Error& error);
 int wrong_usage(std::string_view line);
 // Something the user should know, on stderr.
 void notice(std::string_view line);
+void aside(std::string_view line, bool colour);  // the same, dimmed where colours are welcome
 
 // Text of files and models for a terminal: valid UTF-8 without control characters, so that nobody else steers it.
 std::string one_line(std::string_view text);

@@ -100,7 +100,14 @@ Result<EngineOptions> engine_options(const ModelOptions& options) {
 }
 
 bool wants_colour() {
-    return is_terminal(STDERR_FILENO) && environment("NO_COLOR").empty();
+    return is_terminal(STDERR_FILENO) && environment("NO_COLOR").empty() && environment("TERM") != "dumb";
+}
+
+std::string data_directory() {
+    if (const std::string home = environment("HEARTH_HOME"); !home.empty()) return home;
+    if (const std::string data = environment("XDG_DATA_HOME"); data.starts_with('/')) return data + "/hearth";
+    const std::string home = environment("HOME");
+    return home.empty() ? "" : home + "/.local/share/hearth";
 }
 
 Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,

@@ -38,7 +38,8 @@ Result<EngineOptions> engine_options(const ModelOptions& options);  // reads HEA
 // then from our defaults.
 Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,
                                        const chat::Sampling& family = {});
-bool wants_colour();  // of standard error: a terminal, and NO_COLOR is not set
+bool wants_colour();           // of standard error: a terminal that can, and NO_COLOR is not set
+std::string data_directory();  // HEARTH_HOME, or where XDG wants it; empty: there is no home
 std::string version_text();
 
 // The model at a path, with the weights that --quant asks for.

@@ -1,12 +1,20 @@
 #include "cli/reply_printer.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 
+#include "base/os.h"
+#include "base/text_format.h"
 #include "cli/console.h"
 
 namespace hearth::cli {
 
 using chat::ReplyPart;
+
+ReplyPrinter::ReplyPrinter(const Style& style) : style_(style) {
+    if (style_.formatted) markdown_.emplace(terminal_columns(STDOUT_FILENO));
+}
 
 Result<> ReplyPrinter::write_event(const Json& event) {
     return write_out(event.dump() + "\n");
@@ -15,6 +23,10 @@ Result<> ReplyPrinter::write_event(const Json& event) {
 Result<> ReplyPrinter::write_answer(std::string_view text) {
     if (text.empty()) return {};
     end_thought();
+    if (markdown_) {
+        const std::string out = markdown_->feed(text);
+        return out.empty() ? Result<>() : write_out(out);
+    }
     ends_with_newline_ = text.back() == '\n';
     return write_out(style_.terminal ? harmless_text(text) : std::string(text));
 }
@@ -22,7 +34,25 @@ Result<> ReplyPrinter::write_answer(std::string_view text) {
 void ReplyPrinter::end_thought() {
     if (!is_in_thought_) return;
     is_in_thought_ = false;
+    if (window_) {
+        fmt::print(stderr, "{}",
+                   window_->fold(fmt::format("thought for {}", duration_text(monotonic_seconds() - thought_began_))));
+        std::fflush(stderr);
+        window_.reset();
+        return;
+    }
     fmt::print(stderr, "{}\n\n", style_.colour ? "\x1b[0m" : "");
+}
+
+void ReplyPrinter::show_thought(const std::string& text) {
+    if (!is_in_thought_) {
+        thought_began_ = monotonic_seconds();
+        if (style_.formatted) window_.emplace(terminal_columns(STDERR_FILENO), terminal_rows(STDERR_FILENO));
+        if (!style_.formatted && style_.colour) fmt::print(stderr, "\x1b[2m");
+    }
+    is_in_thought_ = true;
+    fmt::print(stderr, "{}", window_ ? window_->add(text) : text);
+    std::fflush(stderr);
 }
 
 Result<> ReplyPrinter::show_part(const GuideEvent& part) {
@@ -38,10 +68,7 @@ Result<> ReplyPrinter::show_part(const GuideEvent& part) {
         case ReplyPart::thinking:
             if (style_.events) return event("thinking", {{"text", part.text}});
             if (!style_.thoughts) return {};
-            if (!is_in_thought_ && style_.colour) fmt::print(stderr, "\x1b[2m");
-            is_in_thought_ = true;
-            fmt::print(stderr, "{}", harmless_text(part.text));
-            std::fflush(stderr);
+            show_thought(harmless_text(part.text));
             return {};
         case ReplyPart::call_id:
             return {};
@@ -85,6 +112,7 @@ Result<> ReplyPrinter::end(const Event& last) {
                                         {"generated_tokens", usage.generated_tokens}});
     }
     end_thought();
+    if (markdown_ && !reply_.answer.empty()) TRY(write_out(markdown_->finish()));
     if (!ends_with_newline_ || (reply_.answer.empty() && reply_.calls.empty())) TRY(write_out("\n"));
     for (const chat::ReplyCall& call : reply_.calls) {
         if (!call.is_whole) continue;

@@ -2,11 +2,14 @@
 // as one JSON object a line.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
 #include "chat/reply.h"
+#include "cli/terminal/markdown.h"
+#include "cli/terminal/thought_window.h"
 #include "engine/engine.h"
 
 namespace hearth::cli {
@@ -14,21 +17,24 @@ namespace hearth::cli {
 class ReplyPrinter {
 public:
     struct Style {
-        bool events = false;    // JSON lines instead of text
-        bool thoughts = false;  // show them
-        bool colour = false;    // of thoughts
-        bool terminal = false;  // standard output is one
+        bool events = false;     // JSON lines instead of text
+        bool thoughts = false;   // show them
+        bool colour = false;     // of thoughts
+        bool terminal = false;   // standard output is one
+        bool formatted = false;  // Markdown becomes what it means, thoughts are folded: both outputs are a terminal
     };
-    explicit ReplyPrinter(const Style& style) : style_(style) {}
+    explicit ReplyPrinter(const Style& style);
 
     Result<> show(const Event& event);      // with the parts that a chat's guide said
     Result<> show_raw(const Event& event);  // without a guide: the text as it is
     Result<> end(const Event& last);        // a line break where one is missing, calls, or the last JSON line
     const chat::Reply& reply() const { return reply_; }
+    bool is_in_thought() const { return is_in_thought_; }
 
 private:
     Result<> show_part(const GuideEvent& part);
     Result<> write_answer(std::string_view text);
+    void show_thought(const std::string& text);
     void end_thought();
     Result<> write_event(const Json& event);
 
@@ -36,6 +42,9 @@ private:
     chat::Reply reply_;
     bool is_in_thought_ = false;  // the terminal is dimmed
     bool ends_with_newline_ = true;
+    std::optional<Markdown> markdown_;
+    std::optional<ThoughtWindow> window_;
+    double thought_began_ = 0;
 };
 
 }  // namespace hearth::cli

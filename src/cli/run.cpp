@@ -1,10 +1,10 @@
 // hearth run: an answer in the terminal. With a prompt, or with text piped in, once; otherwise line by line.
 #include <unistd.h>
 
+#include <atomic>
 #include <ctime>
 #include <filesystem>
 #include <functional>
-#include <iostream>
 #include <memory>
 #include <optional>
 
@@ -16,6 +16,8 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/reply_printer.h"
+#include "cli/terminal/dialogue.h"
+#include "cli/terminal/typing.h"
 #include "engine/texts.h"
 #include "library/catalogue.h"
 #include "library/installed.h"
@@ -80,9 +82,10 @@ private:
 };
 
 // A conversation with one model.
-class Session {
+class Session : public Partner {
 public:
-    Session(Engine& engine, const RunOptions& options) : engine_(engine), options_(options) {}
+    Session(Engine& engine, const RunOptions& options, bool is_dialogue)
+        : engine_(engine), options_(options), is_dialogue_(is_dialogue) {}
 
     Result<> start() {
         // Wrong flags are told before anything is asked.
@@ -103,17 +106,22 @@ public:
         return {};
     }
 
-    Result<FinishReason> answer(const std::string& text) {
+    bool is_chat() const override { return chat_ != nullptr; }
+
+    Result<FinishReason> answer(const std::string& text) override {
         if (!chat_) return answer_raw(text);
         add("user", text);
+        const size_t asked = conversation_.messages.items().size();
         auto reason = answer_conversation();
-        if (!reason) conversation_.messages.items().pop_back();
+        // A question that got no answer at all is not part of the conversation.
+        if (conversation_.messages.items().size() == asked) conversation_.messages.items().pop_back();
         return reason;
     }
+    Result<FinishReason> answer_again() override { return answer_conversation(); }
 
     // Calls of the last reply that wait for their results.
-    const std::vector<chat::ReplyCall>& calls() const { return calls_; }
-    Result<FinishReason> answer_results(const std::vector<std::string>& results) {
+    const std::vector<chat::ReplyCall>& calls() const override { return calls_; }
+    Result<FinishReason> answer_results(const std::vector<std::string>& results) override {
         const auto before = conversation_.messages;
         for (size_t i = 0; i < calls_.size(); ++i)
             conversation_.messages.push(Json::Object{
@@ -123,10 +131,53 @@ public:
         return reason;
     }
 
-    void forget() {
+    void forget() override {
         conversation_.messages = opening_;
         said_ = {};
         calls_.clear();
+        context_used_ = 0;
+    }
+
+    Json& messages() override { return conversation_.messages; }
+    void set_system(const std::string& text) override {
+        Json::Array& now = conversation_.messages.items();
+        if (!now.empty() && now[0].find("role")->as_string() == "system") now.erase(now.begin());
+        opening_ = Json::array();
+        if (text.empty()) return;
+        opening_.push(Json::Object{{"role", "system"}, {"content", valid_utf8(text)}});
+        now.insert(now.begin(), opening_.items()[0]);
+    }
+    Result<> set_thinking(std::optional<bool> wanted) override {
+        if (wanted == true && !chat_->chat_template().can_think())
+            return fail(ErrorKind::unsupported, "this model does not think before it answers");
+        conversation_.thinking = wanted;
+        return {};
+    }
+    Settings& settings() override { return settings_; }
+    Result<> check_settings() const override {
+        const auto wrong = validate(TRY(sampling()), engine_.tokenizer().size());
+        if (!wrong.empty()) return fail(ErrorKind::bad_request, wrong[0]);
+        return {};
+    }
+    std::string description() const override {
+        const auto values = sampling();
+        std::string text = fmt::format("model: {}, {}\n{}\n",
+                                       engine_.model().name.empty() ? options_.model.model : engine_.model().name,
+                                       engine_.device(), context_line());
+        if (values)
+            text += fmt::format("sampling: temperature {}, top_p {}, top_k {}, min_p {}, repeat_penalty {}\n",
+                                values->temperature, values->top_p, values->top_k, values->min_p,
+                                values->repetition_penalty);
+        if (chat_)
+            text += fmt::format("thinking: {}\n", !conversation_.thinking   ? "as the model does by itself"
+                                                  : *conversation_.thinking ? "on"
+                                                                            : "off");
+        return text;
+    }
+    std::string context_line() const override {
+        const int64_t size = engine_.plan().context_tokens;
+        return fmt::format("context: {} of {} tokens ({} %)", context_used_, size,
+                           (context_used_ * 100 + size - 1) / std::max<int64_t>(size, 1));
     }
 
 private:
@@ -158,10 +209,23 @@ private:
 
     ReplyPrinter printer() const {
         const bool is_shown = is_terminal(STDERR_FILENO) || options_.verbose;
+        const bool is_seen = is_terminal(STDOUT_FILENO);
         return ReplyPrinter({.events = options_.events,
                              .thoughts = is_shown,
                              .colour = wants_colour(),
-                             .terminal = is_terminal(STDOUT_FILENO)});
+                             .terminal = is_seen,
+                             .formatted = is_seen && wants_colour() && chat_ && !options_.events});
+    }
+
+    // Of the next answer: what /set says comes last.
+    Result<SamplerOptions> sampling(const chat::Sampling& family) const {
+        SamplerOptions values = TRY(sampler_options(options_.sampling, engine_.checkpoint().metadata(), family));
+        settings_.apply(values);
+        return values;
+    }
+    Result<SamplerOptions> sampling() const {
+        if (!chat_) return sampling({});
+        return sampling(chat_->sampling(conversation_.thinking.value_or(chat_->chat_template().can_think())));
     }
 
     Result<FinishReason> answer_conversation() {
@@ -170,10 +234,11 @@ private:
         for (const std::string& note : prompt.notes) notice("hearth: " + note);
         Request request;
         request.tokens = prompt.tokens;
-        request.sampling = TRY(
-            sampler_options(options_.sampling, engine_.checkpoint().metadata(), chat_->sampling(prompt.text.thinks)));
+        request.sampling = TRY(sampling(chat_->sampling(prompt.text.thinks)));
         chat::ReplyOptions wanted{.stops = options_.sampling.stop};
         if (options_.thinking_budget >= 0) wanted.thinking_budget = options_.thinking_budget;
+        if (const auto budget = settings_.think_budget()) wanted.thinking_budget = budget;
+        wanted.end_thought = end_thought_ = std::make_shared<std::atomic<bool>>(false);
         request.guide = chat_->guide(prompt, wanted);
 
         ReplyPrinter printer = this->printer();
@@ -185,9 +250,10 @@ private:
             notice(
                 "hearth: the tokens ran out while the model was thinking; use a larger -n, --think-budget or "
                 "--no-think");
+        calls_.clear();
+        if (last.reason == FinishReason::cancelled && tokens.empty()) return last.reason;
         said_ = chat_->said(prompt, tokens, reply);
         conversation_.messages.push(reply.message());
-        calls_.clear();
         for (const chat::ReplyCall& call : reply.calls)
             if (call.is_whole) calls_.push_back(call);
         return last.reason;
@@ -196,7 +262,7 @@ private:
     Result<FinishReason> answer_raw(const std::string& text) {
         Request request;
         TRY(engine_.tokenizer().encode(text, {.parse_special = true, .add_special = true}, request.tokens));
-        request.sampling = TRY(sampler_options(options_.sampling, engine_.checkpoint().metadata()));
+        request.sampling = TRY(sampling({}));
         request.stop = options_.sampling.stop;
         ReplyPrinter printer = this->printer();
         std::vector<int32_t> tokens;
@@ -207,7 +273,9 @@ private:
 
     Result<Event> ask(Request request, ReplyPrinter& printer, std::vector<int32_t>& tokens,
                       const std::function<Result<>(const Event&)>& show) {
-        request.max_tokens = options_.sampling.max_tokens;
+        request.max_tokens = settings_.max_tokens().value_or(options_.sampling.max_tokens);
+        std::optional<Typing> typing;
+        if (is_dialogue_) typing.emplace();
         std::optional<ReadingLine> reading(int64_t(request.tokens.size()));
         const Event last = TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
             if (event.kind == Event::Kind::progress)
@@ -215,12 +283,16 @@ private:
             else
                 reading.reset();
             if (event.kind == Event::Kind::token) tokens.push_back(event.token);
+            if (typing) typing->poll();
+            if (typing && typing->take_enter() && printer.is_in_thought()) *end_thought_ = true;
             return show(event);
         }));
         TRY(printer.end(last));
         if (const std::string line = ending_line(last, engine_.plan().context_tokens); !line.empty())
             notice("hearth: " + line);
-        if (options_.verbose || is_terminal(STDERR_FILENO)) notice(speed_line(last));
+        context_used_ = last.usage.prompt_tokens + last.usage.generated_tokens;
+        if (options_.verbose || is_terminal(STDERR_FILENO))
+            aside(speed_line(last) + (is_dialogue_ ? "; " + context_line() : ""), wants_colour());
         return last;
     }
 
@@ -233,51 +305,16 @@ private:
 
     Engine& engine_;
     const RunOptions& options_;
+    const bool is_dialogue_;
+    Settings settings_;  // what was changed since the start
+    std::shared_ptr<std::atomic<bool>> end_thought_;
+    int64_t context_used_ = 0;
     std::unique_ptr<chat::ChatModel> chat_;
     chat::Conversation conversation_;
     Json opening_ = Json::array();  // what every conversation begins with
     chat::ChatModel::Said said_;
     std::vector<chat::ReplyCall> calls_;
 };
-
-// Nobody carries calls out here: whoever sits in front of the screen may play the tool.
-Result<> talk_as_tools(Session& session) {
-    while (!session.calls().empty() && !was_interrupted()) {
-        std::vector<std::string> results;
-        for (const chat::ReplyCall& call : session.calls()) {
-            fmt::print(stderr, "result of {}: ", one_line(call.name));
-            std::string line;
-            if (!std::getline(std::cin, line)) return {};
-            results.push_back(line);
-        }
-        TRY(session.answer_results(results));
-    }
-    return {};
-}
-
-Result<> talk(Session& session) {
-    notice(
-        "Write a line and press Enter. /clear forgets the conversation, /bye or Ctrl-D ends it, Ctrl-C stops an "
-        "answer.");
-    std::string line;
-    while (true) {
-        fmt::print(stderr, ">>> ");
-        if (!std::getline(std::cin, line)) break;
-        forget_interrupt();
-        if (line == "/bye") break;
-        if (line == "/clear") {
-            session.forget();
-            continue;
-        }
-        if (line.find_first_not_of(" \t") == std::string::npos) continue;
-        auto answered = session.answer(line);
-        if (!answered) report(answered.error());
-        if (auto played = talk_as_tools(session); !played) report(played.error());
-        forget_interrupt();
-    }
-    fmt::print(stderr, "\n");
-    return {};
-}
 
 Result<int> run(const RunOptions& options) {
     const bool is_dialogue = options.words.empty() && is_terminal(STDIN_FILENO);
@@ -301,10 +338,11 @@ Result<int> run(const RunOptions& options) {
                     fmt::format("use `hearth {}`", command_of(use)));
     auto engine =
         TRY(open_engine(options.model, std::move(checkpoint), choice, options.verbose || is_terminal(STDERR_FILENO)));
-    Session session(*engine, options);
+    Session session(*engine, options, is_dialogue);
     TRY(session.start());
     if (is_dialogue) {
-        TRY(talk(session));
+        const std::string place = data_directory();
+        TRY(talk(session, place.empty() ? "" : place + "/history"));
         return kDone;
     }
     const FinishReason reason = TRY(session.answer(prompt));
