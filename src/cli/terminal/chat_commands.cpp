@@ -72,10 +72,9 @@ std::string commands_help() {
     for (const ChatCommand& command : kChatCommands)
         text += fmt::format("  {:<22} {}\n", fmt::format("/{} {}", command.name, command.argument), command.help);
     return text +
-           "Keys: Ctrl-C stops an answer or clears the line, Ctrl-D ends, Tab completes /commands, arrows walk "
-           "through\n"
-           "earlier lines, Ctrl-R searches them. A line that ends with \\ goes on in the next one; what is pasted may\n"
-           "have several lines.\n";
+           "Ctrl-C stops an answer or drops the line, Enter ends a thought, Ctrl-D ends the dialogue.\n"
+           "Tab completes, arrows walk through earlier lines, Ctrl-R searches them. A line that ends\n"
+           "with \\ goes on in the next one; what is pasted may have several lines.\n";
 }
 
 Completions complete_command(std::string_view line) {
