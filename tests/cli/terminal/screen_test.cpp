@@ -146,8 +146,9 @@ TEST_P(Screen, AChat) {
 
 TEST_P(Screen, CtrlCStopsTheAnswerAndNotTheProgram) {
     // An answer without an end: the end tokens may not come.
-    start(binary_.string() +
-          " run ember --temp 2 --seed 1 --ctx 100000 --top-k 0 --top-p 1 --logit-bias 276=-inf --logit-bias 278=-inf");
+    start(
+        binary_.string() +
+        " run ember --temp 2 --seed 1 --ctx 100000 --top-k 0 --top-p 1 --logit-bias 4085=-inf --logit-bias 4083=-inf");
     wait_for(">>>");
     keys("Tell me a story");
     key("Enter");
