@@ -14,6 +14,7 @@
 
 #include "base/os.h"
 #include "base/text_format.h"
+#include "cli/terminal/line_writer.h"
 #include "cli/terminal/typing.h"
 
 namespace hearth::cli {
@@ -56,12 +57,29 @@ int wrong_usage(std::string_view line) {
     return kWrongUsage;
 }
 
+namespace {
+// On a terminal lines break between words.
+void write_notice(std::string_view line, Style style) {
+    const std::string text = one_line(line);
+    if (!is_terminal(STDERR_FILENO)) {
+        fmt::print(stderr, "{}\n", text);
+        return;
+    }
+    std::string out;
+    LineWriter writer(std::max(terminal_columns(STDERR_FILENO), 8), out);
+    writer.begin({}, {});
+    writer.text(text, style);
+    writer.end();
+    fmt::print(stderr, "{}", out);
+}
+}  // namespace
+
 void notice(std::string_view line) {
-    fmt::print(stderr, "{}\n", one_line(line));
+    write_notice(line, styles::kPlain);
 }
 
 void aside(std::string_view line, bool colour) {
-    fmt::print(stderr, "{}{}{}\n", colour ? "\x1b[2m" : "", one_line(line), colour ? "\x1b[0m" : "");
+    write_notice(line, colour ? styles::kDim : styles::kPlain);
 }
 
 Result<std::string> read_stdin() {

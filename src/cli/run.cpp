@@ -182,8 +182,8 @@ public:
     }
     std::string context_line() const override {
         const int64_t size = engine_.plan().context_tokens;
-        return fmt::format("context: {} of {} tokens ({} %)", context_used_, size,
-                           (context_used_ * 100 + size - 1) / std::max<int64_t>(size, 1));
+        return fmt::format("context {} % of {} tokens", (context_used_ * 100 + size - 1) / std::max<int64_t>(size, 1),
+                           size);
     }
 
 private:

@@ -14,12 +14,11 @@ constexpr ChatCommand kChatCommands[] = {
     {ChatAction::help, "help", "", "this list"},
     {ChatAction::retry, "retry", "", "answer the last question once more"},
     {ChatAction::edit, "edit", "", "change the last question and ask it again"},
-    {ChatAction::system, "system", "TEXT", "what the model should know or be; alone: nothing"},
-    {ChatAction::think, "think", "on|off|auto", "think before answering, or not; auto: as the model does by itself"},
-    {ChatAction::stop_thinking, "stop-thinking", "",
-     "while the model thinks (Enter does it too): end the thought, go on with the answer"},
+    {ChatAction::system, "system", "TEXT", "what the model should know or be"},
+    {ChatAction::think, "think", "on|off|auto", "think before answering; auto: the model's way"},
+    {ChatAction::stop_thinking, "stop-thinking", "", "typed while it thinks, as Enter: answer now"},
     {ChatAction::thoughts, "thoughts", "", "what the model thought before its last answer"},
-    {ChatAction::set, "set", "NAME VALUE", "a setting of sampling, for example temperature 0.2; VALUE default: undo"},
+    {ChatAction::set, "set", "NAME VALUE", "such as temperature 0.2, or default"},
     {ChatAction::show, "show", "", "model, settings and system text"},
     {ChatAction::context, "context", "", "how full the context is"},
     {ChatAction::save, "save", "FILE", "write the conversation as JSON"},
@@ -72,10 +71,9 @@ std::string commands_help() {
     for (const ChatCommand& command : kChatCommands)
         text += fmt::format("  {:<22} {}\n", fmt::format("/{} {}", command.name, command.argument), command.help);
     return text +
-           "Keys: Ctrl-C stops an answer or clears the line, Ctrl-D ends, Tab completes /commands, arrows walk "
-           "through\n"
-           "earlier lines, Ctrl-R searches them. A line that ends with \\ goes on in the next one; what is pasted may\n"
-           "have several lines.\n";
+           "Ctrl-C stops an answer or drops the line, Enter ends a thought, Ctrl-D leaves.\n"
+           "Tab completes, arrows walk through earlier lines, Ctrl-R searches them. A line\n"
+           "that ends with \\ goes on in the next; pastes may have several lines.\n";
 }
 
 Completions complete_command(std::string_view line) {

@@ -212,10 +212,6 @@ private:
         const bool has_question = !last.empty() && (question_.empty() || last == question_);
         const std::string text = has_question ? last : question_;
         std::string changed;
-        // A line break in what is typed ahead would send it.
-        if (text.find('\n') != std::string::npos)
-            return fail(ErrorKind::unsupported, "the last question has several lines",
-                        "fetch it with the arrow up and change it there; /retry asks it again");
         if (editor_.read("edit> ", text, changed) != LineEditor::Outcome::text || changed.empty()) return {};
         const Json before = messages;
         if (has_question) cut_last_question(messages, false);

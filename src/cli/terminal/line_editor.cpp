@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 
@@ -50,8 +52,17 @@ struct LineEditor::Editor {
         of(line).is_cancelled = true;
         // What stands there is left on the screen, as shells do.
         el_cursor(line, 1 << 20);
-        std::fputs("^C", stderr);
+        std::fputs("^C\n", stderr);
         return CC_NEWLINE;
+    }
+
+    static unsigned char suspend(EditLine* line, int) {
+        el_set(line, EL_PREP_TERM, 0);
+        std::fputs("\x1b[?2004l\n", stderr);
+        raise(SIGTSTP);
+        el_set(line, EL_PREP_TERM, 1);
+        std::fputs("\x1b[?2004h", stderr);
+        return CC_REDISPLAY;
     }
 
     // Everything up to ESC [ 201 ~ is text, whatever keys it looks like.
@@ -124,16 +135,17 @@ LineEditor::LineEditor(std::string history_file, Complete complete)
     el_set(e.line, EL_SIGNAL, 0);
     if (e.history) el_set(e.line, EL_HIST, history, e.history);
     el_set(e.line, EL_ADDFN, "hearth-cancel", "Drop the line", &Editor::cancel);
+    el_set(e.line, EL_ADDFN, "hearth-suspend", "Back to the shell", &Editor::suspend);
     el_set(e.line, EL_ADDFN, "hearth-paste", "Take a paste as text", &Editor::paste);
     el_set(e.line, EL_ADDFN, "hearth-complete", "Complete a command", &Editor::tab);
     el_source(e.line, nullptr);
-    // Ctrl-C is a key while a line is edited, and a signal while an answer is written.
-    el_set(e.line, EL_SETTY, "-d", "intr=", nullptr);
+    // Ctrl-C and Ctrl-Z are keys while a line is edited, and signals while an answer is written.
+    el_set(e.line, EL_SETTY, "-d", "-isig", nullptr);
     const std::pair<const char*, const char*> keys[] = {
-        {"^C", "hearth-cancel"},           {"\\e[200~", "hearth-paste"}, {"^I", "hearth-complete"},
-        {"^R", "em-inc-search-prev"},      {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
-        {"\\e[3~", "ed-delete-next-char"}, {"\\e[H", "ed-move-to-beg"},  {"\\e[F", "ed-move-to-end"},
-        {"\\e[1~", "ed-move-to-beg"},      {"\\e[4~", "ed-move-to-end"}};
+        {"^C", "hearth-cancel"},      {"^Z", "hearth-suspend"},          {"\\e[200~", "hearth-paste"},
+        {"^I", "hearth-complete"},    {"^R", "em-inc-search-prev"},      {"\\e[1;5C", "em-next-word"},
+        {"\\e[1;5D", "ed-prev-word"}, {"\\e[3~", "ed-delete-next-char"}, {"\\e[H", "ed-move-to-beg"},
+        {"\\e[F", "ed-move-to-end"},  {"\\e[1~", "ed-move-to-beg"},      {"\\e[4~", "ed-move-to-end"}};
     for (const auto& [key, function] : keys) el_set(e.line, EL_BIND, key, function, nullptr);
 }
 
@@ -149,8 +161,9 @@ LineEditor::Outcome LineEditor::read(const std::string& prompt, const std::strin
     e.pastes.clear();
     e.is_cancelled = false;
     e.prompt = prompt;
-    // libedit takes what is typed ahead byte by byte; a line break would send it.
-    if (!initial.empty()) el_push(e.line, initial.c_str());
+    el_resize(e.line);
+    // As if it were pasted: nothing in it is a key.
+    if (!initial.empty()) el_push(e.line, ("\x1b[200~" + initial + "\x1b[201~").c_str());
     bool goes_on = true;
     while (goes_on) {
         std::fputs("\x1b[?2004h", stderr);

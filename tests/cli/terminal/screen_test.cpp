@@ -1,0 +1,184 @@
+// What people see, on a real terminal: a short chat with the demo model and a page of Markdown in tmux, 80 and 40
+// columns wide. The screens stand in tests/data/terminal; HEARTH_RECORD=1 writes them again (recorded with tmux 3.3a).
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <thread>
+
+#include "cli/terminal/markdown.h"
+#include "support/shared_data.h"
+
+namespace hearth::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string output_of(const std::string& command) {
+    std::string out;
+    FILE* pipe = popen(command.c_str(), "r");
+    if (!pipe) return out;
+    char bytes[4096];
+    for (size_t count; (count = fread(bytes, 1, sizeof bytes, pipe)) > 0;) out.append(bytes, count);
+    pclose(pipe);
+    return out;
+}
+
+class Screen : public testing::TestWithParam<int> {
+protected:
+    void SetUp() override {
+        if (std::system("command -v tmux >/dev/null 2>&1") != 0) GTEST_SKIP() << "tmux is not installed";
+        const char* program = std::getenv("HEARTH_BINARY");
+        ASSERT_TRUE(program && fs::exists(program)) << "HEARTH_BINARY names no program";
+        binary_ = fs::absolute(program);
+        folder_ = fs::path(temporary_directory()) / ("screen" + std::to_string(GetParam()));
+        fs::remove_all(folder_);
+        fs::create_directories(folder_);
+        tmux_ = "tmux -f /dev/null -S " + (folder_ / "socket").string() + " ";
+    }
+    void TearDown() override {
+        if (!tmux_.empty()) std::system((tmux_ + "kill-server 2>/dev/null").c_str());
+    }
+
+    void start(const std::string& command) const {
+        std::ofstream(folder_ / "start.sh") << "cd " << folder_.string() << "\nunset NO_COLOR HEARTH_CPU\n"
+                                            << "export HEARTH_HOME=home TERM=screen-256color LC_ALL=C.UTF-8\n"
+                                            << "trap : INT\n"  // Ctrl-C is for the program, not for this shell
+                                            << command << "\necho ended with $?\nsleep 600\n";
+        std::system((tmux_ + "-u new-session -d -x " + std::to_string(GetParam()) + " -y 60 'sh " +
+                     (folder_ / "start.sh").string() + "'")
+                        .c_str());
+    }
+    void keys(const std::string& text) const { std::system((tmux_ + "send-keys -l -- '" + text + "'").c_str()); }
+    void key(const std::string& name) const { std::system((tmux_ + "send-keys " + name).c_str()); }
+    void paste(const std::string& text) const {
+        std::ofstream(folder_ / "paste", std::ios::binary) << text;
+        std::system((tmux_ + "load-buffer " + (folder_ / "paste").string()).c_str());
+        std::system((tmux_ + "paste-buffer -p").c_str());
+    }
+    std::string screen() const {
+        std::string text = output_of(tmux_ + "-u capture-pane -p");
+        return text.substr(0, text.find_last_not_of('\n') + 1) + "\n";
+    }
+    // Until the screen ends like this; what it shows then.
+    std::string wait_for(const std::string& ending) const {
+        std::string text;
+        for (int i = 0; i < 300; ++i) {
+            text = screen();
+            std::string compact = text.substr(0, text.find_last_not_of(" \n") + 1);
+            if (compact.ends_with(ending)) return text;
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        }
+        ADD_FAILURE() << "the screen does not end with \"" << ending << "\" but shows\n" << text;
+        return text;
+    }
+    // Without what differs between machines and runs.
+    static std::string timeless(std::string text) {
+        text.erase(0, text.find("Write a question"));
+        text = std::regex_replace(text, std::regex(R"(\d+ tokens\s+read\s+at[^%]*%\s+of\s+4096\s+tokens)"), "(speed)");
+        return std::regex_replace(text, std::regex(R"(thought for [0-9.]+ \w+)"), "thought for a moment");
+    }
+    void expect_golden(const std::string& name, const std::string& text) const {
+        const std::string path = data_path("terminal/" + name + "_" + std::to_string(GetParam()) + ".txt");
+        if (std::getenv("HEARTH_RECORD")) {
+            fs::create_directories(fs::path(path).parent_path());
+            std::ofstream(path, std::ios::binary) << text;
+        }
+        EXPECT_EQ(text, read_text(path));
+    }
+
+    fs::path binary_, folder_;
+    std::string tmux_;
+};
+
+TEST_P(Screen, AChat) {
+    start(binary_.string() + " run ember --temp 0");
+    wait_for(">>>");
+    keys("What is the capital of France?");
+    key("Enter");
+    wait_for("tokens\n\n>>>");
+    keys("/think on");
+    key("Enter");
+    wait_for("on\n>>>");
+    keys("What is 17 + 25?");
+    key("Enter");
+    wait_for("tokens\n\n>>>");
+    keys("/thi");
+    key("Tab");
+    wait_for("/think");
+    keys("off");
+    key("Enter");
+    wait_for("off\n>>>");
+    keys("never mind 日本 👍");
+    wait_for("日本 👍");
+    key("C-c");
+    wait_for("^C\n>>>");
+    keys("What is the capital \\");
+    key("Enter");
+    wait_for("...");
+    keys("of Spain?");
+    key("Enter");
+    wait_for("tokens\n\n>>>");
+    paste("What is\n2 + 3?");
+    wait_for("2 + 3?");
+    key("Enter");
+    wait_for("tokens\n\n>>>");
+    key("Up");
+    wait_for("2 + 3?");
+    key("C-c");
+    wait_for("^C\n>>>");
+    keys("/save talk.json");
+    key("Enter");
+    wait_for("talk.json\n>>>");
+    keys("/nonsense");
+    key("Enter");
+    wait_for("shows all\n>>>");
+    key("C-d");
+    const std::string text = wait_for("ended with 0");
+    expect_golden("chat", timeless(text));
+    const std::string saved = read_text(folder_ / "talk.json");
+    EXPECT_NE(saved.find("\"What is\\n2 + 3?\""), std::string::npos) << saved;
+    EXPECT_NE(saved.find("\"What is the capital \\nof Spain?\""), std::string::npos) << saved;
+    EXPECT_EQ(read_lines(folder_ / "home/history").size(), 8u) << read_text(folder_ / "home/history");
+}
+
+TEST_P(Screen, CtrlCStopsTheAnswerAndNotTheProgram) {
+    // An answer without an end: the end tokens may not come.
+    start(
+        binary_.string() +
+        " run ember --temp 2 --seed 1 --ctx 100000 --top-k 0 --top-p 1 --logit-bias 4085=-inf --logit-bias 4083=-inf");
+    wait_for(">>>");
+    keys("Tell me a story");
+    key("Enter");
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    keys("typed ahead");
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    key("C-c");
+    EXPECT_NE(wait_for(">>> typed ahead").find("stopped"), std::string::npos);
+    key("C-c");
+    wait_for("^C\n>>>");
+    keys("/save talk.json");
+    key("Enter");
+    wait_for("2 messages are in talk.json\n>>>");  // the answer stays
+    keys("/exit");
+    key("Enter");
+    wait_for("ended with 0");
+}
+
+TEST_P(Screen, APageOfMarkdown) {
+    const std::string source = read_text(data_path("terminal/page.md"));
+    cli::Markdown markdown(GetParam());
+    std::string bytes = markdown.feed(source);
+    bytes += markdown.finish();
+    std::ofstream(folder_ / "page", std::ios::binary) << bytes;
+    start("cat page");
+    std::string text = wait_for("ended with 0");
+    expect_golden("page", text);
+}
+
+INSTANTIATE_TEST_SUITE_P(Columns, Screen, testing::Values(80, 40));
+
+}  // namespace
+}  // namespace hearth::test
