@@ -17,6 +17,7 @@
 namespace hearth::grammar {
 
 constexpr int kMostNesting = 200;              // of parentheses
+constexpr int kMostQuantifiers = 16;           // one behind the other, of one part
 constexpr size_t kMostText = 4 << 20;          // bytes of a grammar or schema
 constexpr int32_t kMostRepetitions = 1 << 20;  // in {m,n}
 

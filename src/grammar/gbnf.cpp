@@ -133,7 +133,7 @@ private:
     }
 
     Result<ExprId> read_repetition(ExprId part, int nesting) {
-        for (;; skip_space(nesting > 0)) {
+        for (int count = 0;; ++count, skip_space(nesting > 0)) {
             const char c = peek();
             int32_t least = 0, most = Expr::kUnbounded;
             if (c == '*') {
@@ -162,6 +162,8 @@ private:
             } else {
                 return part;
             }
+            if (count == kMostQuantifiers)
+                return wrong(fmt::format("puts more than {} repetitions behind one part", kMostQuantifiers));
             part = rules_.repeat(part, least, most);
         }
     }

@@ -210,6 +210,7 @@ void Machine::collect(const std::vector<std::vector<Configuration>*>& roots) {
 void Machine::plan(uint32_t set, uint32_t stack, uint32_t fresh) {
     if (set == kDead || sets_[set].height + stacks_[stack].levels > network_->most_levels) return;
     const Pending made{set, stack, fresh};
+    work_ += int64_t(pending_.size()) / kCheapPending;
     if (std::ranges::find(pending_, made) != pending_.end()) return;
     if (pending_.size() >= kMostConfigurations) {
         is_exhausted_ = true;
@@ -218,26 +219,31 @@ void Machine::plan(uint32_t set, uint32_t stack, uint32_t fresh) {
     pending_.push_back(made);
 }
 
-void Machine::enter_loop(uint32_t loop_id, uint32_t stack, uint32_t count, uint32_t fresh, bool& may_end) {
+// Begins another round where one may follow; whether the loop may as well end before it.
+bool Machine::begin_round(uint32_t loop_id, uint32_t stack, uint32_t count, uint32_t fresh) {
     const Network::Loop& loop = network_->loops[loop_id];
-    const Network::RuleInfo& rule = network_->rules[loop.rule];
-    if (count >= loop.least || rule.can_be_empty) leave(stack, fresh, may_end);
-    if (count >= loop.most) return;
-    // Beyond `least` an endless loop needs no exact count.
-    const uint32_t kept = loop.most == kNone ? std::min(count, loop.least) : count;
-    plan(start_set(loop.rule), push(stack, loop_id | kIsLoop, kept, false), fresh + 1);
+    if (count < loop.most) {
+        // Beyond `least` an endless loop needs no exact count.
+        const uint32_t kept = loop.most == kNone ? std::min(count, loop.least) : count;
+        plan(start_set(loop.rule), push(stack, loop_id | kIsLoop, kept, false), fresh + 1);
+    }
+    return count >= loop.least || network_->rules[loop.rule].can_be_empty;
 }
 
-// The end of a rule: on to what its caller does next.
+// The end of a rule: on to what its caller does next. Loops in last place end together, as many as are nested.
 void Machine::leave(uint32_t stack, uint32_t fresh, bool& may_end) {
-    const Stack frame = stacks_[stack];
-    least_depth_read_ = std::min(least_depth_read_, frame.depth);
-    if (stack == kRootStack) {
-        may_end = true;
-    } else if (!(frame.what & kIsLoop)) {
-        plan(frame.what, frame.parent, fresh ? fresh - 1 : 0);
-    } else if (fresh == 0) {  // an empty round adds nothing
-        enter_loop(frame.what & ~kIsLoop, frame.parent, frame.count + 1, 0, may_end);
+    for (;;) {
+        const Stack frame = stacks_[stack];
+        least_depth_read_ = std::min(least_depth_read_, frame.depth);
+        ++work_;
+        if (stack == kRootStack) {
+            may_end = true;
+            return;
+        }
+        if (!(frame.what & kIsLoop)) return plan(frame.what, frame.parent, fresh ? fresh - 1 : 0);
+        if (fresh > 0) return;  // an empty round adds nothing
+        if (!begin_round(frame.what & ~kIsLoop, frame.parent, frame.count + 1, 0)) return;
+        stack = frame.parent;
     }
 }
 
@@ -265,15 +271,17 @@ bool Machine::close(size_t begin, std::vector<Configuration>& out) {
         for (size_t c = 0; c < sets_[now.set].calls.size(); ++c) {
             const auto [index, is_loop, then] = resolved_call(now.set, c);
             if (then == kDead) continue;
+            // A call is not made where what follows it would have no room.
+            if (then != kTail && sets_[then].height + stacks_[now.stack].levels > network_->most_levels) continue;
             uint32_t stack = now.stack, fresh = now.fresh;
             if (then != kTail) {
                 stack = push(stack, then, 0, sets_[now.set].is_level);
                 ++fresh;
             }
-            if (is_loop)
-                enter_loop(index, stack, 0, fresh, may_end);
-            else
+            if (!is_loop)
                 plan(start_set(index), stack, fresh);
+            else if (begin_round(index, stack, 0, fresh))
+                leave(stack, fresh, may_end);
         }
     }
     return may_end;

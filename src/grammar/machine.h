@@ -67,6 +67,8 @@ public:
     // More was asked than the limits allow (ambiguity, size): what came back is then too little.
     bool is_exhausted() const { return is_exhausted_; }
     void forget_exhaustion() { is_exhausted_ = false; }
+    // What following calls and ends has cost so far, in steps of a configuration: those that go nowhere count too.
+    int64_t work() const { return work_; }
     // No further set of positions finds room: every new way is closed from here on.
     bool is_full() const { return is_full_; }
 
@@ -108,6 +110,7 @@ public:
 private:
     static constexpr uint32_t kUnknown = UINT32_MAX;
     static constexpr uint32_t kTail = UINT32_MAX - 2;
+    static constexpr int64_t kCheapPending = 16;  // are looked through in the time of a step
     struct Call {
         uint32_t index;  // rule or loop
         bool is_loop;
@@ -146,7 +149,7 @@ private:
     bool step_all(std::span<const Configuration> from, uint8_t byte, std::vector<Configuration>& out);
     bool close(size_t begin, std::vector<Configuration>& out);  // follows calls and ends from pending_
     void plan(uint32_t set, uint32_t stack, uint32_t fresh);
-    void enter_loop(uint32_t loop, uint32_t stack, uint32_t count, uint32_t fresh, bool& may_end);
+    bool begin_round(uint32_t loop, uint32_t stack, uint32_t count, uint32_t fresh);
     void leave(uint32_t stack, uint32_t fresh, bool& may_end);
     uint32_t push(uint32_t parent, uint32_t what, uint32_t count, bool is_level);
     void rehash(size_t slots);
@@ -171,6 +174,7 @@ private:
     std::vector<uint32_t> gathered_, marks_;
     uint32_t mark_ = 0;
     uint32_t least_depth_read_ = kNone, most_levels_seen_ = 0;
+    int64_t work_ = 0;
     bool is_exhausted_ = false, is_full_ = false;
 };
 

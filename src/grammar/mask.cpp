@@ -132,8 +132,9 @@ void Constraint::walk(const TokenTree& tree, uint32_t begin, uint32_t end, std::
         const Level& above = levels[node.depth - base];
         work.resize(above.end);
         if (machine_->mark() != above.mark) machine_->drop_to(above.mark);
+        const int64_t work_before = machine_->work();
         const bool may_end = machine_->step({work.data() + above.begin, above.end - above.begin}, node.byte, work);
-        steps_left_ -= int64_t(above.end - above.begin);
+        steps_left_ -= int64_t(above.end - above.begin) + machine_->work() - work_before;
         if (machine_->is_exhausted() || steps_left_ < 0) {
             // What accept() would refuse is not offered; and a mask that would take seconds is cut short.
             machine_->forget_exhaustion();

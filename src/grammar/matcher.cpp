@@ -74,6 +74,7 @@ Matcher::Matcher(std::shared_ptr<Constraint> constraint) : constraint_(std::move
     const std::lock_guard lock(constraint_->mutex_);
     State first;
     first.may_end = constraint_->machine_->start(first.configurations);
+    constraint_->machine_->forget_exhaustion();
     states_.push_back(std::move(first));
     constraint_->matchers_.push_back(this);
 }
@@ -111,6 +112,7 @@ Result<> Matcher::refusal(std::string what) const {
 Result<> Matcher::accept(std::string_view bytes) {
     const std::lock_guard lock(constraint_->mutex_);
     Machine& machine = *constraint_->machine_;
+    machine.forget_exhaustion();
     State next = states_.back();
     if (next.is_ended && !bytes.empty()) return refusal("text behind the end");
     std::vector<Configuration> after;
@@ -128,10 +130,11 @@ Result<> Matcher::accept(std::string_view bytes) {
 Result<> Matcher::accept(int32_t token) {
     const Vocabulary& vocabulary = *constraint_->vocabulary_;
     const std::lock_guard lock(constraint_->mutex_);
+    Machine& machine = *constraint_->machine_;
+    machine.forget_exhaustion();
     const auto refused = [&] { return refusal(fmt::format("token {}", token)); };
     const State& now = states_.back();
     if (token < 0 || size_t(token) >= vocabulary.size() || now.is_ended) return refused();
-    Machine& machine = *constraint_->machine_;
     State next;
     if (machine.takes_tokens(now.configurations))
         next.may_end = machine.step_token(now.configurations, token, next.configurations);
@@ -170,6 +173,7 @@ size_t Matcher::fitting(std::string_view bytes) const {
         std::swap(now, after);
     }
     machine.drop_to(mark);
+    machine.forget_exhaustion();
     return count;
 }
 
@@ -196,6 +200,7 @@ std::string Matcher::forced(size_t most_bytes) {
         std::swap(now, after);
     }
     machine.drop_to(mark);
+    machine.forget_exhaustion();
     return text;
 }
 

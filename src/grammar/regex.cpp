@@ -103,7 +103,7 @@ private:
     }
 
     Result<ExprId> read_repetition(ExprId part) {
-        for (;;) {
+        for (int count = 0;; ++count) {
             int32_t least = 0, most = Expr::kUnbounded;
             if (takes('*')) {
             } else if (takes('+')) {
@@ -112,15 +112,15 @@ private:
                 most = 1;
             } else if (peek() == '{') {
                 const size_t begin = at_++;
-                const auto count = [&]() -> int64_t {
+                const auto number = [&]() -> int64_t {
                     if (peek() < '0' || peek() > '9') return -1;
                     int64_t value = 0;
                     for (; peek() >= '0' && peek() <= '9'; ++at_)
                         value = std::min<int64_t>(10 * value + (peek() - '0'), int64_t(kMostRepetitions) + 1);
                     return value;
                 };
-                int64_t low = count(), high = low;
-                if (takes(',')) high = peek() == '}' ? Expr::kUnbounded : count();
+                int64_t low = number(), high = low;
+                if (takes(',')) high = peek() == '}' ? Expr::kUnbounded : number();
                 if (low < 0 || (high < 0 && high != Expr::kUnbounded) || !takes('}')) {
                     if (dialect_ == RegexDialect::rust) return wrong("has a { that begins no repetition");
                     at_ = begin;  // an ordinary brace
@@ -134,6 +134,8 @@ private:
             } else {
                 return part;
             }
+            if (count == kMostQuantifiers)
+                return wrong(fmt::format("puts more than {} repetitions behind one part", kMostQuantifiers));
             takes('?');  // how much it prefers to take does not change what matches
             part = rules_.repeat(part, least, most);
         }

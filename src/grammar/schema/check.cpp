@@ -14,12 +14,20 @@ std::vector<uint32_t> codes_of(std::string_view text) {
 
 namespace {
 
-class Checker {
+constexpr size_t kMostSteps = 50'000'000;
+
+size_t size_of_list(const Json& list) {
+    return list.is_array() ? list.items().size() : list.is_object() ? list.members().size() : 0;
+}
+
+// One value against one schema.
+class Check {
 public:
-    Checker(const SchemaDocument& document, const Json& value, const Json& schema, int depth)
-        : document_(document), value_(value), schema_(schema), depth_(depth) {}
+    Check(ValueChecker& checker, const Json& value, const Json& schema, int depth)
+        : checker_(checker), document_(checker.document()), value_(value), schema_(schema), depth_(depth) {}
 
     Result<bool> holds() {
+        TRY(checker_.charge(1 + schema_.members().size()));
         for (const auto& [key, wanted] : schema_.members())
             if (!TRY(keyword(key, wanted))) return false;
         return true;
@@ -27,18 +35,19 @@ public:
 
 private:
     Result<bool> inner(const Json& value, const Json& schema) const {
-        return satisfies(document_, value, {&schema, true}, depth_ + 1);
+        return checker_.satisfies(value, {&schema, true}, depth_ + 1);
     }
     Result<int64_t> how_many(const Json& list) const {
         int64_t count = 0;
-        for (const Json& schema : list.is_array() ? list.items() : Json::Array{})
-            count += TRY(satisfies(document_, value_, {&schema, true}, depth_ + 1));
+        if (!list.is_array()) return count;
+        for (const Json& schema : list.items()) count += TRY(inner(value_, schema));
         return count;
     }
     Result<bool> matches_pattern(const std::string& pattern, std::string_view text) const {
-        const auto graph = expression_graph(pattern, RegexDialect::ecma, false);
+        const auto graph = checker_.pattern_graph(pattern);
         if (!graph) return document_.refuse(schema_, "", graph.error().what, graph.error().try_this);
-        return matches(*graph, codes_of(text));
+        TRY(checker_.charge(text.size()));
+        return matches(**graph, codes_of(text));
     }
 
     Result<bool> keyword(const std::string& key, const Json& wanted) {
@@ -46,6 +55,10 @@ private:
             const Json* nullable = schema_.find("nullable");
             return (types_of(wanted) & type_of_value(value_)) ||
                    (value_.is_null() && nullable && nullable->is_bool() && nullable->as_bool());
+        }
+        if (key == "const" || key == "enum") {
+            const size_t values = key == "enum" && wanted.is_array() ? wanted.items().size() : 1;
+            TRY(checker_.charge(values * cost_of_value(value_)));
         }
         if (key == "const") return equal_values(value_, wanted);
         if (key == "enum")
@@ -109,8 +122,10 @@ private:
         }
         if (key == "uniqueItems" && wanted.is_bool() && wanted.as_bool())
             for (size_t i = 0; i < items.size(); ++i)
-                for (size_t j = i + 1; j < items.size(); ++j)
+                for (size_t j = i + 1; j < items.size(); ++j) {
+                    TRY(checker_.charge(cost_of_value(items[i])));
                     if (equal_values(items[i], items[j])) return false;
+                }
         return true;
     }
 
@@ -123,13 +138,15 @@ private:
                 return !name.is_string() || value_.find(name.as_string());
             });
         };
+        TRY(checker_.charge(members.size() * size_of_list(wanted)));
         if (key == "required") return has_all(wanted);
         if (key == "propertyNames") {
             for (const auto& [name, unused] : members)
                 if (!TRY(inner(Json(name), wanted))) return false;
         }
         if (key == "dependentRequired" || key == "dependentSchemas" || key == "dependencies") {
-            for (const auto& [name, needed] : wanted.is_object() ? wanted.members() : Json::Object{}) {
+            if (!wanted.is_object()) return true;
+            for (const auto& [name, needed] : wanted.members()) {
                 if (!value_.find(name)) continue;
                 if (needed.is_array() ? !has_all(needed) : !TRY(inner(value_, needed))) return false;
             }
@@ -146,18 +163,18 @@ private:
             bool is_named = declared;
             if (key == "properties" && declared && !TRY(inner(value, *declared))) return false;
             if (key == "properties") continue;
-            for (const auto& [pattern, schema] :
-                 patterns && patterns->is_object() ? patterns->members() : Json::Object{}) {
-                if (!TRY(matches_pattern(pattern, name))) continue;
-                is_named = true;
-                // `schema` is a member of a copy only where there are no patterns.
-                if (key == "patternProperties" && !TRY(inner(value, *patterns->find(pattern)))) return false;
-            }
+            if (patterns && patterns->is_object())
+                for (const auto& [pattern, schema] : patterns->members()) {
+                    if (!TRY(matches_pattern(pattern, name))) continue;
+                    is_named = true;
+                    if (key == "patternProperties" && !TRY(inner(value, schema))) return false;
+                }
             if (key == "additionalProperties" && !is_named && !TRY(inner(value, wanted))) return false;
         }
         return true;
     }
 
+    ValueChecker& checker_;
     const SchemaDocument& document_;
     const Json& value_;
     const Json& schema_;
@@ -166,12 +183,26 @@ private:
 
 }  // namespace
 
-Result<bool> satisfies(const SchemaDocument& document, const Json& value, const Demand& demand, int depth) {
+Result<bool> ValueChecker::satisfies(const Json& value, const Demand& demand, int depth) {
     const Json& schema = *demand.schema;
     if (schema.is_bool()) return schema.as_bool() == demand.holds;
-    if (!schema.is_object()) return document.refuse(schema, "", "should be an object, true or false");
-    if (depth > 100) return document.refuse(schema, "", "refers to itself without a step into the value");
-    return TRY(Checker(document, value, schema, depth).holds()) == demand.holds;
+    if (!schema.is_object()) return document_.refuse(schema, "", "should be an object, true or false");
+    if (depth > 100) return document_.refuse(schema, "", "refers to itself without a step into the value");
+    return TRY(Check(*this, value, schema, depth).holds()) == demand.holds;
+}
+
+Result<const CharGraph*> ValueChecker::pattern_graph(const std::string& pattern) {
+    const auto known = patterns_.find(pattern);
+    if (known != patterns_.end()) return &known->second;
+    auto graph = TRY(expression_graph(pattern, RegexDialect::ecma, false));
+    return &patterns_.emplace(pattern, std::move(graph)).first->second;
+}
+
+Result<> ValueChecker::charge(size_t steps) {
+    steps_ += steps;
+    if (steps_ <= kMostSteps) return {};
+    return document_.refuse(document_.root(), "", "takes too many steps to check its listed values",
+                            "shorten enum, or the schemas beside it");
 }
 
 }  // namespace hearth::grammar

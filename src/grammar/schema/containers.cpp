@@ -1,6 +1,8 @@
 // Lists and objects.
 #include <algorithm>
 #include <map>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "grammar/schema/check.h"
 #include "grammar/schema/writer.h"
@@ -9,7 +11,8 @@ namespace hearth::grammar {
 
 namespace {
 
-constexpr int64_t kMostPlaces = 20'000;  // of one list or object
+constexpr int64_t kMostPlaces = 20'000;     // of one list or object
+constexpr size_t kMostLookups = 4'000'000;  // of its keys in the schemas that apply
 
 // The schemas of the first items, and the one of all others, in either way to write them.
 struct ItemSchemas {
@@ -85,10 +88,9 @@ Result<ExprId> SchemaWriter::array(const Facts& facts, int depth) {
     return rules_.diagram(std::move(diagram));
 }
 
-Result<bool> SchemaWriter::is_key_allowed(const Facts& facts, const std::string& key) {
-    if (std::ranges::count(facts.forbidden, key)) return false;
+Result<bool> SchemaWriter::is_name_allowed(const Facts& facts, const std::string& key) {
     for (const Demand& demand : facts.names)
-        if (!TRY(satisfies(document_, Json(key), demand))) return false;
+        if (!TRY(checker_.satisfies(Json(key), demand))) return false;
     return true;
 }
 
@@ -105,26 +107,29 @@ Result<std::vector<SchemaWriter::Key>> SchemaWriter::declared_keys(const Facts& 
     for (const std::string& name : facts.required) add(name);
     for (const auto& [name, unused] : facts.properties) add(name);
     for (const std::string& name : facts.required) keys[places[name]].is_required = true;
-    for (Key& key : keys) {
-        for (const Json* schema : facts.objects) {
-            const Json *properties = schema->find("properties"), *patterns = schema->find("patternProperties");
-            bool is_named = false;
-            if (const Json* own = properties ? properties->find(key.name) : nullptr) {
-                key.demands.push_back({own});
-                is_named = true;
-            }
+    if (int64_t(keys.size()) > kMostPlaces || keys.size() * facts.objects.size() > kMostLookups)
+        return document_.refuse(facts.objects.empty() ? document_.root() : *facts.objects[0], "",
+                                "counts too many keys");
+    for (const Json* schema : facts.objects) {
+        const Json *properties = schema->find("properties"), *patterns = schema->find("patternProperties");
+        std::unordered_map<std::string_view, const Json*> declared;
+        if (properties)
+            for (const auto& [name, inner] : properties->members()) declared.try_emplace(name, &inner);
+        for (Key& key : keys) {
+            const auto own = declared.find(key.name);
+            bool is_named = own != declared.end();
+            if (is_named) key.demands.push_back({own->second});
             if (patterns)
                 for (const auto& [pattern, inner] : patterns->members())
-                    if (matches(TRY(pattern_graph(*schema, "patternProperties", pattern)), codes_of(key.name))) {
+                    if (matches(*TRY(pattern_graph(*schema, "patternProperties", pattern)), codes_of(key.name))) {
                         key.demands.push_back({&inner});
                         is_named = true;
                     }
             if (const Json* others = schema->find("additionalProperties"); others && !is_named)
                 key.demands.push_back({others});
         }
-        for (const auto& [name, demand] : facts.properties)
-            if (name == key.name) key.demands.push_back(demand);
     }
+    for (const auto& [name, demand] : facts.properties) keys[places[name]].demands.push_back(demand);
     return keys;
 }
 
@@ -172,7 +177,7 @@ Result<std::vector<SchemaWriter::OtherKeys>> SchemaWriter::other_keys(const Fact
             if (name.is_listed) {
                 for (const Json* value : name.listed) {
                     bool holds = value->is_string();
-                    for (const Demand& demand : facts.names) holds = holds && TRY(satisfies(document_, *value, demand));
+                    for (const Demand& demand : facts.names) holds = holds && TRY(checker_.satisfies(*value, demand));
                     if (holds) listed.push_back(codes_of(value->as_string()));
                 }
                 graph = texts_graph(listed);
@@ -196,7 +201,7 @@ Result<std::vector<SchemaWriter::OtherKeys>> SchemaWriter::other_keys(const Fact
         if (!patterns) continue;
         for (const auto& [pattern, inner] : patterns->members()) {
             is_simple = false;
-            const CharGraph graph = TRY(pattern_graph(*schema, "patternProperties", pattern));
+            const CharGraph& graph = *TRY(pattern_graph(*schema, "patternProperties", pattern));
             std::vector<Class> split;
             for (Class& c : classes) {
                 Class fits = c;
@@ -231,8 +236,9 @@ Result<ExprId> SchemaWriter::object(const Facts& facts, int depth) {
     int64_t num_required = 0;
     const std::vector<OtherKeys> others = TRY(other_keys(facts, keys));
     std::vector<Key> written;
+    const std::unordered_set<std::string_view> forbidden(facts.forbidden.begin(), facts.forbidden.end());
     for (Key& key : keys) {
-        const bool is_allowed = TRY(is_key_allowed(facts, key.name));
+        const bool is_allowed = !forbidden.contains(key.name) && TRY(is_name_allowed(facts, key.name));
         if (!is_allowed && key.is_required) return Rules::kNothing;
         num_required += key.is_required;
         if (is_allowed) written.push_back(std::move(key));

@@ -8,6 +8,8 @@ namespace hearth::grammar {
 
 namespace {
 
+constexpr size_t kMostAddress = 4096;  // bytes of an $id, with what it stands on, or a $ref
+
 constexpr std::string_view kOne[] = {"additionalItems",
                                      "additionalProperties",
                                      "contains",
@@ -35,6 +37,22 @@ std::string without_fragment(std::string_view uri) {
     return std::string(uri.substr(0, uri.find('#')));
 }
 
+// "a/b/../c" is "a/c".
+std::string without_steps_back(std::string_view path) {
+    std::vector<std::string_view> kept;
+    for (size_t begin = 0, end = 0; end < path.size() || kept.empty(); begin = end + 1) {
+        end = std::min(path.find('/', begin), path.size());
+        const std::string_view part = path.substr(begin, end - begin);
+        if (part != ".." || begin == 0 || end == path.size())
+            kept.push_back(part);
+        else if (kept.size() > 1)
+            kept.pop_back();
+        else
+            kept[0] = {};
+    }
+    return fmt::format("{}", fmt::join(kept, "/"));
+}
+
 // RFC 3986 as far as identifiers of schemas need it.
 std::string resolve(const std::string& base, std::string_view reference) {
     if (has_scheme(reference)) return std::string(reference);
@@ -45,10 +63,7 @@ std::string resolve(const std::string& base, std::string_view reference) {
     if (reference[0] == '/') return base.substr(0, path) + std::string(reference);
     std::string joined = base.substr(path);
     joined = joined.substr(0, joined.rfind('/') == joined.npos ? 0 : joined.rfind('/') + 1) + std::string(reference);
-    for (size_t dots; (dots = joined.find("/../")) != joined.npos;) {
-        const size_t before = dots == 0 ? 0 : joined.rfind('/', dots - 1);
-        joined.erase(before == joined.npos ? 0 : before, dots + 3 - (before == joined.npos ? 0 : before));
-    }
+    joined = without_steps_back(joined);
     return base.substr(0, path) + (path && (joined.empty() || joined[0] != '/') ? "/" : "") + joined;
 }
 
@@ -124,42 +139,46 @@ Result<SchemaDocument> SchemaDocument::make(const Json& root) {
                                "use https://json-schema.org/draft/2020-12/schema");
     }
     if (const Json* id = root.find("$id"); id && id->is_string()) made.root_base_ = without_fragment(id->as_string());
-    made.by_uri_.emplace(made.root_base_, &root);
-    auto indexed = made.index(root, made.root_base_, 0);
+    const auto own = made.by_uri_.emplace(made.root_base_, &root).first;
+    auto indexed = made.index(root, &own->first);
     if (!indexed) return std::unexpected(indexed.error());
     return made;
 }
 
-Result<> SchemaDocument::index(const Json& schema, std::string base, int depth) {
+Result<> SchemaDocument::index(const Json& schema, const std::string* base) {
     if (!schema.is_object()) return {};
     if (const Json* id = schema.find("$id"); id && id->is_string() && !id->as_string().starts_with("#")) {
-        base = without_fragment(resolve(base, id->as_string()));
-        by_uri_.emplace(base, &schema);
+        if (base->size() + id->as_string().size() > kMostAddress)
+            return refuse(schema, "$id", fmt::format("is longer than {} bytes", kMostAddress));
+        base = &by_uri_.emplace(without_fragment(resolve(*base, id->as_string())), &schema).first->first;
     }
-    if (base != root_base_) bases_[&schema] = base;
+    if (*base != root_base_) bases_[&schema] = base;
     for (const char* name : {"$anchor", "$dynamicAnchor"})
         if (const Json* anchor = schema.find(name); anchor && anchor->is_string())
-            by_anchor_.emplace(base + "#" + anchor->as_string(), &schema);
+            by_anchor_.emplace(*base + "#" + anchor->as_string(), &schema);
     for (const std::string_view key : kOne)
-        if (const Json* inner = schema.find(key)) TRY(index(*inner, base, depth + 1));
+        if (const Json* inner = schema.find(key)) TRY(index(*inner, base));
     for (const std::string_view key : kLists)
         if (const Json* inner = schema.find(key); inner && inner->is_array())
-            for (const Json& item : inner->items()) TRY(index(item, base, depth + 1));
+            for (const Json& item : inner->items()) TRY(index(item, base));
     for (const std::string_view key : kMaps)
         if (const Json* inner = schema.find(key); inner && inner->is_object())
-            for (const auto& [name, value] : inner->members()) TRY(index(value, base, depth + 1));
+            for (const auto& [name, value] : inner->members()) TRY(index(value, base));
     return {};
 }
 
 Result<const Json*> SchemaDocument::follow(const Json& schema, const std::string& reference) const {
+    if (const auto known = followed_.find(&schema); known != followed_.end()) return known->second;
+    if (reference.size() > kMostAddress)
+        return refuse(schema, "$ref", fmt::format("is longer than {} bytes", kMostAddress));
     const auto known = bases_.find(&schema);
-    const std::string uri = resolve(known == bases_.end() ? root_base_ : known->second, reference);
+    const std::string uri = resolve(known == bases_.end() ? root_base_ : *known->second, reference);
     const size_t hash = uri.find('#');
     const auto document = by_uri_.find(without_fragment(uri));
     if (document == by_uri_.end())
         return refuse(schema, "$ref", fmt::format("leads to {}, which is not in this schema", reference),
                       "copy it under $defs");
-    if (hash == uri.npos || hash + 1 == uri.size()) return document->second;
+    if (hash == uri.npos || hash + 1 == uri.size()) return followed_[&schema] = document->second;
     const auto fragment = percent_decoded(std::string_view(uri).substr(hash + 1));
     const Json* found = nullptr;
     if (fragment && fragment->starts_with("/")) {
@@ -169,7 +188,7 @@ Result<const Json*> SchemaDocument::follow(const Json& schema, const std::string
         if (anchor != by_anchor_.end()) found = anchor->second;
     }
     if (!found) return refuse(schema, "$ref", fmt::format("leads to {}, where there is nothing", reference));
-    return found;
+    return followed_[&schema] = found;
 }
 
 std::string SchemaDocument::pointer(const Json& place) const {

@@ -26,12 +26,13 @@ public:
                                   std::string try_this = {}) const;
 
 private:
-    Result<> index(const Json& schema, std::string base, int depth);
+    Result<> index(const Json& schema, const std::string* base);
 
     const Json* root_ = nullptr;
-    std::unordered_map<const Json*, std::string> bases_;  // where it is not that of the root
+    std::unordered_map<const Json*, const std::string*> bases_;  // where it is not that of the root; a key of by_uri_
     std::map<std::string, const Json*, std::less<>> by_uri_, by_anchor_;
     std::string root_base_;
+    mutable std::unordered_map<const Json*, const Json*> followed_;  // a schema has one $ref
 };
 
 }  // namespace hearth::grammar

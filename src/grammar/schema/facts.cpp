@@ -1,6 +1,7 @@
 #include "grammar/schema/facts.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "grammar/schema/options.h"
 
@@ -8,7 +9,11 @@ namespace hearth::grammar {
 
 namespace {
 
-constexpr size_t kMostAlternatives = 1000, kMostSteps = 400'000;
+constexpr size_t kMostAlternatives = 1000;
+constexpr size_t kMostSteps = 4'000'000;  // things copied; those that are only looked at count kLookedAt to one
+constexpr size_t kLookedAt = 16;
+constexpr size_t kDemandCost = 8;  // of an own list of where it came from
+constexpr int kMostChoices = 500;  // one inside the other
 
 }  // namespace
 
@@ -42,6 +47,7 @@ uint8_t type_of_value(const Json& value) {
 }
 
 bool equal_values(const Json& a, const Json& b) {
+    if (&a == &b) return true;
     if (a.is_number() && b.is_number()) {
         const auto x = Decimal::read(a.number_text()), y = Decimal::read(b.number_text());
         return x && y ? *x == *y : a.number_text() == b.number_text();
@@ -66,51 +72,102 @@ bool Facts::is_possible() const {
     return true;
 }
 
+size_t cost_of_value(const Json& value) {
+    size_t cost = 1;
+    if (value.is_array())
+        for (const Json& item : value.items()) cost += cost_of_value(item);
+    if (value.is_object()) {
+        cost += value.members().size() * value.members().size() / kLookedAt;  // keys may stand in any order
+        for (const auto& [key, item] : value.members()) cost += cost_of_value(item);
+    }
+    return cost;
+}
+
+Result<> FactFinder::charge(size_t steps) {
+    steps_ += steps;
+    if (steps_ <= kMostSteps) return {};
+    return document_.refuse(document_.root(), "", "takes too many steps to combine",
+                            "use fewer nested anyOf, oneOf, not and if");
+}
+
+size_t FactFinder::cost_of(const Pending& pending) {
+    return kDemandCost + pending.within.size() / kLookedAt;
+}
+
+size_t FactFinder::cost_of(const Choice& choice) {
+    size_t cost = 1;
+    for (const Option& option : choice) {
+        cost += 1 + option.required.size() + option.forbidden.size() + option.excluded.size();
+        for (const Pending& demand : option.demands) cost += cost_of(demand);
+    }
+    return cost;
+}
+
+Result<bool> FactFinder::is_possible(const Facts& facts) {
+    TRY(charge(1 + facts.required.size() * facts.forbidden.size() / kLookedAt));
+    return facts.is_possible();
+}
+
 Result<std::vector<Facts>> FactFinder::alternatives(const Demands& demands) {
     std::vector<Facts> out;
     std::vector<Pending> todo;
     num_demands_ = demands.size();
     // Last in, first out: the first demand's keys come first.
     for (auto demand = demands.rbegin(); demand != demands.rend(); ++demand) todo.push_back({*demand, {}});
-    TRY(expand({}, std::move(todo), {}, out));
+    TRY(expand({}, std::move(todo), {}, 0, out));
     return out;
 }
 
-Result<> FactFinder::expand(Facts facts, std::vector<Pending> todo, std::vector<Choice> choices,
+Result<> FactFinder::expand(Facts facts, std::vector<Pending> todo, std::vector<Choice> choices, int depth,
                             std::vector<Facts>& out) {
-    while (!todo.empty()) {
-        const Pending pending = std::move(todo.back());
-        todo.pop_back();
-        TRY(add(pending, facts, todo, choices));
-        if (!facts.is_possible()) return {};
+    Choice choice;
+    for (;;) {
+        while (!todo.empty()) {
+            const Pending pending = std::move(todo.back());
+            todo.pop_back();
+            TRY(add(pending, facts, todo, choices));
+            if (!TRY(is_possible(facts))) return {};
+        }
+        if (choices.empty()) {
+            if (out.size() >= kMostAlternatives)
+                return document_.refuse(document_.root(), "",
+                                        fmt::format("combines to more than {} alternatives", kMostAlternatives),
+                                        "use fewer nested anyOf, oneOf, not and if");
+            out.push_back(std::move(facts));
+            return {};
+        }
+        // The choice with the fewest options first: what they rule out is never tried.
+        TRY(charge(1 + choices.size() / kLookedAt));
+        const auto smallest = std::ranges::min_element(choices, {}, [](const Choice& c) { return c.size(); });
+        choice = std::move(*smallest);
+        choices.erase(smallest);
+        if (choice.size() != 1) break;
+        choice[0].add_to(facts);
+        if (!TRY(is_possible(facts))) return {};
+        todo = std::move(choice[0].demands);
     }
-    if (choices.empty()) {
-        if (out.size() >= kMostAlternatives)
-            return document_.refuse(document_.root(), "",
-                                    fmt::format("combines to more than {} alternatives", kMostAlternatives),
-                                    "use fewer nested anyOf, oneOf, not and if");
-        out.push_back(std::move(facts));
-        return {};
-    }
-    // The choice with the fewest options first: what they rule out is never tried.
-    const auto smallest = std::ranges::min_element(choices, {}, [](const Choice& choice) { return choice.size(); });
-    const Choice choice = std::move(*smallest);
-    choices.erase(smallest);
+    if (depth > kMostChoices)
+        return document_.refuse(document_.root(), "", fmt::format("combines more than {} choices", kMostChoices),
+                                "use fewer nested anyOf, oneOf, not and if");
+    size_t cost = facts.seen.size() + facts.required.size() + facts.forbidden.size() + facts.excluded.size() +
+                  facts.listed.size() + facts.objects.size();
+    for (const Choice& later : choices) cost += cost_of(later);
     for (const Option& option : choice) {
+        TRY(charge(1 + option.required.size() * facts.required.size() / kLookedAt));
         Facts with = facts;
         option.add_to(with);
-        if (with.is_possible()) TRY(expand(std::move(with), option.demands, choices, out));
+        if (!TRY(is_possible(with))) continue;
+        TRY(charge(cost));
+        TRY(expand(std::move(with), option.demands, choices, depth + 1, out));
     }
     return {};
 }
 
 Result<> FactFinder::add(const Pending& pending, Facts& facts, std::vector<Pending>& todo,
                          std::vector<Choice>& choices) {
-    const auto [demand, within] = pending;
+    const auto& [demand, within] = pending;
     const Json& schema = *demand.schema;
-    if (++steps_ > kMostSteps)
-        return document_.refuse(document_.root(), "", "takes too many steps to combine",
-                                "use fewer nested anyOf, oneOf, not and if");
+    TRY(charge(cost_of(pending) + facts.seen.size() / kLookedAt));
     if (schema.is_bool()) {
         if (schema.as_bool() != demand.holds) facts.types = 0;
         return {};
@@ -127,6 +184,7 @@ Result<> FactFinder::add(const Pending& pending, Facts& facts, std::vector<Pendi
     TRY(refuse_unsupported(schema));
     if (!demand.holds) {
         choices.push_back(TRY(options_against(pending)));
+        TRY(charge(cost_of(choices.back())));
         if (choices.back().empty()) facts.types = 0;
         return {};
     }
@@ -181,12 +239,11 @@ Result<Decimal> decimal_of(const SchemaDocument& document, const Json& schema, c
     return *decimal;
 }
 
-// Says nothing about keys of objects but by its oneOf or reference.
-bool is_bare(const Json& schema) {
-    static constexpr std::string_view kSpeaks[] = {
-        "properties", "patternProperties", "additionalProperties", "required",    "allOf", "anyOf", "not",
-        "if",         "dependentSchemas",  "dependentRequired",    "dependencies"};
-    return std::ranges::none_of(kSpeaks, [&](std::string_view key) { return schema.find(key) != nullptr; });
+// With "nullable" beside it.
+uint8_t types_of_schema(const Json& schema, const Json& type) {
+    const uint8_t types = types_of(type);
+    const Json* nullable = schema.find("nullable");
+    return types && nullable && nullable->is_bool() && nullable->as_bool() ? uint8_t(types | kNull) : types;
 }
 
 }  // namespace
@@ -203,10 +260,8 @@ Result<> FactFinder::add_local(const Json& schema, Facts& facts) {
     for (const auto& [key, value] : schema.members()) {
         const auto count = [&] { return count_of(document_, schema, key, value); };
         if (key == "type") {
-            uint8_t types = types_of(value);
+            const uint8_t types = types_of_schema(schema, value);
             if (types == 0) return document_.refuse(schema, key, "names no type, or one that does not exist");
-            if (const Json* nullable = schema.find("nullable"); nullable && nullable->is_bool() && nullable->as_bool())
-                types |= kNull;
             facts.types &= types;
         } else if (key == "enum") {
             if (!value.is_array()) return document_.refuse(schema, key, "should be a list of values");
@@ -249,9 +304,11 @@ Result<> FactFinder::add_local(const Json& schema, Facts& facts) {
         } else if (key == "required") {
             if (value.is_bool()) continue;  // draft 3
             if (!value.is_array()) return document_.refuse(schema, key, "should be a list of names");
+            facts.required.reserve(facts.required.size() + value.items().size());  // `known` looks into it
+            std::unordered_set<std::string_view> known(facts.required.begin(), facts.required.end());
             for (const Json& name : value.items()) {
                 if (!name.is_string()) return document_.refuse(schema, key, "should be a list of names");
-                if (!std::ranges::count(facts.required, name.as_string())) facts.required.push_back(name.as_string());
+                if (known.insert(name.as_string()).second) facts.required.push_back(name.as_string());
             }
         } else if (key == "prefixItems" || key == "items" || key == "additionalItems") {
             is_array = true;
@@ -293,18 +350,28 @@ Result<> FactFinder::add_combinators(const Pending& pending, std::vector<Pending
             TRY(list_of(key, value));
             Choice choice;
             for (const Json& item : value.items()) choice.push_back({.demands = {demand(item, true)}});
+            TRY(charge(cost_of(choice)));
             choices.push_back(std::move(choice));
         } else if (key == "oneOf") {
             TRY(list_of(key, value));
-            // Nothing else says which keys are written: then those that a closed object does not declare are not.
+            // Nothing else says which keys are written: then it costs little to forbid those that an alternative does
+            // not declare.
             const bool is_alone =
                 num_demands_ == 1 && std::ranges::all_of(within, [](const Demand& d) { return is_bare(*d.schema); });
             Choice choice;
             for (const Json& item : value.items()) {
                 Option option{.demands = {demand(item, true)}};
-                for (const Json& other : value.items())
-                    if (&other != &item && !keeps_apart(item, other, 0, is_alone))
-                        option.demands.push_back(demand(other, false));
+                for (const Json& other : value.items()) {
+                    TRY(charge(1));
+                    if (&other == &item || keeps_apart(item, other, 0)) continue;
+                    if (const std::string* name = is_alone ? undeclared_key(item, other, 0) : nullptr) {
+                        if (!std::ranges::count(option.forbidden, *name)) option.forbidden.push_back(*name);
+                        continue;
+                    }
+                    option.demands.push_back(demand(other, false));
+                    TRY(charge(cost_of(option.demands.back())));
+                }
+                TRY(charge(1 + option.forbidden.size()));
                 choice.push_back(std::move(option));
             }
             choices.push_back(std::move(choice));
@@ -350,7 +417,7 @@ Result<FactFinder::Choice> FactFinder::options_against(const Pending& pending) {
         };
         const auto count = [&] { return count_of(document_, schema, key, value); };
         if (key == "type") {
-            const uint8_t types = types_of(value);
+            const uint8_t types = types_of_schema(schema, value);
             if (types == 0) return document_.refuse(schema, key, "names no type, or one that does not exist");
             choice.push_back({.types = uint8_t(kAnyType & ~types)});
         } else if (key == "enum" || key == "const") {
@@ -401,10 +468,13 @@ Result<FactFinder::Choice> FactFinder::options_against(const Pending& pending) {
                                   .least_items = int64_t(i) + 1,
                                   .items_at = {{int64_t(i), {&value.items()[i], false}}}});
         } else if (key == "dependentRequired") {
-            for (const auto& [name, needed] : value.is_object() ? value.members() : Json::Object{})
-                for (const Json& item : needed.is_array() ? needed.items() : Json::Array{})
+            if (!value.is_object()) continue;
+            for (const auto& [name, needed] : value.members()) {
+                if (!needed.is_array()) continue;
+                for (const Json& item : needed.items())
                     if (item.is_string())
                         choice.push_back({.types = kObject, .required = {name}, .forbidden = {item.as_string()}});
+            }
         } else if (key == "dependentSchemas") {
             if (!value.is_object()) return cannot();
             for (const auto& [name, inner] : value.members())
@@ -423,6 +493,7 @@ Result<FactFinder::Choice> FactFinder::options_against(const Pending& pending) {
             Option none;
             for (const Json& item : value.items()) none.demands.push_back(demand(item, false));
             choice.push_back(std::move(none));
+            if (key == "oneOf") TRY(charge(value.items().size() * value.items().size() * cost_of(pending)));
             if (key == "oneOf")
                 for (size_t i = 0; i < value.items().size(); ++i)
                     for (size_t j = i + 1; j < value.items().size(); ++j)
@@ -439,74 +510,6 @@ Result<FactFinder::Choice> FactFinder::options_against(const Pending& pending) {
         }
     }
     return choice;
-}
-
-// Whether what is written for the one schema never satisfies the other. May say no where it does not see it.
-bool FactFinder::keeps_apart(const Json& made, const Json& other, int depth, bool is_alone) const {
-    if (depth > 8) return false;
-    const auto target = [&](const Json& schema) -> const Json* {
-        const Json* reference = schema.find("$ref");
-        if (!reference || !reference->is_string()) return nullptr;
-        const auto found = document_.follow(schema, reference->as_string());
-        return found ? *found : nullptr;
-    };
-    // All that a schema refers to applies as well, so any pair that excludes each other is enough.
-    if (const Json* inner = target(made); inner && keeps_apart(*inner, other, depth + 1, is_alone)) return true;
-    if (const Json* inner = target(other); inner && keeps_apart(made, *inner, depth + 1, is_alone)) return true;
-    if (!made.is_object() || !other.is_object())
-        return made.is_bool() && !made.as_bool() ? true : other.is_bool() && !other.as_bool();
-    const auto types = [](const Json& schema) {
-        const Json* type = schema.find("type");
-        const Json* nullable = schema.find("nullable");
-        return type && !nullable ? types_of(*type) : uint8_t(kAnyType);
-    };
-    const auto values = [](const Json& schema) {
-        std::optional<std::vector<const Json*>> found;
-        if (const Json* one = schema.find("const")) found = {one};
-        if (const Json* list = schema.find("enum"); list && list->is_array() && !found) {
-            found.emplace();
-            for (const Json& item : list->items()) found->push_back(&item);
-        }
-        return found;
-    };
-    if (!(types(made) & types(other))) return true;
-    const auto a = values(made), b = values(other);
-    if (a && b && std::ranges::none_of(*a, [&](const Json* x) {
-            return std::ranges::any_of(*b, [&](const Json* y) { return equal_values(*x, *y); });
-        }))
-        return true;
-    const auto fits = [&](const std::vector<const Json*>& list, uint8_t allowed) {
-        return std::ranges::any_of(list, [&](const Json* value) { return type_of_value(*value) & allowed; });
-    };
-    if ((a && !fits(*a, types(other))) || (b && !fits(*b, types(made)))) return true;
-    // Objects: a key that the one must have and the other excludes, or takes with other values only.
-    if (types(made) != kObject) return false;
-    const auto requires_key = [](const Json& schema, const std::string& key) {
-        const Json* required = schema.find("required");
-        return required && required->is_array() && std::ranges::any_of(required->items(), [&](const Json& name) {
-                   return name.is_string() && name.as_string() == key;
-               });
-    };
-    const Json *properties = made.find("properties"), *others = other.find("properties");
-    if (const Json* required = other.find("required"); required && required->is_array()) {
-        const Json* more = made.find("additionalProperties");
-        const bool is_closed =
-            !made.find("$ref") && !made.find("allOf") && !made.find("anyOf") && !made.find("oneOf") &&
-            !made.find("if") && !made.find("patternProperties") && !made.find("dependentSchemas") &&
-            (more ? more->is_bool() && !more->as_bool() : is_alone && properties && !options_.open_objects);
-        for (const Json& name : required->items())
-            if (is_closed && name.is_string() && !(properties && properties->find(name.as_string())) &&
-                !requires_key(made, name.as_string()))
-                return true;
-    }
-    // A key that one of them must have and that both take, but with no value in common.
-    if (properties && properties->is_object() && others && types(made) == kObject)
-        for (const auto& [key, schema] : properties->members())
-            if (const Json* same = others->find(key))
-                if ((requires_key(made, key) || requires_key(other, key)) &&
-                    keeps_apart(schema, *same, depth + 1, false))
-                    return true;
-    return false;
 }
 
 }  // namespace hearth::grammar

@@ -6,8 +6,11 @@
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "base/json.h"
@@ -91,23 +94,38 @@ private:
     struct Option;
     using Choice = std::vector<Option>;
 
-    Result<> expand(Facts facts, std::vector<Pending> todo, std::vector<Choice> choices, std::vector<Facts>& out);
+    Result<> expand(Facts facts, std::vector<Pending> todo, std::vector<Choice> choices, int depth,
+                    std::vector<Facts>& out);
     Result<> add(const Pending& pending, Facts& facts, std::vector<Pending>& todo, std::vector<Choice>& choices);
     Result<> add_local(const Json& schema, Facts& facts);
     Result<> add_combinators(const Pending& pending, std::vector<Pending>& todo, std::vector<Choice>& choices);
     Result<Choice> options_against(const Pending& pending);
     Result<> refuse_unsupported(const Json& schema) const;
-    bool keeps_apart(const Json& made, const Json& other, int depth, bool is_alone) const;
+    Result<> charge(size_t steps);
+    Result<bool> is_possible(const Facts& facts);
+    static size_t cost_of(const Pending& pending);
+    static size_t cost_of(const Choice& choice);
+
+    // apart.cpp
+    bool keeps_apart(const Json& made, const Json& other, int depth);
+    bool excludes(const Json& made, const Json& other, int depth);
+    const std::string* undeclared_key(const Json& made, const Json& other, int depth);
+    static bool is_bare(const Json& schema);
+    const Json* target_of(const Json& schema);
+    bool may_compare(size_t cost);
 
     const SchemaDocument& document_;
     const JsonOptions& options_;
-    size_t steps_ = 0, num_demands_ = 0;
+    size_t steps_ = 0, num_demands_ = 0, comparisons_ = 0;
+    std::map<std::tuple<const Json*, const Json*, int>, bool> apart_;
+    std::unordered_map<const Json*, const Json*> targets_;
 };
 
 // The types of "type", 0 where it is wrong.
 uint8_t types_of(const Json& type);
 // Equal as JSON values: 1 and 1.0 are, the order of keys does not matter.
 bool equal_values(const Json& a, const Json& b);
+size_t cost_of_value(const Json& value);  // of a comparison with another, about
 uint8_t type_of_value(const Json& value);
 
 }  // namespace hearth::grammar

@@ -157,7 +157,8 @@ CharGraph within_bound(const Bound& bound, bool is_least) {
 // All spellings without exponent of one value.
 CharGraph spellings_of(const Decimal& value) {
     Graph g;
-    uint32_t now = g.node();
+    const uint32_t start = g.node();
+    uint32_t now = start;
     const std::string text = value.text();
     const auto next = [&](char c, bool accepts) {
         const uint32_t node = g.node(accepts);
@@ -167,6 +168,12 @@ CharGraph spellings_of(const Decimal& value) {
     for (size_t i = 0; i < text.size(); ++i) next(text[i], i + 1 == text.size());
     if (value.fraction.empty()) {
         next('.', false);
+        if (value.is_zero()) {  // -0.0 equals 0
+            const uint32_t minus = g.node(), zero = g.node();
+            g.edge(start, '-', '-', minus);
+            g.edge(minus, '0', '0', zero);
+            g.edge(zero, '.', '.', now);
+        }
         next('0', true);
     }
     g.edge(now, '0', '0', now);

@@ -26,12 +26,11 @@ std::unexpected<Error> SchemaWriter::refuse_graph(const Json& schema, std::strin
     return document_.refuse(schema, keyword, "cannot be enforced: " + error.what, error.try_this);
 }
 
-Result<CharGraph> SchemaWriter::pattern_graph(const Json& schema, std::string_view keyword, std::string_view pattern) {
-    const auto known = patterns_.find(std::string(pattern));
-    if (known != patterns_.end()) return known->second;
-    auto graph = expression_graph(pattern, RegexDialect::ecma, false);
+Result<const CharGraph*> SchemaWriter::pattern_graph(const Json& schema, std::string_view keyword,
+                                                     const std::string& pattern) {
+    auto graph = checker_.pattern_graph(pattern);
     if (!graph) return refuse_graph(schema, keyword, graph.error());
-    return patterns_[std::string(pattern)] = std::move(*graph);
+    return graph;
 }
 
 // All constraints but a length that stands alone.
@@ -47,8 +46,8 @@ Result<CharGraph> SchemaWriter::string_graph(const Facts& facts) {
     const Json* place = &document_.root();
     for (const Facts::Pattern& pattern : facts.patterns) {
         place = pattern.schema;
-        const CharGraph other = TRY(pattern_graph(*pattern.schema, "pattern", *pattern.text));
-        TRY(cut(other, pattern.holds ? Combination::both : Combination::first_only, *pattern.schema, "pattern"));
+        const CharGraph* other = TRY(pattern_graph(*pattern.schema, "pattern", *pattern.text));
+        TRY(cut(*other, pattern.holds ? Combination::both : Combination::first_only, *pattern.schema, "pattern"));
     }
     for (const auto& [format, schema] : facts.formats) {
         const auto expression = expression_of_format(format);

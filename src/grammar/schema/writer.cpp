@@ -54,13 +54,14 @@ Result<ExprId> SchemaWriter::value(Demands demands, int depth) {
         if (demand.schema->is_bool()) return Rules::kNothing;
     // Order decides the order of keys: the first mention counts.
     Demands unique;
+    std::set<Demand> known_demands;
     for (const Demand& demand : demands)
-        if (!std::ranges::count(unique, demand)) unique.push_back(demand);
+        if (known_demands.insert(demand).second) unique.push_back(demand);
     if (options_.space != JsonSpace::pretty) depth = 0;
     if (depth > std::min(options_.most_levels, kMostPrettyLevels)) return Rules::kNothing;
     const auto [found, is_new] = known_.try_emplace({unique, depth}, 0);
     if (is_new) {
-        found->second = rules_.add_rule(unique.empty() ? "any value" : document_.pointer(*unique[0].schema));
+        found->second = rules_.add_rule("value");
         planned_.push_back({unique, depth, found->second});
         if (rules_.rules().size() > kMostRules || rules_.size() > kMostExpressions)
             return document_.refuse(document_.root(), "", "grows beyond what can be compiled",
@@ -98,8 +99,8 @@ Result<ExprId> SchemaWriter::any_of(const std::vector<Facts>& alternatives, cons
                 if (!listed.insert(value->dump()).second) continue;
                 bool holds = true;
                 for (const Demand& demand : demands)
-                    holds = holds && ((demands.size() == 1 && is_mere_list(demand)) ||
-                                      TRY(satisfies(document_, *value, demand)));
+                    holds = holds &&
+                            ((demands.size() == 1 && is_mere_list(demand)) || TRY(checker_.satisfies(*value, demand)));
                 if (!holds) continue;
                 parts.push_back(literal(*value, depth));
             }
@@ -127,8 +128,7 @@ Result<ExprId> SchemaWriter::any_of(const std::vector<Facts>& alternatives, cons
         if (types & kObject) containers.push_back(TRY(object(facts, depth)));
     }
     if (const ExprId inside = rules_.choice(containers); inside != Rules::kNothing) {
-        const RuleId level =
-            rules_.add_rule(demands.empty() ? "list or object" : document_.pointer(*demands[0].schema));
+        const RuleId level = rules_.add_rule("list or object");
         rules_.at(level).body = inside;
         rules_.at(level).is_level = true;
         parts.push_back(rules_.rule(level));

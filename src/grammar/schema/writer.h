@@ -7,6 +7,7 @@
 #include "grammar/char_graph.h"
 #include "grammar/grammar.h"
 #include "grammar/rules.h"
+#include "grammar/schema/check.h"
 #include "grammar/schema/facts.h"
 
 namespace hearth::grammar {
@@ -14,7 +15,7 @@ namespace hearth::grammar {
 class SchemaWriter {
 public:
     SchemaWriter(const SchemaDocument& document, const JsonOptions& options, Rules& rules)
-        : document_(document), options_(options), finder_(document, options), rules_(rules) {}
+        : document_(document), options_(options), finder_(document, options), checker_(document), rules_(rules) {}
     Result<ExprId> write();
 
 private:
@@ -28,7 +29,7 @@ private:
     // strings.cpp: with its quotes
     Result<ExprId> string(const Facts& facts);
     Result<CharGraph> string_graph(const Facts& facts);
-    Result<CharGraph> pattern_graph(const Json& schema, std::string_view keyword, std::string_view pattern);
+    Result<const CharGraph*> pattern_graph(const Json& schema, std::string_view keyword, const std::string& pattern);
     std::unexpected<Error> refuse_graph(const Json& schema, std::string_view keyword, const Error& error) const;
     ExprId any_string();
     // containers.cpp
@@ -45,7 +46,7 @@ private:
     };
     Result<std::vector<Key>> declared_keys(const Facts& facts);
     Result<std::vector<OtherKeys>> other_keys(const Facts& facts, const std::vector<Key>& declared);
-    Result<bool> is_key_allowed(const Facts& facts, const std::string& key);
+    Result<bool> is_name_allowed(const Facts& facts, const std::string& key);
     // literals.cpp
     ExprId literal(const Json& value, int depth);
     ExprId quoted(std::string_view text);
@@ -55,6 +56,7 @@ private:
     const SchemaDocument& document_;
     const JsonOptions& options_;
     FactFinder finder_;
+    ValueChecker checker_;
     Rules& rules_;
     std::map<std::pair<Demands, int>, RuleId> known_;
     struct Planned {
@@ -64,7 +66,6 @@ private:
     };
     std::vector<Planned> planned_;
     std::map<std::string, ExprId> shared_;
-    std::map<std::string, CharGraph> patterns_;
     size_t size_ = 0;
 };
 
