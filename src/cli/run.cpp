@@ -29,6 +29,8 @@ struct RunOptions {
     ModelOptions model;
     SamplingOptions sampling;
     std::string system, tools;  // tools: a file
+    std::string tool_choice = "auto";
+    bool one_call = false;
     FormOptions form;
     std::vector<std::string> words;
     bool raw = false, verbose = false, events = false;
@@ -97,6 +99,7 @@ public:
         if (!options_.system.empty()) add("system", options_.system);
         opening_ = conversation_.messages;
         if (!options_.tools.empty()) conversation_.tools = TRY(read_tools());
+        TRY(check_tool_choice());
         if (auto grammar = TRY(answer_grammar(options_.form))) form_ = TRY(chat_->form(std::move(grammar)));
         const bool can_think = chat_->chat_template().can_think();
         if ((options_.think || options_.thinking_budget > 0) && !can_think)
@@ -136,6 +139,8 @@ private:
     Result<> refuse_chat_flags() const {
         const std::pair<const char*, bool> flags[] = {{"--system", !options_.system.empty()},
                                                       {"--tools", !options_.tools.empty()},
+                                                      {"--tool-choice", options_.tool_choice != "auto"},
+                                                      {"--one-call", options_.one_call},
                                                       {"--json", options_.form.json},
                                                       {"--schema", !options_.form.schema.empty()},
                                                       {"--gbnf", !options_.form.gbnf.empty()},
@@ -148,6 +153,28 @@ private:
                 return fail(ErrorKind::bad_request, fmt::format("{} needs the chat form, --raw switches it off", flag),
                             "leave one of them away");
         return {};
+    }
+
+    Result<> check_tool_choice() const {
+        if (options_.tool_choice == "auto" && !options_.one_call) return {};
+        if (options_.tools.empty())
+            return fail(ErrorKind::bad_request, "there are no tools to choose from", "offer them with --tools FILE");
+        const bool must_call = options_.tool_choice != "auto" && options_.tool_choice != "none";
+        if (must_call && (options_.form.json || !options_.form.schema.empty() || !options_.form.gbnf.empty() ||
+                          !options_.form.regex.empty()))
+            return fail(ErrorKind::bad_request, "a call is required, and the answer is to have another form",
+                        "leave --tool-choice or the form away");
+        return {};
+    }
+
+    // Required of a question; the results of a call may be answered in words.
+    chat::ToolChoice tool_choice() const {
+        using Kind = chat::ToolChoice::Kind;
+        const std::string& name = options_.tool_choice;
+        if (name == "none") return {.kind = Kind::none};
+        if (name == "auto" || !calls_.empty()) return {};
+        if (name == "required") return {.kind = Kind::required};
+        return {.kind = Kind::named, .name = name};
     }
 
     void add(std::string_view role, const std::string& text) {
@@ -181,8 +208,10 @@ private:
             sampler_options(options_.sampling, engine_.checkpoint().metadata(), chat_->sampling(prompt.text.thinks)));
         chat::ReplyOptions wanted{.stops = options_.sampling.stop};
         wanted.form = form_;
+        wanted.tool_choice = tool_choice();
+        wanted.parallel_calls = !options_.one_call;
         if (options_.thinking_budget >= 0) wanted.thinking_budget = options_.thinking_budget;
-        request.guide = chat_->guide(prompt, wanted);
+        request.guide = TRY(chat_->guide(prompt, wanted));
 
         ReplyPrinter printer = this->printer();
         std::vector<int32_t> tokens;
@@ -341,6 +370,10 @@ void add_run(Command& program) {
     no_think.excludes(budget);
     command.add("--tools", options->tools,
                 "JSON file with tools in OpenAI's form that the model may call; calls are shown");
+    command.add("--tool-choice", options->tool_choice,
+                "auto: the model calls or answers; none: calls are not looked for; required: it must call; or the\n"
+                "name of the tool that it must call");
+    command.add_flag("--one-call", options->one_call, "The reply ends with its first call");
     add_form_options(command, options->form);
     command.add_flag("--events", options->events,
                      "The reply as JSON, one object a line: answer, thinking, tool_call, ..., finish");
