@@ -297,5 +297,168 @@ TEST(Calls, WhateverIsAllowedIsAValidCall) {
     EXPECT_GT(finished, walked * 3 / 4) << "of " << walked;
 }
 
+Words qwen_words(bool are_tokens) {
+    return Words(find_family("qwen3")->channels, are_tokens);
+}
+
+std::string kNow = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+
+TEST(Calls, RequiredOnesWaitUntilThinkingIsOver) {
+    const Json tools = *Json::parse(kManyTools);
+    for (const bool are_tokens : {true, false}) {
+        const Words words = qwen_words(are_tokens);
+        const auto ids = [&](const std::string& text) { return words.vocabulary->ids(text); };
+        GuideSetup setup = bound(words, tools, {.is_required = true}, true);
+        setup.may_think = true;
+        for (const std::string& text : {"I think \"{} so</think>\n\n" + kNow, "hm" + kNow, "</think>" + kNow + kNow}) {
+            ChatGuide guide(setup);
+            GuideEvents events;
+            ASSERT_EQ(say(guide, words, ids(text), events), "") << text;
+            ASSERT_TRUE(guide.finish(events));
+            const Reply reply = reply_of(events);
+            EXPECT_TRUE(reply.warnings.empty()) << reply.warnings[0];
+            EXPECT_TRUE(reply.has_whole_call());
+            EXPECT_EQ(reply.answer, "");
+        }
+        // An answer instead, the end instead.
+        ChatGuide guide(setup);
+        GuideEvents events;
+        ASSERT_EQ(say(guide, words, ids("hm</think>"), events), "");
+        const Bits bits = mask_of(guide, words.tokenizer());
+        EXPECT_FALSE(has(bits, 'A'));
+        EXPECT_FALSE(has(bits, words.vocabulary->id("<|im_end|>")));
+        EXPECT_FALSE(guide.accept('A', "A", events));
+        ASSERT_TRUE(guide.finish(events));
+        EXPECT_EQ(reply_of(events).warnings,
+                  std::vector<std::string>{"the reply ended without the call that was asked for"});
+    }
+}
+
+TEST(Calls, AFormOfTheAnswerAndCallsGoTogether) {
+    const Json tools = *Json::parse(kManyTools);
+    const Words words = qwen_words(true);
+    const auto ids = [&](const std::string& text) { return words.vocabulary->ids(text); };
+    GuideSetup setup = bound(words, tools, {});
+    setup.form = *grammar::Constraint::make(*grammar::Grammar::from_regex("[0-9]+"),
+                                            grammar_vocabulary(words.tokenizer(), setup.ends));
+    const auto told = [&](const std::string& text) {
+        ChatGuide guide(setup);
+        GuideEvents events;
+        return say(guide, words, ids(text), events);
+    };
+    EXPECT_EQ(told("42<|im_end|>"), "");
+    EXPECT_EQ(told(kNow + "<|im_end|>"), "");
+    EXPECT_NE(told("x"), "");
+    EXPECT_NE(told("42" + kNow), "");
+    EXPECT_NE(told("<tool_call>\n{\"name\": \"nobody"), "");
+}
+
+TEST(Calls, TheFirstOneEndsAReplyThatMayHoldOne) {
+    const Json tools = *Json::parse(kManyTools);
+    for (const bool is_bound : {true, false}) {
+        const Words words = qwen_words(true);
+        GuideSetup setup = bound(words, tools, {.parallel = false});
+        if (!is_bound) setup.calls = nullptr;
+        ChatGuide guide(setup);
+        GuideEvents events;
+        const std::string text = "Let me see. " + kNow;
+        for (const int32_t token : words.vocabulary->ids(text)) {
+            if (guide.finished()) break;
+            ASSERT_TRUE(guide.accept(token, words.tokenizer().piece(token), events));
+        }
+        EXPECT_TRUE(guide.finished());
+        ASSERT_TRUE(guide.finish(events));
+        const Reply reply = reply_of(events);
+        EXPECT_EQ(reply.answer, "Let me see.");
+        EXPECT_TRUE(reply.has_whole_call());
+        EXPECT_TRUE(reply.warnings.empty());
+    }
+}
+
+// What cannot be enforced names the tool and leaves its arguments free; the others stay bound.
+TEST(Calls, WhatCannotBeEnforcedIsSaid) {
+    const Json tools = *Json::parse(R"([
+        {"name": "free", "parameters": {"type": "object", "minProperties": 1, "properties": {"a": {}, "b": {}}}},
+        {"name": "unique", "parameters": {"type": "object", "properties": {
+            "l": {"type": "array", "uniqueItems": true, "items": {"type": "integer"}}}}},
+        {"name": "impossible", "parameters": {"type": "object", "properties": {"n": {"type": "integer",
+            "minimum": 3, "maximum": 2}}, "required": ["n"]}},
+        {"name": "list", "parameters": {"type": "array"}},
+        {"name": "now"}])");
+    for (const char* name : {"qwen3", "qwen3.5", "glm4", "gemma4", "lfm2", "ministral"}) {
+        SCOPED_TRACE(name);
+        const Words words(find_family(name)->channels, true);
+        const auto form = call_form(*words.lexicon, tools, {});
+        ASSERT_TRUE(form) << form.error().what;
+        ASSERT_NE(form->grammar, nullptr);
+        for (const char* tool : {"unique", "impossible", "list"})
+            EXPECT_EQ(std::ranges::count_if(form->notes,
+                                            [&](const std::string& note) {
+                                                return note.starts_with(fmt::format("calls of {} may have", tool));
+                                            }),
+                      1)
+                << tool;
+        EXPECT_TRUE(std::ranges::none_of(form->notes, [](const auto& note) { return note.find("now") < 12; }));
+    }
+}
+
+TEST(Calls, HostileToolsAreBounded) {
+    std::string deep = R"({"type": "string"})", wide, patterns;
+    for (int i = 0; i < 60; ++i) deep = R"({"type": "object", "properties": {"a": )" + deep + "}}";
+    for (int i = 0; i < 3000; ++i) wide += fmt::format(R"({}"k{}": {{"type": "string"}})", i ? "," : "", i);
+    for (int i = 0; i < 40; ++i)
+        patterns += fmt::format(R"({}"k{}": {{"type": "string", "pattern": "(a|b)*a(a|b){{{}}}"}})", i ? "," : "", i,
+                                9 + i % 30);
+    const std::string names[] = {"a\\\"b", "a>b", "a\\nb", " a ", "</function>", std::string(5000, 'n'), "\xc3\xa4"};
+    std::vector<std::string> lists;
+    for (const std::string& name : names) lists.push_back(R"([{"name": ")" + name + R"("}, {"name": "now"}])");
+    lists.push_back(R"([{"name": "f", "parameters": )" + deep + "}]");
+    for (const std::string& properties : {wide, patterns})
+        lists.push_back(R"([{"name": "f", "parameters": {"type": "object", "properties": {)" + properties + "}}}]");
+    for (const char* keywords :
+         {R"("maxLength": 1e9)", R"("maxLength": -1)", R"("minLength": 5, "maxLength": 3)",
+          R"("minLength": 2000000000)", R"("pattern": 7)", R"("pattern": "(")", R"("pattern": "((a{200}){200}){200}")",
+          R"("enum": [])", R"("enum": "x")", R"("enum": ["</parameter></arg_value><|\"|>"])",
+          R"("format": "date-time", "maxLength": 3)", R"("$ref": "#/properties/s")", R"("$ref": "#")", R"("anyOf": [])",
+          R"("nullable": true)"})
+        lists.push_back(fmt::format(
+            R"([{{"name": "f", "parameters": {{"properties": {{"s": {{"type": "string", {}}}}}}}}}])", keywords));
+    for (const char* parameters :
+         {"null", "true", "[]", "7", R"({"type": ["object", "null"]})", R"({"properties": 3})",
+          R"({"properties": {"a": 3}, "required": "a"})", R"({"properties": {}, "required": ["b", 3]})",
+          R"({"properties": {"a": false}, "required": ["a"]})",
+          R"({"$defs": {"x": {"$ref": "#/$defs/x"}}, "properties": {"a": {"$ref": "#/$defs/x"}}})",
+          R"({"properties": {"a": {"type": "array", "minItems": 2000000000}}})",
+          R"({"properties": {"": {}, "a b": {}, "a>b": {}, "c\n": {}, "d=": {}}})"})
+        lists.push_back(fmt::format(R"([{{"name": "f", "parameters": {}}}])", parameters));
+    for (const Family* family : families()) {
+        if (family->channels.calls == CallSyntax::none) continue;
+        const bool is_plain = family->name != std::string_view("qwen3.5") && family->name != std::string_view("glm4") &&
+                              family->channels.calls == CallSyntax::tagged;
+        if (is_plain) continue;  // one of those with the same grammar is enough
+        for (const bool are_tokens : {true, false}) {
+            if (family->channels.calls == CallSyntax::harmony && !are_tokens) continue;
+            const Words words(family->channels, are_tokens);
+            const auto vocabulary = grammar_vocabulary(words.tokenizer(), {});
+            for (const std::string& list : lists) {
+                SCOPED_TRACE(fmt::format("{}: {}", family->name, list.substr(0, 200)));
+                const auto tools = Json::parse(list);
+                ASSERT_TRUE(tools) << tools.error().what;
+                const auto form = call_form(*words.lexicon, *tools, {});
+                if (!form) {
+                    EXPECT_FALSE(form.error().what.empty());
+                    continue;
+                }
+                if (!form->grammar) continue;
+                const auto constraint = grammar::Constraint::make(form->grammar, vocabulary);
+                ASSERT_TRUE(constraint) << constraint.error().what;
+                grammar::Matcher matcher(*constraint);
+                Bits bits(size_t(words.tokenizer().size() + 31) / 32, UINT32_MAX);
+                matcher.mask(bits);
+            }
+        }
+    }
+}
+
 }  // namespace
 }  // namespace hearth::chat

@@ -83,7 +83,10 @@ TEST_F(Chat, RequiredCallsAreAlwaysValid) {
             "required": ["room", "level"]}}}, {"type": "function", "function": {"name": "lock_door",
             "parameters": {"type": "object", "properties": {}}}}])");
     for (const std::string flags : {"--temp 0 --no-think", "--temp 1.5 --seed 1", "--temp 1.5 --seed 2 --think",
-                                    "--temp 1.5 --seed 3 --think-budget 3 --think"})
+                                    "--temp 1.5 --seed 3 --think-budget 3 --think",
+                                    // as good as random weights
+                                    "--temp 200 --top-k 0 --top-p 1 --min-p 0 --seed 4",
+                                    "--temp 200 --top-k 0 --top-p 1 --min-p 0 --seed 5 --no-think"})
         for (const std::string choice : {"required", "set_light"}) {
             const Ran ran = hearth("run ember -n 400 --one-call --tools home.json --tool-choice " + choice + " " +
                                    flags + " 'What is 17 + 25?'");
