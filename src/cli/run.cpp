@@ -172,7 +172,8 @@ private:
         using Kind = chat::ToolChoice::Kind;
         const std::string& name = options_.tool_choice;
         if (name == "none") return {.kind = Kind::none};
-        if (name == "auto" || !calls_.empty()) return {};
+        const auto& messages = conversation_.messages.items();
+        if (name == "auto" || messages.back().find("role")->as_string() == "tool") return {};
         if (name == "required") return {.kind = Kind::required};
         return {.kind = Kind::named, .name = name};
     }
