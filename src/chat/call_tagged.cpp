@@ -76,14 +76,17 @@ public:
                 calls.end();
                 return Step::done;
             case Place::value:
+                // The line break in front of the end is none of the value; where the end is a token, it comes before.
+                if (holds_line_ && !unit.is(Mark::parameter_end)) parameters_.take('\n', out_);
+                holds_line_ = false;
                 if (unit.is_mark()) {
                     parameters_.end(out_);
                     place_ = Place::body;
-                } else if (!is_begun_ && unit.is('\n')) {  // the line break behind the key
-                    is_begun_ = true;
+                } else if (is_begun_ && unit.is('\n')) {
+                    holds_line_ = true;
                 } else {
+                    if (!unit.is('\n')) parameters_.take(unit.byte(), out_);  // else the line break behind the key
                     is_begun_ = true;
-                    parameters_.take(unit.byte(), out_);
                 }
                 calls.arguments(out_);
                 return Step::more;
@@ -93,6 +96,8 @@ public:
 
     void close(Calls& calls) override {
         if (!calls.is_open()) return;
+        if (holds_line_) parameters_.take('\n', out_);
+        holds_line_ = false;
         parameters_.close(out_);
         calls.arguments(out_);
     }
@@ -117,7 +122,7 @@ private:
 
     Place place_ = Place::name;
     std::string word_, name_, out_;
-    bool is_begun_ = false;
+    bool is_begun_ = false, holds_line_ = false;
     ParameterTexts parameters_;
 };
 

@@ -25,9 +25,13 @@ enum class CallSyntax : uint8_t {
     harmony,  // whole messages have channels and recipients; thoughts and answers too
 };
 
+// Which of the tagged ways a family was trained on: the others are read as well, but not asked for.
+enum class TaggedForm : uint8_t { json, xml, key_value };
+
 struct Channels {
     std::array<std::string, kMarks> texts;  // by Mark; empty: there is none
     CallSyntax calls = CallSyntax::none;
+    TaggedForm tagged = TaggedForm::json;
     bool thought_has_name = false;   // a channel's name stands in the line behind think_open (Gemma 4)
     bool hides_stray_close = false;  // think_close outside of a thought is not shown
 

@@ -21,6 +21,15 @@ uint64_t hash_of(std::span<const int32_t> tokens) {
     return hash;
 }
 
+Result<> check_choice(const ToolChoice& choice, const Prompt& prompt) {
+    if (prompt.tools->empty())
+        return fail(ErrorKind::bad_request, "a call is required, but there are no tools", "offer some");
+    if (choice.kind == ToolChoice::Kind::named && !prompt.tools->contains(choice.name))
+        return fail(ErrorKind::bad_request, fmt::format("there is no tool {} to be called", choice.name),
+                    "name one of those that are offered");
+    return {};
+}
+
 }  // namespace
 
 TemplateSource template_source(const Metadata& file, const Tokenizer& tokenizer) {
@@ -74,6 +83,11 @@ Result<Prompt> ChatModel::prompt(const Conversation& conversation, const Said* e
     prompt.text = TRY(template_->render(conversation));
     if (!prompt.tools->empty() && !template_->abilities().tools)
         prompt.notes.push_back("this model was not made for tools: its template does not show them");
+    if (!prompt.tools->empty()) {
+        prompt.tool_list = conversation.tools;
+        const CallBinding binding = TRY(call_binding(prompt.tool_list, {}));
+        prompt.notes.insert(prompt.notes.end(), binding.notes.begin(), binding.notes.end());
+    }
     TRY(add_tokens(earlier, prompt));
     prompt.lasting = TRY(lasting_tokens(conversation, prompt));
     return prompt;
@@ -136,10 +150,33 @@ Result<std::shared_ptr<grammar::Constraint>> ChatModel::form(std::shared_ptr<con
     return grammar::Constraint::make(std::move(grammar), vocabulary_);
 }
 
-std::unique_ptr<Guide> ChatModel::guide(const Prompt& prompt, const ReplyOptions& options) const {
+Result<ChatModel::CallBinding> ChatModel::call_binding(const Json& tools, const CallRules& rules) const {
+    std::string key = fmt::format("{}{}{}\n{}", rules.is_required, rules.parallel, rules.only, tools.dump());
+    const std::lock_guard lock(bindings_mutex_);
+    const auto known = std::ranges::find(bindings_, key, &std::pair<std::string, CallBinding>::first);
+    if (known != bindings_.end()) return known->second;
+    CallBinding made;
+    const auto form = call_form(*lexicon_, tools, rules);
+    if (form) {
+        made.notes = form->notes;
+        made.covers_thoughts = form->covers_thoughts;
+        if (form->grammar) made.constraint = TRY(this->form(form->grammar));
+    } else {
+        made.notes.push_back("calls are not bound to the tools: " + form.error().what);
+    }
+    constexpr size_t kMostKept = 8;
+    bindings_.emplace_front(std::move(key), made);
+    if (bindings_.size() > kMostKept) bindings_.pop_back();
+    return made;
+}
+
+Result<std::unique_ptr<Guide>> ChatModel::guide(const Prompt& prompt, const ReplyOptions& options) const {
+    using Kind = ToolChoice::Kind;
+    const ToolChoice& choice = options.tool_choice;
+    const bool must_call = choice.kind == Kind::required || choice.kind == Kind::named;
     GuideSetup setup;
     setup.reply = {.lexicon = lexicon_,
-                   .tools = prompt.tools,
+                   .tools = choice.kind == Kind::none ? std::make_shared<const Tools>() : prompt.tools,
                    .id_seed = hash_of(prompt.tokens),
                    .begins_in_thought = prompt.text.begins == PromptText::Begins::in_thought,
                    .begins_in_answer = prompt.text.begins == PromptText::Begins::in_answer};
@@ -148,9 +185,30 @@ std::unique_ptr<Guide> ChatModel::guide(const Prompt& prompt, const ReplyOptions
     setup.end_thought = end_thought_;
     setup.stops = options.stops;
     setup.ends = ends_;
-    setup.form = options.form;
+    setup.form = must_call ? nullptr : options.form;
     setup.tokenizer = &tokenizer_;
     setup.may_think = prompt.text.thinks || prompt.text.ends_thought;
+    setup.is_one_call = !options.parallel_calls;
+    setup.needs_call = must_call;
+    if (must_call) TRY(check_choice(choice, prompt));
+    // A message that the prompt has begun can hold no call of harmony's.
+    if (choice.kind != Kind::none && !prompt.tools->empty() && !setup.reply.begins_in_answer) {
+        const CallBinding binding =
+            TRY(call_binding(prompt.tool_list, {.is_required = must_call,
+                                                .parallel = options.parallel_calls,
+                                                .only = choice.kind == Kind::named ? choice.name : ""}));
+        setup.calls = binding.constraint;
+        setup.calls_cover_thoughts = binding.covers_thoughts;
+    }
+    if (must_call && !setup.calls)
+        return fail(ErrorKind::unsupported, "a call cannot be required of this model in this place",
+                    "let it choose (auto)");
+    if (must_call && lexicon_->channels().calls == CallSyntax::harmony) {
+        // What ends a thought begins an answer; here the header is left to the model.
+        const auto channel = lexicon_->token(Mark::channel);
+        const auto header = channel ? std::ranges::find(setup.end_thought, *channel) : setup.end_thought.end();
+        setup.end_thought.erase(header, setup.end_thought.end());
+    }
     return std::make_unique<ChatGuide>(std::move(setup));
 }
 

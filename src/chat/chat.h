@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "chat/call_form.h"
 #include "chat/chat_template.h"
 #include "chat/conversation.h"
 #include "chat/reply.h"
@@ -27,7 +29,14 @@ struct Prompt {
     std::vector<int32_t> tokens;
     int64_t lasting = 0;  // of the tokens: what stands before the reply's own opening, so that the next turn repeats it
     std::shared_ptr<const Tools> tools;
+    Json tool_list;                  // the same in full
     std::vector<std::string> notes;  // what of the conversation the model will not see
+};
+
+// Whether the model may, must or must not call a tool.
+struct ToolChoice {
+    enum class Kind : uint8_t { automatic, none, required, named } kind = Kind::automatic;
+    std::string name = {};  // named: of the tool
 };
 
 struct ReplyOptions {
@@ -35,6 +44,8 @@ struct ReplyOptions {
     std::vector<std::string> stops;                        // texts that end the answer
     std::shared_ptr<grammar::Constraint> form;             // of the answer: ChatModel::form(); null: any
     std::shared_ptr<const std::atomic<bool>> end_thought;  // set by anybody at any time: the thought ends
+    ToolChoice tool_choice;
+    bool parallel_calls = true;  // false: the reply ends with the first
 };
 
 // Immutable once made; all const functions may be called from any number of threads at once.
@@ -55,7 +66,8 @@ public:
 
     // A grammar as the form of this model's answers; to be made once and used for many replies.
     Result<std::shared_ptr<grammar::Constraint>> form(std::shared_ptr<const grammar::Grammar> grammar) const;
-    std::unique_ptr<Guide> guide(const Prompt& prompt, const ReplyOptions& options = {}) const;
+    // Fails where the choice of tools asks for what cannot be had.
+    Result<std::unique_ptr<Guide>> guide(const Prompt& prompt, const ReplyOptions& options = {}) const;
 
     const ChatTemplate& chat_template() const { return *template_; }
     // What the makers recommend.
@@ -66,6 +78,14 @@ private:
     Result<int64_t> lasting_tokens(const Conversation& conversation, const Prompt& prompt) const;
     explicit ChatModel(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
+    // What binds calls, kept from one prompt to the next: the tools seldom change.
+    struct CallBinding {
+        std::shared_ptr<grammar::Constraint> constraint;  // null: calls are not bound
+        bool covers_thoughts = false;
+        std::vector<std::string> notes;
+    };
+    Result<CallBinding> call_binding(const Json& tools, const CallRules& rules) const;
+
     const Tokenizer& tokenizer_;
     std::optional<ChatTemplate> template_;
     std::shared_ptr<const Lexicon> lexicon_;
@@ -73,6 +93,8 @@ private:
     std::string note_;
     mutable std::once_flag has_vocabulary_;  // made when the first form is asked for
     mutable std::shared_ptr<const grammar::Vocabulary> vocabulary_;
+    mutable std::mutex bindings_mutex_;
+    mutable std::deque<std::pair<std::string, CallBinding>> bindings_;  // the last used first
 };
 
 // The template that a file brings along, and what templates may name of its vocabulary.

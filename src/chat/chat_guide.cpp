@@ -9,7 +9,8 @@ ChatGuide::ChatGuide(GuideSetup setup)
       budget_(setup_->thinking_budget),
       now_{.parser = ReplyParser(setup_->reply),
            .stops = StopStrings(setup_->stops),
-           .form = AnswerForm(setup_->form, setup_->tokenizer)},
+           .form = AnswerForm(setup_->form, setup_->tokenizer),
+           .calls = AnswerForm(setup_->calls, setup_->tokenizer)},
       earlier_(now_) {
     // A thought that the prompt has begun and that may have no tokens.
     if (now_.parser.is_thinking() && setup_->thinking_budget == 0 && !setup_->end_thought.empty())
@@ -17,21 +18,63 @@ ChatGuide::ChatGuide(GuideSetup setup)
 }
 
 bool ChatGuide::mask(std::span<uint32_t> allowed_bits) {
-    if (!binds(now_)) return false;
+    const bool by_form = binds(now_);
+    if (!by_form && !calls_bind(now_)) return false;
+    AnswerForm& form = by_form ? now_.form : now_.calls;
     // Before the answer begins, a thought may (one) or a call.
     std::vector<std::pair<int32_t, uint32_t>> openings;
-    if (!now_.form.has_begun()) {
+    if (!form.has_begun() && (by_form || !setup_->calls_cover_thoughts)) {
         const Lexicon& lexicon = *setup_->reply.lexicon;
-        const bool may_call = setup_->reply.tools && !setup_->reply.tools->empty();
+        const bool may_call = by_form && setup_->reply.tools && !setup_->reply.tools->empty();
         for (const Mark mark : {Mark::think_open, Mark::call_open, Mark::call_open_too}) {
             if (mark == Mark::think_open ? !setup_->may_think || now_.parser.has_thought() : !may_call) continue;
             if (const auto id = lexicon.token(mark))
                 openings.emplace_back(*id, allowed_bits[size_t(*id) / 32] & 1u << *id % 32);
         }
     }
-    now_.form.mask(allowed_bits);
+    form.mask(allowed_bits);
     for (const auto& [id, bit] : openings) allowed_bits[size_t(id) / 32] |= bit;
     return true;
+}
+
+Result<> ChatGuide::take_by_grammars(State& state, int32_t token) const {
+    const Mark mark = setup_->reply.lexicon->find(token);
+    if (binds(state) && (state.form.has_begun() || mark == Mark::count)) {
+        TRY(state.form.accept(token));
+        state.parser.read_rest_as_answer();
+        state.calls.give_up();
+        return {};
+    }
+    if (state.calls.is_any()) return {};
+    if (!setup_->calls_cover_thoughts) {
+        if (!calls_bind(state)) return {};
+        if (mark == Mark::think_open && may_open_thought(state.calls) && !state.parser.has_thought()) return {};
+        return state.calls.accept(token);
+    }
+    // What is put into the model's mouth comes whatever a grammar says.
+    if (state.is_forcing) {
+        if (!state.calls.accept(token)) state.calls.give_up();
+        return {};
+    }
+    return state.calls.accept(token);
+}
+
+// A thought may end with a call that nothing announced but its mark.
+void ChatGuide::follow_call_in_thought(State& state, int32_t token, std::string_view piece) const {
+    const Lexicon& lexicon = *setup_->reply.lexicon;
+    bool is_followed = false;
+    if (lexicon.find(token) != Mark::count) {
+        is_followed = state.calls.accept(token).has_value();
+    } else {
+        // The mark was spelled out, and ends somewhere in this token.
+        const std::string& mark = lexicon.text(Mark::call_open);
+        for (size_t cut = 1; cut <= piece.size() && !is_followed; ++cut) {
+            const std::string_view part = piece.substr(0, cut);
+            if (part.ends_with(mark) || std::string_view(mark).ends_with(part))
+                is_followed = state.calls.accept(mark + std::string(piece.substr(cut))).has_value();
+        }
+    }
+    if (!is_followed) state.calls.give_up();
 }
 
 Result<> ChatGuide::take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const {
@@ -44,13 +87,19 @@ Result<> ChatGuide::take(State& state, int32_t token, std::string_view piece, Gu
     }
     const bool is_formed =
         binds(state) && (state.form.has_begun() || setup_->reply.lexicon->find(token) == Mark::count);
-    if (is_formed) {
-        TRY(state.form.accept(token));
-        state.parser.read_rest_as_answer();
-    }
+    TRY(take_by_grammars(state, token));
     state.parser.push(token, piece, events);
-    if (!state.form.is_any() && !is_formed && !was_forcing) check_form(state, events);
-    if (was_thinking && !was_forcing && !state.form.is_any() && state.parser.is_answering()) begin_answer(state);
+    const bool calls_wait = !state.calls.is_any() && !setup_->calls_cover_thoughts && !state.calls.has_begun();
+    if (was_thinking && calls_wait && state.parser.is_in_call()) {
+        follow_call_in_thought(state, token, piece);
+    } else if (was_thinking && !was_forcing && state.parser.is_answering()) {
+        if (!state.form.is_any())
+            begin_answer(state, state.form, events);
+        else if (calls_wait)
+            begin_answer(state, state.calls, events);
+    } else if (!state.form.is_any() && !is_formed && !was_forcing) {
+        check_form(state, events);
+    }
     if (was_thinking && !was_forcing) ++state.thought_tokens;
     if (was_forcing && ++state.forced_tokens == setup_->end_thought.size()) {
         state.is_forcing = false;
@@ -64,12 +113,16 @@ Result<> ChatGuide::take(State& state, int32_t token, std::string_view piece, Gu
         constexpr int64_t kPatience = 4;
         state.is_forcing = !state.parser.is_amid_character() || state.thought_tokens > *budget + kPatience;
     }
+    const bool has_called =
+        std::ranges::any_of(events, [](const GuideEvent& event) { return event.kind == int32_t(ReplyPart::call_end); });
     stop_at(state, events, out);
+    // With a grammar the mark that ends the call comes too.
+    if (setup_->is_one_call && has_called && !calls_bind(state) && !state.is_stopped) finish_state(state, out);
     return {};
 }
 
-// Text that came into the answer past the form: behind a thought whose end is spelled out, or of a call or a header
-// that broke. It fits the form, or there is none any more, and the client is told.
+// Text that came into the answer past the form, of a call or a header that broke. It fits the form, or there is none
+// any more, and the client is told.
 void ChatGuide::check_form(State& state, GuideEvents& events) const {
     std::string text;
     for (const GuideEvent& event : events)
@@ -80,9 +133,22 @@ void ChatGuide::check_form(State& state, GuideEvents& events) const {
     state.form.give_up();
 }
 
-// The model has ended its thought. What its format has between a thought and an answer (line breaks) is said as usual.
-void ChatGuide::begin_answer(State& state) const {
-    if (state.form.has_begun()) return;
+// The model has ended its thought. What its format has between a thought and an answer (line breaks) is said as it is
+// used to; where the thought's end is spelled out, the token may hold the first text of the answer.
+void ChatGuide::begin_answer(State& state, AnswerForm& form, GuideEvents& events) const {
+    if (form.has_begun()) return;
+    std::string text;
+    for (const GuideEvent& event : events)
+        if (event.kind == int32_t(ReplyPart::answer)) text += event.text;
+    if (!text.empty()) {
+        if (!form.accept(text)) {
+            events.push_back(
+                {int32_t(ReplyPart::warning), 0,
+                 "the answer began within the token that ended the thought, in another form than asked for"});
+            form.give_up();
+        }
+        return;
+    }
     const auto close = std::ranges::find_if(
         setup_->end_thought, [&](int32_t token) { return setup_->reply.lexicon->find(token) == Mark::think_close; });
     if (close == setup_->end_thought.end() || close + 1 == setup_->end_thought.end()) return;
@@ -128,10 +194,13 @@ Result<> ChatGuide::accept(int32_t token, std::string_view piece, GuideEvents& o
 void ChatGuide::finish_state(State& state, GuideEvents& out) const {
     GuideEvents events;
     const bool is_short = binds(state) && !state.form.may_end();
+    const bool lacks_call = setup_->needs_call && !state.parser.has_calls() && !state.parser.is_in_call();
     state.parser.finish(events);
     if (is_short)
         events.push_back(
             {int32_t(ReplyPart::warning), 0, "the answer ended before it was complete in the form asked for"});
+    if (lacks_call)
+        events.push_back({int32_t(ReplyPart::warning), 0, "the reply ended without the call that was asked for"});
     stop_at(state, events, out);
     if (std::string rest = state.is_stopped ? "" : state.stops.finish(); !rest.empty())
         out.push_back({int32_t(ReplyPart::answer), 0, std::move(rest)});
@@ -145,7 +214,8 @@ Result<> ChatGuide::finish(GuideEvents& out) {
 
 std::span<const int32_t> ChatGuide::forced() {
     if (now_.is_forcing) return std::span(setup_->end_thought).subspan(now_.forced_tokens);
-    if (binds(now_) && now_.form.has_begun()) return now_.form.forced();
+    if (binds(now_)) return now_.form.has_begun() ? now_.form.forced() : std::span<const int32_t>();
+    if (calls_bind(now_) && now_.calls.has_begun()) return now_.calls.forced();
     return {};
 }
 

@@ -1,6 +1,6 @@
-// The guide of a chat: reads the reply into its parts, ends thoughts that are too long, holds the answer to its form,
-// watches for stop strings in it. The form binds what stands in the answer: thoughts before it are free, and where
-// tools are offered a call may come in its place.
+// The guide of a chat: reads the reply into its parts, ends thoughts that are too long, holds the answer to its form
+// and calls to their tools, watches for stop strings. The form binds what stands in the answer: thoughts before it are
+// free, and where tools are offered a call may come in its place.
 #pragma once
 
 #include <atomic>
@@ -26,7 +26,11 @@ struct GuideSetup {
     std::vector<int32_t> ends;                  // tokens that end the reply; ascending
     std::shared_ptr<grammar::Constraint> form;  // of the answer; null: any
     const Tokenizer* tokenizer = nullptr;       // needed with a form
-    bool may_think = false;                     // before an answer of a form
+    bool may_think = false;                     // before an answer of a form, or calls that are required
+    // Of a reply with calls (call_form.h); null: they are only read.
+    std::shared_ptr<grammar::Constraint> calls;
+    bool calls_cover_thoughts = false, needs_call = false;
+    bool is_one_call = false;        // the reply ends with the first
     std::vector<std::string> stops;  // end the reply where they appear in the answer; thoughts and calls may hold them
 };
 
@@ -38,7 +42,10 @@ public:
     Result<> accept(int32_t token, std::string_view piece, GuideEvents& out) override;
     Result<> finish(GuideEvents& out) override;
     std::span<const int32_t> forced() override;
-    bool finished() const override { return now_.is_stopped || (binds(now_) && now_.form.is_complete()); }
+    bool finished() const override {
+        return now_.is_stopped || (binds(now_) && now_.form.is_complete()) ||
+               (calls_bind(now_) && now_.calls.is_complete());
+    }
     std::unique_ptr<Guide> clone() const override;
     void rollback(int tokens) override;
 
@@ -47,7 +54,7 @@ private:
     struct State {
         ReplyParser parser;
         StopStrings stops;
-        AnswerForm form;
+        AnswerForm form, calls;
         int64_t thought_tokens = 0;
         size_t forced_tokens = 0;  // of end_thought, that have been said
         bool is_forcing = false, cannot_force = false, is_stopped = false;
@@ -61,9 +68,17 @@ private:
     bool binds(const State& state) const {
         return !state.form.is_any() && !state.is_forcing && state.parser.is_answering() && !state.parser.has_calls();
     }
+    // The same for the grammar of calls. One that covers no thoughts waits until they are over.
+    bool calls_bind(const State& state) const {
+        return !state.calls.is_any() && !state.is_forcing && !binds(state) &&
+               (setup_->calls_cover_thoughts || state.calls.has_begun() || !state.parser.is_thinking());
+    }
+    bool may_open_thought(const AnswerForm& form) const { return setup_->may_think && !form.has_begun(); }
+    Result<> take_by_grammars(State& state, int32_t token) const;
+    void follow_call_in_thought(State& state, int32_t token, std::string_view piece) const;
     Result<> take(State& state, int32_t token, std::string_view piece, GuideEvents& out) const;
     void check_form(State& state, GuideEvents& events) const;
-    void begin_answer(State& state) const;
+    void begin_answer(State& state, AnswerForm& form, GuideEvents& events) const;
     void finish_state(State& state, GuideEvents& out) const;
     void stop_at(State& state, GuideEvents& events, GuideEvents& out) const;
 

@@ -14,8 +14,9 @@ Channels thoughts(std::string_view open, std::string_view close) {
     return channels;
 }
 
-Channels with_tagged_calls(Channels channels) {
+Channels with_tagged_calls(Channels channels, TaggedForm form) {
     channels.calls = CallSyntax::tagged;
+    channels.tagged = form;
     channels[Mark::call_open] = "<tool_call>";
     channels[Mark::call_close] = "</tool_call>";
     channels[Mark::function] = "<function=";
@@ -59,7 +60,10 @@ Channels guess_channels(const TemplateFacts& facts) {
     Channels channels;
     for (const auto& [open, close] : {std::pair("<think>", "</think>"), std::pair("[THINK]", "[/THINK]")})
         if (facts.says(close)) channels = thoughts(open, close);
-    if (facts.says("<tool_call>")) return with_tagged_calls(std::move(channels));
+    if (facts.says("<tool_call>"))
+        return with_tagged_calls(std::move(channels), facts.says("<function=")  ? TaggedForm::xml
+                                                      : facts.says("<arg_key>") ? TaggedForm::key_value
+                                                                                : TaggedForm::json);
     if (facts.says("[TOOL_CALLS]")) return with_name_json_calls(std::move(channels));
     if (facts.says("<|tool_call|>")) return with_json_calls(std::move(channels), "<|tool_call|>", "<|/tool_call|>");
     return channels;

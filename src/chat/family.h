@@ -61,7 +61,8 @@ Channels guess_channels(const TemplateFacts& facts);
 
 // Building blocks of families/*.cpp.
 Channels thoughts(std::string_view open = "<think>", std::string_view close = "</think>");
-Channels with_tagged_calls(Channels channels);  // <tool_call>, whatever stands inside
+// <tool_call>; `form` is what they are trained to write inside.
+Channels with_tagged_calls(Channels channels, TaggedForm form = TaggedForm::json);
 Channels with_json_calls(Channels channels, std::string_view open, std::string_view close);
 Channels with_name_json_calls(Channels channels);  // Mistral's
 

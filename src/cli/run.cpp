@@ -32,6 +32,8 @@ struct RunOptions {
     ModelOptions model;
     SamplingOptions sampling;
     std::string system, tools;  // tools: a file
+    std::string tool_choice = "auto";
+    bool one_call = false;
     FormOptions form;
     std::vector<std::string> words;
     bool raw = false, verbose = false, events = false;
@@ -102,6 +104,7 @@ public:
         if (!options_.system.empty()) add("system", options_.system);
         opening_ = conversation_.messages;
         if (!options_.tools.empty()) conversation_.tools = TRY(read_tools());
+        TRY(check_tool_choice());
         if (auto grammar = TRY(answer_grammar(options_.form))) form_ = TRY(chat_->form(std::move(grammar)));
         fitter_.emplace(overflow_of(options_.overflow), engine_.plan().context_tokens - tokens_for_the_reply());
         const bool can_think = chat_->chat_template().can_think();
@@ -191,6 +194,8 @@ private:
         const std::pair<const char*, bool> flags[] = {{"--system", !options_.system.empty()},
                                                       {"--tools", !options_.tools.empty()},
                                                       {"--overflow", options_.overflow != "refuse"},
+                                                      {"--tool-choice", options_.tool_choice != "auto"},
+                                                      {"--one-call", options_.one_call},
                                                       {"--json", options_.form.json},
                                                       {"--schema", !options_.form.schema.empty()},
                                                       {"--gbnf", !options_.form.gbnf.empty()},
@@ -203,6 +208,29 @@ private:
                 return fail(ErrorKind::bad_request, fmt::format("{} needs the chat form, --raw switches it off", flag),
                             "leave one of them away");
         return {};
+    }
+
+    Result<> check_tool_choice() const {
+        if (options_.tool_choice == "auto" && !options_.one_call) return {};
+        if (options_.tools.empty())
+            return fail(ErrorKind::bad_request, "there are no tools to choose from", "offer them with --tools FILE");
+        const bool must_call = options_.tool_choice != "auto" && options_.tool_choice != "none";
+        if (must_call && (options_.form.json || !options_.form.schema.empty() || !options_.form.gbnf.empty() ||
+                          !options_.form.regex.empty()))
+            return fail(ErrorKind::bad_request, "a call is required, and the answer is to have another form",
+                        "leave --tool-choice or the form away");
+        return {};
+    }
+
+    // Required of a question; the results of a call may be answered in words.
+    chat::ToolChoice tool_choice() const {
+        using Kind = chat::ToolChoice::Kind;
+        const std::string& name = options_.tool_choice;
+        if (name == "none") return {.kind = Kind::none};
+        const auto& messages = conversation_.messages.items();
+        if (name == "auto" || messages.back().find("role")->as_string() == "tool") return {};
+        if (name == "required") return {.kind = Kind::required};
+        return {.kind = Kind::named, .name = name};
     }
 
     void add(std::string_view role, const std::string& text) {
@@ -249,10 +277,12 @@ private:
         request.sampling = TRY(sampling(chat_->sampling(prompt.text.thinks)));
         chat::ReplyOptions wanted{.stops = options_.sampling.stop};
         wanted.form = form_;
+        wanted.tool_choice = tool_choice();
+        wanted.parallel_calls = !options_.one_call;
         if (options_.thinking_budget >= 0) wanted.thinking_budget = options_.thinking_budget;
         if (const auto budget = settings_.think_budget()) wanted.thinking_budget = budget;
         wanted.end_thought = end_thought_ = std::make_shared<std::atomic<bool>>(false);
-        request.guide = chat_->guide(prompt, wanted);
+        request.guide = TRY(chat_->guide(prompt, wanted));
 
         ReplyPrinter printer = this->printer();
         std::vector<int32_t> tokens;
@@ -308,7 +338,7 @@ private:
         request.tokens = prompt.tokens;
         request.sampling = TRY(sampling(chat_->sampling(false)));
         request.max_tokens = std::max<int64_t>(16, engine_.plan().context_tokens / 8);
-        request.guide = chat_->guide(prompt, {});
+        request.guide = TRY(chat_->guide(prompt, {}));
         chat::Reply reply;
         TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
             reply.add(event.guide);
@@ -437,6 +467,10 @@ void add_run(Command& program) {
              "When a conversation does not fit into the context: refuse, leave out the oldest or the middle turns, or "
              "summarise earlier ones (a line says what the model does not see)")
         .one_of({"refuse", "oldest", "middle", "summarise"});
+    command.add("--tool-choice", options->tool_choice,
+                "auto: the model calls or answers; none: calls are not looked for; required: it must call; or the\n"
+                "name of the tool that it must call");
+    command.add_flag("--one-call", options->one_call, "The reply ends with its first call");
     add_form_options(command, options->form);
     command.add_flag("--events", options->events,
                      "The reply as JSON, one object a line: answer, thinking, tool_call, ..., finish");

@@ -74,6 +74,53 @@ TEST_F(Chat, AThoughtEndsWithItsBudget) {
     EXPECT_NE(short_run.err.find("--think-budget"), std::string::npos) << short_run.err;
 }
 
+// A question that nobody would call a tool for, and a model that has never seen these tools.
+TEST_F(Chat, RequiredCallsAreAlwaysValid) {
+    write("home.json",
+          R"([{"type": "function", "function": {"name": "set_light", "description": "Light of a room", "parameters": {
+            "type": "object", "properties": {"room": {"type": "string", "enum": ["kitchen", "hall"]},
+            "level": {"type": "integer", "minimum": 0, "maximum": 100}, "warm": {"type": "boolean"}},
+            "required": ["room", "level"]}}}, {"type": "function", "function": {"name": "lock_door",
+            "parameters": {"type": "object", "properties": {}}}}])");
+    for (const std::string flags : {"--temp 0 --no-think", "--temp 1.5 --seed 1", "--temp 1.5 --seed 2 --think",
+                                    "--temp 1.5 --seed 3 --think-budget 3 --think",
+                                    // as good as random weights
+                                    "--temp 200 --top-k 0 --top-p 1 --min-p 0 --seed 4",
+                                    "--temp 200 --top-k 0 --top-p 1 --min-p 0 --seed 5 --no-think"})
+        for (const std::string choice : {"required", "set_light"}) {
+            const Ran ran = hearth("run ember -n 400 --one-call --tools home.json --tool-choice " + choice + " " +
+                                   flags + " 'What is 17 + 25?'");
+            SCOPED_TRACE(flags + " " + choice + ": " + ran.out + ran.err);
+            ASSERT_EQ(ran.exit_code, 0);
+            const auto call = Json::parse(ran.out);
+            ASSERT_TRUE(call && call->find("name"));
+            const Json& arguments = *call->find("arguments");
+            if (call->find("name")->as_string() == "lock_door") {
+                EXPECT_EQ(choice, "required");
+                EXPECT_EQ(arguments.dump(), "{}");
+                continue;
+            }
+            EXPECT_EQ(call->find("name")->as_string(), "set_light");
+            const std::string room = arguments.find("room")->as_string();
+            EXPECT_TRUE(room == "kitchen" || room == "hall");
+            EXPECT_TRUE(arguments.find("level")->is_integer());
+            EXPECT_LE(uint64_t(arguments.find("level")->as_int(-1)), 100u);
+        }
+    const std::string weather = " --temp 0 --tools tools.json 'What is the weather in Paris?'";
+    EXPECT_NE(hearth("run ember --tool-choice none" + weather).out.find("<tool_call>"), std::string::npos);
+    refused("\"$H\" run ember hi --tools tools.json --tool-choice nothing", 1, {"no tool nothing"});
+    refused("\"$H\" run ember hi --tool-choice required", 1, {"--tools"});
+    refused("\"$H\" run ember hi --tools tools.json --tool-choice required --json", 1, {"another form"});
+}
+
+// What cannot be enforced is said, and the tool may still be called.
+TEST_F(Chat, ToolsThatCannotBeBoundAreNamed) {
+    write("odd.json", R"([{"name": "odd", "parameters": {"type": "object", "minProperties": 1,
+                          "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}}])");
+    const Ran ran = hearth("run ember --temp 0 -n 300 --one-call --tools odd.json --tool-choice odd hi");
+    EXPECT_NE(ran.err.find("odd may have any arguments: minProperties"), std::string::npos) << ran.err;
+}
+
 TEST_F(Chat, CallsAreShown) {
     const std::string words = "--tools tools.json 'What is the weather in Paris?'";
     const auto line = Json::parse(hearth("run ember --temp 0 " + words).out);

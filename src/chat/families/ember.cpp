@@ -6,7 +6,7 @@ namespace hearth::chat {
 const Family kEmber{
     .name = "ember",
     .matches = [](const TemplateFacts& facts) { return facts.says("in the form that Qwen 3.5 models read"); },
-    .channels = with_tagged_calls(thoughts()),
+    .channels = with_tagged_calls(thoughts(), TaggedForm::xml),
     .stops = {"<|im_end|>", "<|endoftext|>"},
     .thinking_variable = "enable_thinking",
     .end_thought = "\n</think>\n\n",

@@ -6,7 +6,7 @@ namespace hearth::chat {
 const Family kGlm{
     .name = "glm4",
     .matches = [](const TemplateFacts& facts) { return facts.says("[gMASK]"); },
-    .channels = with_tagged_calls(thoughts()),
+    .channels = with_tagged_calls(thoughts(), TaggedForm::key_value),
     .stops = {"<|user|>", "<|observation|>", "<|endoftext|>"},
     .thinking_variable = "enable_thinking",
     .thinks_by_default = true,

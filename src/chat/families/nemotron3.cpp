@@ -9,7 +9,7 @@ const Family kNemotron3{
         [](const TemplateFacts& facts) {
             return facts.says("<function=") && facts.says("<|im_start|>") && facts.says("<think></think>");
         },
-    .channels = with_tagged_calls(thoughts()),
+    .channels = with_tagged_calls(thoughts(), TaggedForm::xml),
     .stops = {"<|im_end|>"},
     .thinking_variable = "enable_thinking",
     .end_thought = "\n</think>\n",

@@ -10,7 +10,7 @@ const Family kQwen35{
             if (facts.source.empty()) return facts.architecture.starts_with("qwen35");
             return facts.says("<function=") && facts.says("<|im_start|>") && facts.says("<think>");
         },
-    .channels = with_tagged_calls(thoughts()),
+    .channels = with_tagged_calls(thoughts(), TaggedForm::xml),
     .stops = {"<|im_end|>", "<|endoftext|>"},
     .thinking_variable = "enable_thinking",
     .end_thought = "\n</think>\n\n",
