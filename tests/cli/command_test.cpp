@@ -267,7 +267,7 @@ TEST_F(Command, ControlCharactersOfAnswersStayOffTheTerminal) {
     ASSERT_EQ(escape.find('\n'), escape.size() - 1) << "not one token";
     const std::string words = " hi --raw -n 5 --logit-bias " + escape.substr(0, escape.size() - 1) + "=1000";
     EXPECT_EQ(hearth("run $M" + words).out, "\x1b\x1b\x1b\x1b\x1b\n");
-    const Ran shown = shell("script -qec \"'$H' run '$M' " + words + "\" /dev/null");
+    const Ran shown = shell("NO_COLOR=1 script -qec \"'$H' run '$M' " + words + "\" /dev/null");
     EXPECT_EQ(shown.exit_code, 0) << shown.err;
     EXPECT_EQ(shown.out.find('\x1b'), std::string::npos) << shown.out;
     EXPECT_NE(shown.out.find("     \r\n"), std::string::npos) << shown.out;
@@ -288,17 +288,24 @@ TEST_F(Command, ALongPromptShowsHowFarItIs) {
 
 TEST_F(Command, ADialogueGoesOnUntilGoodbye) {
     if (!has_terminals()) GTEST_SKIP() << "this system has no pseudo-terminals";
+    // One line after the other: what is typed during an answer waits in the next line for its Enter.
+    std::string typing = "sleep 1.5;";
+    for (const char* line : {"hi", "/clear", "   ", "hi", "and more", "/bye"})
+        typing += std::string(" printf '") + line + "\\r'; sleep 1;";
     const Ran ran =
-        shell("script -qec \"'$H' run '$M' -n 5 --seed 1\" /dev/null", "hi\n/clear\n   \nhi\nand more\n/bye\n");
+        shell("{ " + typing + " } | HEARTH_HOME=home NO_COLOR=1 script -qec \"'$H' run '$M' -n 5 --seed 1\" /dev/null");
     EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
     std::vector<std::string> read;  // "19 tokens read at ..., 5 written ..."
     std::istringstream lines(ran.out);
     for (std::string line; std::getline(lines, line);)
         if (line.find(" tokens read at ") != std::string::npos) read.push_back(line);
     ASSERT_EQ(read.size(), 3u) << ran.out;
-    EXPECT_TRUE(read[0].starts_with("19 tokens read"));
-    EXPECT_TRUE(read[1].starts_with("19 tokens read"));  // after /clear the same question is new again
-    EXPECT_NE(read[2].find(" remembered"), std::string::npos) << read[2];
+    EXPECT_TRUE(read[0].starts_with("19 tokens read")) << read[0];
+    EXPECT_EQ(read[0].find(" remembered"), std::string::npos) << read[0];
+    // After /clear the same question is the beginning again, as far as the reply's opening.
+    EXPECT_TRUE(read[1].starts_with("10 tokens read")) << read[1];
+    EXPECT_NE(read[1].find(" 9 remembered"), std::string::npos) << read[1];
+    EXPECT_NE(read[2].find(" 23 remembered"), std::string::npos) << read[2];
 }
 
 TEST_F(Command, TheSameSeedGivesTheSameText) {
