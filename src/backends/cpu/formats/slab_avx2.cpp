@@ -178,30 +178,7 @@ constinit const TileFn NarrowSlabs256<kSubBlock, kMins, Codes>::kTiles[] = {
     slab256<kSubBlock, kMins, Codes, 1>, slab256<kSubBlock, kMins, Codes, 2>, slab256<kSubBlock, kMins, Codes, 3>,
     slab256<kSubBlock, kMins, Codes, 4>};
 
-// Every combination that a type has; one that is missing here does not link.
-using Dot = NarrowCodes<true, false, 0, 0>;
-template struct NarrowSlabs32<false, Dot>;
-template struct NarrowSlabs32<true, Dot>;
-template struct NarrowSlabs256<32, true, Dot>;
-template struct NarrowSlabs256<16, false, Dot>;
-template struct NarrowSlabs256<16, true, Dot>;
-
-template <int kLines, int kShift>
-using Unsigned = NarrowCodes<false, false, kLines, kShift>;
-template <int kLines>
-using Signed = NarrowCodes<false, true, kLines, 0>;
-template struct NarrowSlabs32<false, Signed<1>>;            // q8_0, iq4_nl
-template struct NarrowSlabs32<false, Signed<8>>;            // mxfp4
-template struct NarrowSlabs32<false, Unsigned<8, 4>>;       // q4_0
-template struct NarrowSlabs32<false, Unsigned<4, 3>>;       // q5_0
-template struct NarrowSlabs32<true, Unsigned<8, 0>>;        // q4_1
-template struct NarrowSlabs32<true, Unsigned<4, 0>>;        // q5_1
-template struct NarrowSlabs256<32, true, Unsigned<8, 0>>;   // q4_k
-template struct NarrowSlabs256<32, true, Unsigned<4, 0>>;   // q5_k
-template struct NarrowSlabs256<16, true, Unsigned<4, 0>>;   // q2_k
-template struct NarrowSlabs256<16, false, Unsigned<2, 2>>;  // q6_k
-template struct NarrowSlabs256<16, false, Signed<1>>;       // iq4_xs
-template struct NarrowSlabs256<16, false, Signed<2>>;       // few_levels.cpp
+NARROW_SLABS()
 
 }  // namespace hearth::cpu
 #endif

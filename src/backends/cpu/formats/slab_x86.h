@@ -76,6 +76,32 @@ struct NarrowSlabs256 {
     static const TileFn kTiles[kNarrowTileTokens];
 };
 
+// Every combination that a type has; one that is missing here does not compile.
+using NarrowDot = NarrowCodes<true, false, 0, 0>;
+template <int kLines, int kShift>
+using NarrowUnsigned = NarrowCodes<false, false, kLines, kShift>;
+template <int kLines>
+using NarrowSigned = NarrowCodes<false, true, kLines, 0>;
+#define NARROW_SLABS(EXTERN)                                                                   \
+    EXTERN template struct NarrowSlabs32<false, NarrowDot>;                                    \
+    EXTERN template struct NarrowSlabs32<true, NarrowDot>;                                     \
+    EXTERN template struct NarrowSlabs256<32, true, NarrowDot>;                                \
+    EXTERN template struct NarrowSlabs256<16, false, NarrowDot>;                               \
+    EXTERN template struct NarrowSlabs256<16, true, NarrowDot>;                                \
+    EXTERN template struct NarrowSlabs32<false, NarrowSigned<1>>;           /* q8_0, iq4_nl */ \
+    EXTERN template struct NarrowSlabs32<false, NarrowSigned<8>>;           /* mxfp4 */        \
+    EXTERN template struct NarrowSlabs32<false, NarrowUnsigned<8, 4>>;      /* q4_0 */         \
+    EXTERN template struct NarrowSlabs32<false, NarrowUnsigned<4, 3>>;      /* q5_0 */         \
+    EXTERN template struct NarrowSlabs32<true, NarrowUnsigned<8, 0>>;       /* q4_1 */         \
+    EXTERN template struct NarrowSlabs32<true, NarrowUnsigned<4, 0>>;       /* q5_1 */         \
+    EXTERN template struct NarrowSlabs256<32, true, NarrowUnsigned<8, 0>>;  /* q4_k */         \
+    EXTERN template struct NarrowSlabs256<32, true, NarrowUnsigned<4, 0>>;  /* q5_k */         \
+    EXTERN template struct NarrowSlabs256<16, true, NarrowUnsigned<4, 0>>;  /* q2_k */         \
+    EXTERN template struct NarrowSlabs256<16, false, NarrowUnsigned<2, 2>>; /* q6_k */         \
+    EXTERN template struct NarrowSlabs256<16, false, NarrowSigned<1>>;      /* iq4_xs */       \
+    EXTERN template struct NarrowSlabs256<16, false, NarrowSigned<2>>;      /* few_levels.cpp */
+NARROW_SLABS(extern)
+
 TARGET_BEGIN(TARGET_AVX2)
 namespace narrow {
 template <class Narrow, bool kDot>
