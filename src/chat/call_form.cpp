@@ -10,8 +10,6 @@ using grammar::CodeSet, grammar::Expr, grammar::ExprId, grammar::Insertion, gram
 
 namespace {
 
-constexpr size_t kMostToolBytes = 4 << 20;
-
 struct Tool {
     std::string name;
     ExprId arguments = 0;

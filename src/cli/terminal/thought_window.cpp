@@ -12,9 +12,7 @@ constexpr int kThoughtRows = 6;
 
 // One column stays free: what fills a line to its end is counted as a line more by some terminals.
 ThoughtWindow::ThoughtWindow(int columns, int rows)
-    : writer_(std::max(columns - 1, 8), laid_),
-      rows_(size_t(std::clamp(rows - 2, 1, kThoughtRows))),
-      columns_(columns) {
+    : writer_(std::max(columns - 1, 8), laid_), rows_(size_t(std::clamp(rows - 2, 1, kThoughtRows))) {
     writer_.begin({}, {});
 }
 

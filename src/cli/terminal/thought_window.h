@@ -25,7 +25,6 @@ private:
     LineWriter writer_;
     std::deque<std::string> lines_;
     size_t rows_;
-    int columns_;
     size_t drawn_ = 0;  // lines on the screen
 };
 
