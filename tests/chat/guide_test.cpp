@@ -1,5 +1,7 @@
 // What a chat's guide does with tokens: marks by id, budgets, stop strings, copies and steps back.
 #include <algorithm>
+#include <atomic>
+#include <memory>
 
 #include "chat/byte_vocabulary.h"
 #include "chat/chat_guide.h"
@@ -144,6 +146,37 @@ TEST(ChatGuide, ThoughtsEndWithTheirBudget) {
     useless.thinking_budget = 1;
     useless.end_thought = vocabulary().ids("!");
     EXPECT_EQ(run(std::move(useless), vocabulary().ids("abc")).second, "[a!bc][]");
+}
+
+// Enter while the model thinks.
+TEST(ChatGuide, AThoughtEndsWhenSomebodyAsksForIt) {
+    const auto asked = std::make_shared<std::atomic<bool>>(false);
+    const Tokens close = vocabulary().ids("\n</think>\n\n");
+    for (const bool has_budget : {false, true}) {
+        asked->store(false);
+        GuideSetup made = setup(true);
+        made.end_thought_now = asked;
+        if (has_budget) made.thinking_budget = 100;
+        ChatGuide guide(made);
+        GuideEvents events, dropped;
+        say(guide, vocabulary().ids("ab"), events);
+        EXPECT_TRUE(guide.forced().empty());
+        asked->store(true);
+        say(guide, vocabulary().ids("c"), events);
+        ASSERT_TRUE(std::ranges::equal(guide.forced(), close));
+        // Where tokens are taken back it ends with the next one too.
+        const auto copy = guide.clone();
+        copy->rollback(2);
+        EXPECT_TRUE(copy->forced().empty());
+        say(*copy, vocabulary().ids("b"), dropped);
+        EXPECT_TRUE(std::ranges::equal(copy->forced(), close));
+        say(guide, close, events);
+        EXPECT_TRUE(guide.forced().empty());
+        say(guide, vocabulary().ids("yes"), events);
+        EXPECT_TRUE(guide.forced().empty());  // an answer is not cut by it
+        ASSERT_TRUE(guide.finish(events));
+        EXPECT_EQ(shown(reply_of(events)), "[abc][yes]");
+    }
 }
 
 TEST(ChatGuide, StopStringsEndAnswersOnly) {
