@@ -2,11 +2,15 @@
 
 #include <unistd.h>
 
+#include <filesystem>
+#include <utility>
+
 #include "base/os.h"
 #include "base/text_format.h"
 #include "cli/console.h"
 #include "cli/terminal/typing.h"
 #include "engine/texts.h"
+#include "library/catalogue.h"
 
 namespace hearth::cli {
 
@@ -73,26 +77,64 @@ chat::Overflow overflow_of(std::string_view name) {
 
 }  // namespace
 
+Result<std::unique_ptr<Session>> Session::open(RunOptions options, bool is_dialogue) {
+    std::unique_ptr<Session> session(new Session(std::move(options), is_dialogue));
+    TRY(session->load(TRY(session->weights(session->options_.model.model))));
+    TRY(session->start());
+    return session;
+}
+
+Result<Checkpoint> Session::weights(const std::string& model) const {
+    std::error_code ignored;
+    if (!std::filesystem::exists(model, ignored) && find_in_catalogue(model))
+        return fail(ErrorKind::not_found, "there is no file " + model,
+                    "give the path of a GGUF file; a name alone works for `hearth bench` only");
+    ModelOptions options = options_.model;
+    options.model = model;
+    Checkpoint checkpoint = TRY(open_weights(options));
+    if (const FileUse use = use_of(checkpoint); use != FileUse::text && !options_.raw)
+        return fail(ErrorKind::unsupported, fmt::format("this is {}: it was not made for answers", name_of(use)),
+                    fmt::format("use `hearth {}`", command_of(use)));
+    return checkpoint;
+}
+
+Result<> Session::load(Checkpoint weights) {
+    EngineOptions choice = TRY(engine_options(options_.model));
+    if (is_dialogue_) choice.snapshots = 1;  // the next turn goes on from there
+    engine_ =
+        TRY(open_engine(options_.model, std::move(weights), choice, options_.verbose || is_terminal(STDERR_FILENO)));
+    return {};
+}
+
+Result<> Session::meet_model() {
+    if (options_.raw) return {};
+    chat_ = TRY(chat::ChatModel::make(engine_->checkpoint().metadata(), engine_->tokenizer()));
+    if (!chat_->note().empty()) notice("hearth: " + chat_->note());
+    form_ = nullptr;
+    if (auto grammar = TRY(answer_grammar(options_.form))) form_ = TRY(chat_->form(std::move(grammar)));
+    fitter_.emplace(overflow_of(options_.overflow), engine_->plan().context_tokens - tokens_for_the_reply());
+    said_ = {};
+    if (conversation_.thinking == true && !chat_->chat_template().can_think()) {
+        notice("hearth: this model does not think before it answers");
+        conversation_.thinking = std::nullopt;
+    }
+    return {};
+}
+
 Result<> Session::start() {
     // Wrong flags are told before anything is asked.
-    TRY(sampler_options(options_.sampling, engine_.checkpoint().metadata()));
+    TRY(sampler_options(options_.sampling, engine_->checkpoint().metadata()));
     for (const std::string& stop : options_.sampling.stop)
         if (stop.empty()) return fail(ErrorKind::bad_request, "a stop string is empty", "leave it away");
     if (options_.raw) return refuse_chat_flags();
-    chat_ = TRY(chat::ChatModel::make(engine_.checkpoint().metadata(), engine_.tokenizer()));
-    if (!chat_->note().empty()) notice("hearth: " + chat_->note());
+    if (options_.think || options_.thinking_budget > 0) conversation_.thinking = true;
+    TRY(meet_model());
+    if (!options_.think && conversation_.thinking == true) conversation_.thinking = std::nullopt;
+    if (options_.no_think || options_.thinking_budget == 0) conversation_.thinking = false;
     if (!options_.system.empty()) add("system", options_.system);
     opening_ = conversation_.messages;
     if (!options_.tools.empty()) conversation_.tools = TRY(read_tools());
-    TRY(check_tool_choice());
-    if (auto grammar = TRY(answer_grammar(options_.form))) form_ = TRY(chat_->form(std::move(grammar)));
-    fitter_.emplace(overflow_of(options_.overflow), engine_.plan().context_tokens - tokens_for_the_reply());
-    const bool can_think = chat_->chat_template().can_think();
-    if ((options_.think || options_.thinking_budget > 0) && !can_think)
-        notice("hearth: this model does not think before it answers");
-    if (options_.think) conversation_.thinking = true;
-    if (options_.no_think || options_.thinking_budget == 0) conversation_.thinking = false;
-    return {};
+    return check_tool_choice();
 }
 
 Result<FinishReason> Session::answer(const std::string& text) {
@@ -139,16 +181,50 @@ Result<> Session::set_thinking(std::optional<bool> wanted) {
 }
 
 Result<> Session::check_settings() const {
-    const auto wrong = validate(TRY(sampling()), engine_.tokenizer().size());
+    const auto wrong = validate(TRY(sampling()), engine_->tokenizer().size());
     if (!wrong.empty()) return fail(ErrorKind::bad_request, wrong[0]);
     return {};
+}
+
+Result<> Session::set_form(AnswerForm form, const std::string& schema) {
+    FormOptions wanted = options_.form;
+    wanted.json = form == AnswerForm::json;
+    wanted.schema = form == AnswerForm::schema ? schema : "";
+    wanted.gbnf = wanted.regex = "";
+    std::shared_ptr<grammar::Constraint> bound;
+    if (auto grammar = TRY(answer_grammar(wanted))) bound = TRY(chat_->form(std::move(grammar)));
+    form_ = std::move(bound);
+    options_.form = std::move(wanted);
+    return {};
+}
+
+// What was said stays. Two models at once may not fit into memory, so the old one goes before the new one comes, and
+// comes back when that fails; a file that cannot be read at all is told before.
+Result<> Session::change_model(const std::string& name) {
+    Checkpoint checkpoint = TRY(weights(name));
+    const std::string before = std::exchange(options_.model.model, name);
+    const auto settle = [&](Checkpoint weights) -> Result<> {
+        form_ = nullptr;
+        chat_ = nullptr;
+        engine_ = nullptr;
+        TRY(load(std::move(weights)));
+        return meet_model();
+    };
+    context_used_ = 0;
+    auto changed = settle(std::move(checkpoint));
+    if (changed) return {};
+    options_.model.model = before;
+    if (auto back = settle(TRY(weights(before))); !back)
+        return fail(ErrorKind::bad_file, fmt::format("{}; {} does not load any more either: {}", changed.error().what,
+                                                     before, back.error().what));
+    return changed;
 }
 
 std::string Session::description() const {
     const auto values = sampling();
     std::string text =
-        fmt::format("model: {}, {}\n{}\n", engine_.model().name.empty() ? options_.model.model : engine_.model().name,
-                    engine_.device(), context_line());
+        fmt::format("model: {}, {}\n{}\n", engine_->model().name.empty() ? options_.model.model : engine_->model().name,
+                    engine_->device(), context_line());
     if (values)
         text +=
             fmt::format("sampling: temperature {}, top_p {}, top_k {}, min_p {}, repeat_penalty {}\n",
@@ -161,7 +237,7 @@ std::string Session::description() const {
 }
 
 std::string Session::context_line() const {
-    const int64_t size = engine_.plan().context_tokens;
+    const int64_t size = engine_->plan().context_tokens;
     return fmt::format("context {} % of {} tokens", (context_used_ * 100 + size - 1) / std::max<int64_t>(size, 1),
                        size);
 }
@@ -231,7 +307,7 @@ ReplyPrinter Session::printer() const {
 }
 
 Result<SamplerOptions> Session::sampling(const chat::Sampling& family) const {
-    SamplerOptions values = TRY(sampler_options(options_.sampling, engine_.checkpoint().metadata(), family));
+    SamplerOptions values = TRY(sampler_options(options_.sampling, engine_->checkpoint().metadata(), family));
     settings_.apply(values);
     return values;
 }
@@ -277,7 +353,7 @@ Result<FinishReason> Session::answer_conversation() {
 }
 
 int64_t Session::tokens_for_the_reply() const {
-    const int64_t context = engine_.plan().context_tokens, most = options_.sampling.max_tokens;
+    const int64_t context = engine_->plan().context_tokens, most = options_.sampling.max_tokens;
     return most > 0 ? std::min(most, context / 2) : std::min<int64_t>(1024, context / 4);
 }
 
@@ -304,10 +380,10 @@ Result<std::string> Session::summary(const Json& messages) {
     Request request;
     request.tokens = prompt.tokens;
     request.sampling = TRY(sampling(chat_->sampling(false)));
-    request.max_tokens = std::max<int64_t>(16, engine_.plan().context_tokens / 8);
+    request.max_tokens = std::max<int64_t>(16, engine_->plan().context_tokens / 8);
     request.guide = TRY(chat_->guide(prompt, {}));
     chat::Reply reply;
-    TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
+    TRY(run_request(*engine_, std::move(request), [&](const Event& event) -> Result<> {
         reply.add(event.guide);
         return {};
     }));
@@ -317,7 +393,7 @@ Result<std::string> Session::summary(const Json& messages) {
 
 Result<FinishReason> Session::answer_raw(const std::string& text) {
     Request request;
-    TRY(engine_.tokenizer().encode(text, {.parse_special = true, .add_special = true}, request.tokens));
+    TRY(engine_->tokenizer().encode(text, {.parse_special = true, .add_special = true}, request.tokens));
     request.sampling = TRY(sampling({}));
     request.stop = options_.sampling.stop;
     ReplyPrinter printer = this->printer();
@@ -332,7 +408,7 @@ Result<Event> Session::ask(Request request, ReplyPrinter& printer, std::vector<i
     std::optional<Typing> typing;
     if (is_dialogue_) typing.emplace();
     std::optional<ReadingLine> reading(int64_t(request.tokens.size()));
-    const Event last = TRY(run_request(engine_, std::move(request), [&](const Event& event) -> Result<> {
+    const Event last = TRY(run_request(*engine_, std::move(request), [&](const Event& event) -> Result<> {
         if (event.kind == Event::Kind::progress)
             reading->update(event);
         else
@@ -343,7 +419,7 @@ Result<Event> Session::ask(Request request, ReplyPrinter& printer, std::vector<i
         return show(event);
     }));
     TRY(printer.end(last));
-    if (const std::string line = ending_line(last, engine_.plan().context_tokens); !line.empty())
+    if (const std::string line = ending_line(last, engine_->plan().context_tokens); !line.empty())
         notice("hearth: " + line);
     context_used_ = last.usage.prompt_tokens + last.usage.generated_tokens;
     if (options_.verbose || is_terminal(STDERR_FILENO))

@@ -36,10 +36,8 @@ struct RunOptions {
 
 class Session : public Partner {
 public:
-    Session(Engine& engine, const RunOptions& options, bool is_dialogue)
-        : engine_(engine), options_(options), is_dialogue_(is_dialogue) {}
-
-    Result<> start();
+    // Loads the model and checks every flag.
+    static Result<std::unique_ptr<Session>> open(RunOptions options, bool is_dialogue);
 
     bool is_chat() const override { return chat_ != nullptr; }
 
@@ -57,10 +55,18 @@ public:
     Result<> set_thinking(std::optional<bool> wanted) override;
     Settings& settings() override { return settings_; }
     Result<> check_settings() const override;
+    Result<> set_form(AnswerForm form, const std::string& schema) override;
+    Result<> change_model(const std::string& name) override;
     std::string description() const override;
     std::string context_line() const override;
 
 private:
+    Session(RunOptions options, bool is_dialogue) : options_(std::move(options)), is_dialogue_(is_dialogue) {}
+
+    Result<Checkpoint> weights(const std::string& model) const;
+    Result<> load(Checkpoint weights);  // puts the engine in place ...
+    Result<> meet_model();              // ... and what depends on it
+    Result<> start();
     Result<> refuse_chat_flags() const;
     Result<> check_tool_choice() const;
 
@@ -91,13 +97,13 @@ private:
     Result<Event> ask(Request request, ReplyPrinter& printer, std::vector<int32_t>& tokens,
                       const std::function<Result<>(const Event&)>& show);
 
-    Engine& engine_;
-    const RunOptions& options_;
+    RunOptions options_;
     const bool is_dialogue_;
+    std::unique_ptr<Engine> engine_;
     Settings settings_;  // what was changed since the start
     std::shared_ptr<std::atomic<bool>> end_thought_;
     int64_t context_used_ = 0;
-    std::unique_ptr<chat::ChatModel> chat_;
+    std::unique_ptr<chat::ChatModel> chat_;      // points into the engine
     std::shared_ptr<grammar::Constraint> form_;  // of every answer
     chat::Conversation conversation_;
     Json opening_ = Json::array();  // what every conversation begins with

@@ -1,7 +1,6 @@
 // hearth run: an answer in the terminal. With a prompt, or with text piped in, once; otherwise line by line.
 #include <unistd.h>
 
-#include <filesystem>
 #include <memory>
 
 #include "base/os.h"
@@ -10,8 +9,6 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/conversation.h"
-#include "engine/texts.h"
-#include "library/catalogue.h"
 #include "library/installed.h"
 
 namespace hearth::cli {
@@ -29,26 +26,13 @@ Result<int> run(const RunOptions& options) {
     if (!is_dialogue && prompt.empty())
         return fail(ErrorKind::bad_request, "there is no prompt", "write it behind the model or pipe it in");
 
-    std::error_code ignored;
-    if (!std::filesystem::exists(options.model.model, ignored) && find_in_catalogue(options.model.model))
-        return fail(ErrorKind::not_found, "there is no file " + options.model.model,
-                    "give the path of a GGUF file; a name alone works for `hearth bench` only");
-    EngineOptions choice = TRY(engine_options(options.model));
-    if (is_dialogue) choice.snapshots = 1;  // the next turn goes on from there
-    Checkpoint checkpoint = TRY(open_weights(options.model));
-    if (const FileUse use = use_of(checkpoint); use != FileUse::text && !options.raw)
-        return fail(ErrorKind::unsupported, fmt::format("this is {}: it was not made for answers", name_of(use)),
-                    fmt::format("use `hearth {}`", command_of(use)));
-    auto engine =
-        TRY(open_engine(options.model, std::move(checkpoint), choice, options.verbose || is_terminal(STDERR_FILENO)));
-    Session session(*engine, options, is_dialogue);
-    TRY(session.start());
+    const auto session = TRY(Session::open(options, is_dialogue));
     if (is_dialogue) {
         const std::string place = data_directory();
-        TRY(talk(session, place.empty() ? "" : place + "/history"));
+        TRY(talk(*session, place.empty() ? "" : place + "/history"));
         return kDone;
     }
-    const FinishReason reason = TRY(session.answer(prompt));
+    const FinishReason reason = TRY(session->answer(prompt));
     return reason == FinishReason::cancelled ? kFailed : kDone;
 }
 

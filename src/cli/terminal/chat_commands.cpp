@@ -19,6 +19,10 @@ constexpr ChatCommand kChatCommands[] = {
     {ChatAction::stop_thinking, "stop-thinking", "", "typed while it thinks, as Enter: answer now"},
     {ChatAction::thoughts, "thoughts", "", "what the model thought before its last answer"},
     {ChatAction::set, "set", "NAME VALUE", "such as temperature 0.2, or default"},
+    {ChatAction::json, "json", "on|off", "answers are JSON objects"},
+    {ChatAction::schema, "schema", "FILE|off", "answers satisfy this JSON schema"},
+    {ChatAction::model, "model", "FILE", "go on with another model"},
+    {ChatAction::image, "image", "FILE", "show a picture (no model can see yet)"},
     {ChatAction::show, "show", "", "model, settings and system text"},
     {ChatAction::context, "context", "", "how full the context is"},
     {ChatAction::save, "save", "FILE", "write the conversation as JSON"},
@@ -91,7 +95,10 @@ Completions complete_command(std::string_view line) {
         std::vector<std::string> words;
         if (name == "/set") words = Settings::names();
         if (name == "/think") words = {"on", "off", "auto"};
-        if (name == "/save" || name == "/load") words = files_like(word);
+        if (name == "/json") words = {"on", "off"};
+        if (name == "/save" || name == "/load" || name == "/model" || name == "/schema" || name == "/image")
+            words = files_like(word);
+        if (name == "/schema") words.push_back("off");
         for (std::string& candidate : words)
             if (candidate.starts_with(word)) found.words.push_back(std::move(candidate));
     }

@@ -91,6 +91,8 @@ private:
             case ChatAction::clear:
                 partner_.forget();
                 return {};
+            case ChatAction::model:
+                return partner_.change_model(argument);
             default:
                 break;
         }
@@ -116,6 +118,14 @@ private:
                 return retry();
             case ChatAction::edit:
                 return edit();
+            case ChatAction::json:
+                return json(argument);
+            case ChatAction::schema:
+                return argument == "off" ? partner_.set_form(AnswerForm::any, "")
+                                         : partner_.set_form(AnswerForm::schema, argument);
+            case ChatAction::image:
+                return fail(ErrorKind::unsupported, "hearth does not look at images yet",
+                            "describe what is in it, or paste its text");
             default:
                 return {};
         }
@@ -152,6 +162,12 @@ private:
         if (word == "off") return partner_.set_thinking(false);
         if (word == "auto") return partner_.set_thinking(std::nullopt);
         return fail(ErrorKind::bad_request, fmt::format("/think {} is not known", word), "write on, off or auto");
+    }
+
+    Result<> json(const std::string& word) {
+        if (word == "on") return partner_.set_form(AnswerForm::json, "");
+        if (word == "off") return partner_.set_form(AnswerForm::any, "");
+        return fail(ErrorKind::bad_request, fmt::format("/json {} is not known", word), "write on or off");
     }
 
     Result<> show_thoughts() {

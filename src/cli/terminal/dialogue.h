@@ -13,6 +13,8 @@
 
 namespace hearth::cli {
 
+enum class AnswerForm : uint8_t { any, json, schema };
+
 class Partner {
 public:
     virtual ~Partner() = default;
@@ -29,6 +31,8 @@ public:
     virtual Result<> set_thinking(std::optional<bool> wanted) = 0;
     virtual Settings& settings() = 0;
     virtual Result<> check_settings() const = 0;
+    virtual Result<> set_form(AnswerForm form, const std::string& schema) = 0;  // schema: a file
+    virtual Result<> change_model(const std::string& name) = 0;                 // what was said stays
 
     virtual std::string description() const = 0;  // of the model and of what is set by flags; lines
     virtual std::string context_line() const = 0;

@@ -31,7 +31,7 @@ TEST(ChatCommands, AreRead) {
 TEST(ChatCommands, AreCompleted) {
     EXPECT_EQ(complete_command("/re").words, std::vector<std::string>{"/retry"});
     EXPECT_EQ(complete_command("/s").words,
-              (std::vector<std::string>{"/save", "/set", "/show", "/stop-thinking", "/system"}));
+              (std::vector<std::string>{"/save", "/schema", "/set", "/show", "/stop-thinking", "/system"}));
     EXPECT_EQ(complete_command("/set top").words, (std::vector<std::string>{"top_k", "top_p"}));
     EXPECT_EQ(complete_command("/set top").word, 5u);
     EXPECT_EQ(complete_command("/think ").words, (std::vector<std::string>{"auto", "off", "on"}));

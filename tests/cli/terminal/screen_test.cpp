@@ -8,6 +8,7 @@
 #include <regex>
 #include <thread>
 
+#include "base/json.h"
 #include "cli/terminal/markdown.h"
 #include "support/shared_data.h"
 
@@ -165,6 +166,38 @@ TEST_P(Screen, CtrlCStopsTheAnswerAndNotTheProgram) {
     keys("/exit");
     key("Enter");
     wait_for("ended with 0");
+}
+
+TEST_P(Screen, FormsAndModelsChangeInTheMiddle) {
+    std::ofstream(folder_ / "year.json") << R"({"type":"integer","minimum":1,"maximum":99})";
+    start(binary_.string() + " run ember --temp 0");
+    wait_for(">>>");
+    const auto enter = [&](const std::string& line, const std::string& ending) {
+        keys(line);
+        key("Enter");
+        wait_for(ending);
+    };
+    enter("/schema year.json", "year.json\n>>>");
+    enter("What is 17 + 25?", "tokens\n\n>>>");
+    enter("/json on", "on\n>>>");
+    enter("What is the capital of France?", "tokens\n\n>>>");
+    enter("/json off", "off\n>>>");
+    enter("/schema nosuch.json", "path\n>>>");
+    enter("/model nosuch.gguf", "path\n>>>");
+    enter("/image photo.png", "text\n>>>");
+    enter("/model ember", ">>>");
+    enter("What is 2 + 3?", "tokens\n\n>>>");
+    enter("/save talk.json", "6 messages are in talk.json\n>>>");
+    const auto saved = Json::parse(read_text(folder_ / "talk.json"));
+    ASSERT_TRUE(saved);
+    const auto answer = [&](size_t message) {
+        return saved->find("messages")->items()[message].find("content")->as_string();
+    };
+    const auto number = Json::parse(answer(1));
+    EXPECT_TRUE(number && number->is_integer() && number->as_int() >= 1 && number->as_int() <= 99) << answer(1);
+    const auto object = Json::parse(answer(3));
+    EXPECT_TRUE(object && object->is_object()) << answer(3);
+    EXPECT_EQ(answer(5), "2 + 3 = 5");
 }
 
 TEST_P(Screen, APageOfMarkdown) {
