@@ -88,7 +88,9 @@ Result<server::ServerOptions> server_options(const ServeOptions& options) {
     made.http.may_leave_loopback = options.insecure || !options.api_key_file.empty();
     made.http.allowed_hosts = options.allowed_hosts;
     made.http.allowed_origins = options.allowed_origins;
-    made.http.limits.body_bytes = size_t(options.max_body) << 20;
+    server::Limits& limits = made.http.limits;
+    limits.body_bytes = size_t(options.max_body) << 20;
+    limits.all_bodies_bytes = std::max(limits.all_bodies_bytes, 2 * limits.body_bytes);
     if (!options.api_key_file.empty()) made.access = TRY(server::key_file_access(options.api_key_file));
     made.loads_at_start = !options.on_demand;
     made.is_strict = options.strict;

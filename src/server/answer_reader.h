@@ -26,6 +26,7 @@ private:
         std::optional<TokenScore> score;
     };
     void settle(chat::ReplyPart part, size_t count, AnswerPart& out);
+    void drop_marks(std::string_view answer);
     TokenScore score_of(const Event& event) const;
 
     const Tokenizer& tokenizer_;

@@ -221,7 +221,7 @@ TEST_F(Http, WhoDoesNotReadIsGivenUp) {
     EXPECT_TRUE(client.is_closed_within(5));
 }
 
-TEST_F(Http, ARepliesThatNobodyGivesIsAnError) {
+TEST_F(Http, AReplyThatNobodyGivesIsAnError) {
     start();
     EXPECT_EQ(test::http_get(server->port(), "/drop").status, 500);
     HttpClient client(server->port());
@@ -303,6 +303,25 @@ TEST_F(Http, ConnectionsAreBounded) {
     EXPECT_EQ(fourth.receive(5).status, 503);
     clients.pop_back();
     EXPECT_TRUE(becomes_true([&] { return test::http_get(server->port(), "/echo").status == 200; }));
+}
+
+TEST_F(Http, BodiesAreBoundedTogetherToo) {
+    HttpOptions options;
+    options.limits.all_bodies_bytes = 1'500'000;
+    start(std::move(options));
+    const std::string most = post_request("/wait", std::string(1 << 20, 'x'));
+    HttpClient first(server->port()), second(server->port());
+    ASSERT_TRUE(first.send(most.substr(0, most.size() - 1)));
+    sleep_ms(200);  // until all of it was read
+    ASSERT_TRUE(second.send(most));
+    EXPECT_EQ(second.receive(5).status, 503);
+    ASSERT_TRUE(first.send("x"));
+    waiting_reply().send(200, "text/plain", "done");
+    EXPECT_EQ(first.receive(5).body, "done");
+    HttpClient third(server->port());
+    ASSERT_TRUE(third.send(most));
+    waiting_reply().send(200, "text/plain", "done");
+    EXPECT_EQ(third.receive(5).body, "done");
 }
 
 TEST_F(Http, HeadsAloneAndPagesOfOthers) {

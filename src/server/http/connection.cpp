@@ -43,6 +43,7 @@ void Connection::start() {
 
 void Connection::start_refusing(Refusal refusal) {
     refuse(std::move(refusal));
+    read();  // what is pending keeps it alive
 }
 
 void Connection::wait_for_request() {
@@ -85,11 +86,19 @@ void Connection::parse() {
     using State = RequestParser::State;
     if (parser_.state() == State::refused) return refuse(parser_.refusal());
     if (parser_.state() == State::head) return;
+    count_body(parser_.body_bytes_read());
     if (!has_head_) look_at_head();
     if (current_) return;  // it was refused
+    if (shared_->body_bytes > limits.all_bodies_bytes)
+        return refuse({503, "too many large requests are being answered; send this one again later"});
     if (parser_.state() == State::done) return begin_exchange();
     deadline_ = request_began_ +
                 seconds(limits.head + limits.body + double(parser_.body_bytes_read()) / double(limits.body_rate));
+}
+
+void Connection::count_body(size_t bytes) {
+    shared_->body_bytes += bytes - body_bytes_;
+    body_bytes_ = bytes;
 }
 
 void Connection::look_at_head() {
@@ -180,6 +189,7 @@ void Connection::end_exchange() {
     const bool closes = current_->closes() || shared_->is_draining;
     current_.reset();
     --shared_->busy;
+    count_body(0);
     if (closes) return linger();
     wait_for_request();
     parse();
@@ -220,6 +230,7 @@ void Connection::close() {
     is_closed_ = true;
     boost::system::error_code ignored;
     socket_.close(ignored);
+    count_body(0);
     if (const auto gone = std::exchange(current_, nullptr)) {
         --shared_->busy;
         gone->lose();

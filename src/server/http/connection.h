@@ -25,6 +25,7 @@ struct Shared {
     Gate gate;
     std::atomic<int> connections = 0, busy = 0;  // busy: those with a request that is not answered yet
     std::atomic<bool> is_draining = false;
+    size_t body_bytes = 0;  // of the I/O thread, as is what follows
     uint64_t next_request = 1;
     std::string id_prefix;
 };
@@ -45,6 +46,7 @@ private:
     void took(size_t bytes);
     void parse();
     void look_at_head();
+    void count_body(size_t bytes);  // that this connection's request holds
     void begin_exchange();
     std::shared_ptr<Exchange> open_exchange(HttpRequest& request);
     void refuse(Refusal refusal);
@@ -65,7 +67,7 @@ private:
     std::optional<InstantAnswer> instant_;
     std::shared_ptr<Exchange> current_;
     std::string writing_;
-    size_t written_ = 0;
+    size_t written_ = 0, body_bytes_ = 0;
     bool is_reading_ = false, is_writing_ = false, has_head_ = false, is_lingering_ = false, is_closed_ = false;
     bool is_interim_ = false;  // what is being written is no part of an answer
     Clock::time_point deadline_, request_began_, last_write_;

@@ -9,6 +9,7 @@ struct Limits {
     size_t head_bytes = 64 << 10;  // request line and headers
     size_t headers = 100;
     size_t body_bytes = size_t{64} << 20;
+    size_t all_bodies_bytes = size_t{256} << 20;  // of all requests that are read or answered at a time
     int json_depth = 100;
     size_t connections = 512;
     size_t unsent_bytes = size_t{1} << 20;  // of a stream whose client does not read; then it is given up
