@@ -5,6 +5,9 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 #include <algorithm>
@@ -127,6 +130,12 @@ uint64_t resident_anonymous_bytes() {
 uint64_t peak_resident_bytes() {
     const int64_t kib = proc_kib("/proc/self/status", "VmHWM:");
     return kib > 0 ? uint64_t(kib) * 1024 : 0;
+}
+
+void prefer_this_thread() {
+#ifdef __linux__
+    setpriority(PRIO_PROCESS, id_t(syscall(SYS_gettid)), -10);
+#endif
 }
 
 double monotonic_seconds() {

@@ -212,6 +212,14 @@ Result<std::unique_ptr<Guide>> ChatModel::guide(const Prompt& prompt, const Repl
     return std::make_unique<ChatGuide>(std::move(setup));
 }
 
+Result<Request> ChatModel::request(const Prompt& prompt, const ReplyOptions& options) const {
+    Request request;
+    request.tokens = prompt.tokens;
+    request.keep_at = prompt.lasting;
+    request.guide = TRY(guide(prompt, options));
+    return request;
+}
+
 const Sampling& ChatModel::sampling(bool thinks) const {
     return thinks ? template_->family().thinking : template_->family().plain;
 }

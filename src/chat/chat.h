@@ -17,6 +17,7 @@
 #include "chat/conversation.h"
 #include "chat/reply.h"
 #include "chat/tools.h"
+#include "engine/engine.h"
 #include "engine/guide.h"
 #include "files/metadata.h"
 #include "grammar/matcher.h"
@@ -68,6 +69,9 @@ public:
     Result<std::shared_ptr<grammar::Constraint>> form(std::shared_ptr<const grammar::Grammar> grammar) const;
     // Fails where the choice of tools asks for what cannot be had.
     Result<std::unique_ptr<Guide>> guide(const Prompt& prompt, const ReplyOptions& options = {}) const;
+
+    // The request that asks the engine for a reply; sampling and limits are the caller's.
+    Result<Request> request(const Prompt& prompt, const ReplyOptions& options = {}) const;
 
     const ChatTemplate& chat_template() const { return *template_; }
     // What the makers recommend.

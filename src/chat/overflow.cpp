@@ -5,6 +5,20 @@
 
 namespace hearth::chat {
 
+std::optional<Overflow> overflow_named(std::string_view name) {
+    static constexpr std::pair<std::string_view, Overflow> kNames[] = {{"refuse", Overflow::refuse},
+                                                                       {"oldest", Overflow::oldest},
+                                                                       {"middle", Overflow::middle},
+                                                                       {"summarise", Overflow::summarise}};
+    for (const auto& [known, policy] : kNames)
+        if (known == name) return policy;
+    return std::nullopt;
+}
+
+int64_t room_for_reply(int64_t context_tokens, int64_t max_tokens) {
+    return max_tokens > 0 ? std::min(max_tokens, context_tokens / 2) : std::min<int64_t>(1024, context_tokens / 4);
+}
+
 namespace {
 
 std::string_view role_of(const Json& message) {

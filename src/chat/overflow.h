@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/json.h"
 #include "base/result.h"
@@ -17,6 +19,11 @@ enum class Overflow : uint8_t {
     middle,     // the first turn stays, those behind it are left out; at last the middle of a long message
     summarise,  // as oldest, and the model sums them up in the system text
 };
+
+// "refuse", "oldest", "middle", "summarise"
+std::optional<Overflow> overflow_named(std::string_view name);
+// How much of a context is kept free for the reply, of which at most `max_tokens` are wanted (below 0: any number).
+int64_t room_for_reply(int64_t context_tokens, int64_t max_tokens);
 
 class ConversationFitter {
 public:

@@ -12,6 +12,7 @@ void add_embed(Command& program);
 void add_imatrix(Command& program);
 void add_perplexity(Command& program);
 void add_rerank(Command& program);
+void add_serve(Command& program);
 void add_inspect(Command& program);
 void add_quantize(Command& program);
 

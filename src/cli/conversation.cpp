@@ -68,13 +68,6 @@ std::tm local_time() {
     return time;
 }
 
-chat::Overflow overflow_of(std::string_view name) {
-    return name == "oldest"      ? chat::Overflow::oldest
-           : name == "middle"    ? chat::Overflow::middle
-           : name == "summarise" ? chat::Overflow::summarise
-                                 : chat::Overflow::refuse;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Session>> Session::open(RunOptions options, bool is_dialogue) {
@@ -112,7 +105,9 @@ Result<> Session::meet_model() {
     if (!chat_->note().empty()) notice("hearth: " + chat_->note());
     form_ = nullptr;
     if (auto grammar = TRY(answer_grammar(options_.form))) form_ = TRY(chat_->form(std::move(grammar)));
-    fitter_.emplace(overflow_of(options_.overflow), engine_->plan().context_tokens - tokens_for_the_reply());
+    const int64_t context = engine_->plan().context_tokens;
+    fitter_.emplace(*chat::overflow_named(options_.overflow),
+                    context - chat::room_for_reply(context, options_.sampling.max_tokens));
     said_ = {};
     if (conversation_.thinking == true && !chat_->chat_template().can_think()) {
         notice("hearth: this model does not think before it answers");
@@ -321,10 +316,6 @@ Result<FinishReason> Session::answer_conversation() {
     conversation_.now = local_time();
     const chat::Prompt prompt = TRY(chat_->prompt(TRY(fitting_conversation()), &said_));
     for (const std::string& note : prompt.notes) notice("hearth: " + note);
-    Request request;
-    request.tokens = prompt.tokens;
-    request.keep_at = prompt.lasting;
-    request.sampling = TRY(sampling(chat_->sampling(prompt.text.thinks)));
     chat::ReplyOptions wanted{.stops = options_.sampling.stop};
     wanted.form = form_;
     wanted.tool_choice = tool_choice();
@@ -332,7 +323,8 @@ Result<FinishReason> Session::answer_conversation() {
     if (options_.thinking_budget >= 0) wanted.thinking_budget = options_.thinking_budget;
     if (const auto budget = settings_.think_budget()) wanted.thinking_budget = budget;
     wanted.end_thought = end_thought_ = std::make_shared<std::atomic<bool>>(false);
-    request.guide = TRY(chat_->guide(prompt, wanted));
+    Request request = TRY(chat_->request(prompt, wanted));
+    request.sampling = TRY(sampling(chat_->sampling(prompt.text.thinks)));
 
     ReplyPrinter printer = this->printer();
     std::vector<int32_t> tokens;
@@ -350,11 +342,6 @@ Result<FinishReason> Session::answer_conversation() {
     for (const chat::ReplyCall& call : reply.calls)
         if (call.is_whole) calls_.push_back(call);
     return last.reason;
-}
-
-int64_t Session::tokens_for_the_reply() const {
-    const int64_t context = engine_->plan().context_tokens, most = options_.sampling.max_tokens;
-    return most > 0 ? std::min(most, context / 2) : std::min<int64_t>(1024, context / 4);
 }
 
 Result<chat::Conversation> Session::fitting_conversation() {
@@ -377,11 +364,10 @@ Result<std::string> Session::summary(const Json& messages) {
         {"role", "user"},
         {"content", "Sum up our conversation so far: who wants what, what was found out, names and numbers."}});
     const chat::Prompt prompt = TRY(chat_->prompt(asked));
-    Request request;
-    request.tokens = prompt.tokens;
+    Request request = TRY(chat_->request(prompt));
+    request.keep_at = 0;
     request.sampling = TRY(sampling(chat_->sampling(false)));
     request.max_tokens = std::max<int64_t>(16, engine_->plan().context_tokens / 8);
-    request.guide = TRY(chat_->guide(prompt, {}));
     chat::Reply reply;
     TRY(run_request(*engine_, std::move(request), [&](const Event& event) -> Result<> {
         reply.add(event.guide);

@@ -85,8 +85,6 @@ private:
 
     Result<FinishReason> answer_conversation();
 
-    int64_t tokens_for_the_reply() const;
-
     // What of the conversation the model sees.
     Result<chat::Conversation> fitting_conversation();
 

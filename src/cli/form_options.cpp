@@ -1,5 +1,6 @@
 #include "cli/form_options.h"
 
+#include "chat/form_request.h"
 #include "cli/console.h"
 
 namespace hearth::cli {
@@ -28,17 +29,18 @@ void add_form_options(Command& command, FormOptions& options) {
 }
 
 Result<std::shared_ptr<const grammar::Grammar>> answer_grammar(const FormOptions& options) {
-    using grammar::Grammar, grammar::JsonSpace;
-    grammar::JsonOptions json{.open_objects = options.open_objects};
-    json.space = options.space == "compact"  ? JsonSpace::compact
-                 : options.space == "pretty" ? JsonSpace::pretty
-                 : options.space == "free"   ? JsonSpace::free
-                                             : JsonSpace::one;
-    if (options.json) return Grammar::any_json_object(json);
-    if (!options.schema.empty()) return Grammar::from_schema_text(TRY(read_file(options.schema)), json);
-    if (!options.gbnf.empty()) return Grammar::from_gbnf(TRY(read_file(options.gbnf)));
-    if (!options.regex.empty()) return Grammar::from_regex(options.regex);
-    return nullptr;
+    using grammar::JsonSpace;
+    using Kind = chat::FormRequest::Kind;
+    chat::FormRequest form{.json = {.open_objects = options.open_objects}};
+    form.json.space = options.space == "compact"  ? JsonSpace::compact
+                      : options.space == "pretty" ? JsonSpace::pretty
+                      : options.space == "free"   ? JsonSpace::free
+                                                  : JsonSpace::one;
+    if (options.json) form.kind = Kind::json_object;
+    if (!options.schema.empty()) form.kind = Kind::schema, form.text = TRY(read_file(options.schema));
+    if (!options.gbnf.empty()) form.kind = Kind::gbnf, form.text = TRY(read_file(options.gbnf));
+    if (!options.regex.empty()) form.kind = Kind::regex, form.text = options.regex;
+    return chat::grammar_of(form);
 }
 
 }  // namespace hearth::cli

@@ -11,6 +11,7 @@
 
 #include "base/os.h"
 #include "base/text_format.h"
+#include "chat/recommended.h"
 #include "cli/console.h"
 #include "engine/loaded_model.h"
 #include "engine/machine.h"
@@ -50,7 +51,7 @@ void add_model_options(Command& command, ModelOptions& options, bool with_contex
 void add_sampling_options(Command& command, SamplingOptions& options) {
     options.command = command;
     SamplerOptions& s = options.values;
-    s.temperature = 0.7f, s.top_k = 20, s.top_p = 0.8f;
+    s = chat::usual_sampling();
     const std::string group = "Sampling, where neither the model's file nor its makers recommend something else";
     const auto add = [&](const char* name, auto& value, const char* text) {
         return command.add(name, value, text).in_group(group).show_default();
@@ -112,30 +113,19 @@ std::string data_directory() {
 
 Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,
                                        const chat::Sampling& family) {
-    SamplerOptions values = options.values;
-    const auto publish = [&](const char* flag, const auto& published, auto& value) {
-        if (published && !options.command.was_given(flag)) value = *published;
+    SamplerOptions values = chat::recommended_sampling(options.values, file, family);
+    const auto insist = [&](const char* flag, auto member) {
+        if (options.command.was_given(flag)) values.*member = options.values.*member;
     };
-    publish("--temp", family.temperature, values.temperature);
-    publish("--top-k", family.top_k, values.top_k);
-    publish("--top-p", family.top_p, values.top_p);
-    publish("--min-p", family.min_p, values.min_p);
-    publish("--repeat-penalty", family.repetition_penalty, values.repetition_penalty);
-    publish("--presence-penalty", family.presence_penalty, values.presence_penalty);
-    const auto recommend = [&](const char* flag, const char* key, auto& value) {
-        const auto number = file.number(std::string("general.sampling.") + key);
-        if (number && !options.command.was_given(flag)) value = static_cast<std::decay_t<decltype(value)>>(*number);
-    };
-    recommend("--temp", "temp", values.temperature);
-    recommend("--top-k", "top_k", values.top_k);
-    recommend("--top-p", "top_p", values.top_p);
-    recommend("--min-p", "min_p", values.min_p);
-    recommend("--repeat-penalty", "penalty_repeat", values.repetition_penalty);
-    recommend("--repeat-last-n", "penalty_last_n", values.penalty_last_n);
-    recommend("--xtc-probability", "xtc_probability", values.xtc_probability);
-    recommend("--xtc-threshold", "xtc_threshold", values.xtc_threshold);
-    if (const auto suppressed = file.integers("tokenizer.ggml.suppress_tokens"))
-        for (const int64_t id : *suppressed) values.suppressed.push_back(int32_t(id));
+    insist("--temp", &SamplerOptions::temperature);
+    insist("--top-k", &SamplerOptions::top_k);
+    insist("--top-p", &SamplerOptions::top_p);
+    insist("--min-p", &SamplerOptions::min_p);
+    insist("--repeat-penalty", &SamplerOptions::repetition_penalty);
+    insist("--presence-penalty", &SamplerOptions::presence_penalty);
+    insist("--repeat-last-n", &SamplerOptions::penalty_last_n);
+    insist("--xtc-probability", &SamplerOptions::xtc_probability);
+    insist("--xtc-threshold", &SamplerOptions::xtc_threshold);
     if (options.seed >= 0) values.seed = uint64_t(options.seed);
     if (!options.dry_breakers.empty()) values.dry_breakers.clear();
     for (std::string text : options.dry_breakers) {

@@ -33,10 +33,11 @@ const std::map<std::string, Rooms> kMayImport = {
     {"cache", {"base", "tensor", "ops", "models"}},
     {"engine", {"base", "tensor", "files", "huggingface", "text", "ops", "backends", "models", "cache"}},
     {"chat", {"base", "files", "text", "grammar", "engine"}},
+    {"server", {"base", "text", "grammar", "engine", "chat"}},
     {"library", {"base", "tensor", "files", "huggingface", "text", "models"}},
     // Which kernels run is chosen and named on the command line; tensors are listed and dumped by their type.
     {"cli",
-     {"base", "files", "text", "grammar", "engine", "chat", "library", "backends/cpu/isa.h", "tensor/dtype.h",
+     {"base", "files", "text", "grammar", "engine", "chat", "library", "server", "backends/cpu/isa.h", "tensor/dtype.h",
       "tensor/decode.h"}},
 };
 

@@ -1,0 +1,187 @@
+// hearth serve: the models on this machine behind the interfaces that clients already know.
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "base/text_format.h"
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "engine/loaded_model.h"
+#include "engine/texts.h"
+#include "library/installed.h"
+#include "server/server.h"
+
+namespace hearth::cli {
+
+namespace {
+
+struct ServeOptions {
+    ModelOptions model;  // of all models; the word is in `models`
+    std::vector<std::string> models, hosts;
+    int port = 11435;
+    std::string unix_socket, api_key_file;
+    std::vector<std::string> allowed_hosts, allowed_origins;
+    bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false;
+    int64_t parallel = 4, drain = 30, max_body = 64;
+};
+
+// "models/Qwen3.5-2B-Q4_K_M.gguf" -> "Qwen3.5-2B-Q4_K_M"; of a file in parts: without the part's number.
+std::string name_of_file(const std::string& path) {
+    std::filesystem::path file(path);
+    if (!file.has_filename()) file = file.parent_path();
+    std::string name = file.extension() == ".gguf" ? file.stem().string() : file.filename().string();
+    const size_t part = name.rfind("-00001-of-");
+    return part == std::string::npos ? name : name.substr(0, part);
+}
+
+Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& options) {
+    std::error_code ignored;
+    const size_t equals = word.find('=');
+    const bool has_name = equals != std::string::npos && !std::filesystem::exists(word, ignored);
+    server::ModelSpec spec;
+    spec.path = installed_model(has_name ? word.substr(equals + 1) : word);
+    spec.name = has_name ? word.substr(0, equals) : name_of_file(spec.path);
+    if (spec.name.empty() || spec.path.empty())
+        return fail(ErrorKind::bad_request, fmt::format("--model {} is no NAME=PATH", word), "write --model NAME=PATH");
+    if (!std::filesystem::exists(spec.path, ignored))
+        return fail(ErrorKind::not_found, "there is no file " + spec.path,
+                    "give the path of a GGUF file or of a model directory");
+    ModelOptions model = options.model;
+    model.model = spec.path;
+    EngineOptions engine = TRY(engine_options(model));
+    engine.sequences = options.parallel;
+    engine.snapshots = options.parallel;  // the next turn of a conversation goes on from there
+    spec.open = [model, engine]() -> Result<std::unique_ptr<Engine>> {
+        Checkpoint checkpoint = TRY(open_weights(model));
+        if (const FileUse use = use_of(checkpoint); use != FileUse::text)
+            return fail(ErrorKind::unsupported,
+                        fmt::format("{} is {}: it was not made for answers", model.model, name_of(use)),
+                        fmt::format("use `hearth {}`", command_of(use)));
+        return open_engine(model, std::move(checkpoint), engine, true);
+    };
+    return spec;
+}
+
+Result<std::vector<server::ModelSpec>> specs_of(const ServeOptions& options) {
+    std::vector<std::string> words = options.models;
+    if (words.empty()) {
+        words.emplace_back(kDemoModel);
+        if (installed_model(kDemoModel) == kDemoModel)
+            return fail(ErrorKind::not_found, "no model was named, and the demo model is not installed",
+                        "give --model with a GGUF file or a model directory");
+        notice("hearth: this serves the 8 MB demo model that comes with hearth; give --model FILE for a real one");
+    }
+    std::vector<server::ModelSpec> specs;
+    for (const std::string& word : words) specs.push_back(TRY(spec_of(word, options)));
+    return specs;
+}
+
+Result<server::ServerOptions> server_options(const ServeOptions& options) {
+    server::ServerOptions made;
+    made.models = TRY(specs_of(options));
+    made.http.hosts = options.hosts;
+    if (made.http.hosts.empty() && !options.no_tcp) made.http.hosts.emplace_back("127.0.0.1");
+    made.http.port = options.port;
+    made.http.unix_socket = options.unix_socket;
+    made.http.may_leave_loopback = options.insecure || !options.api_key_file.empty();
+    made.http.allowed_hosts = options.allowed_hosts;
+    made.http.allowed_origins = options.allowed_origins;
+    server::Limits& limits = made.http.limits;
+    limits.body_bytes = size_t(options.max_body) << 20;
+    limits.all_bodies_bytes = std::max(limits.all_bodies_bytes, 2 * limits.body_bytes);
+    if (!options.api_key_file.empty()) made.access = TRY(server::key_file_access(options.api_key_file));
+    made.loads_at_start = !options.on_demand;
+    made.is_strict = options.strict;
+    made.version = HEARTH_VERSION;
+    return made;
+}
+
+void wait_for_interrupt() {
+    while (!was_interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+}
+
+Result<int> serve(const ServeOptions& options) {
+    server::ServerOptions made = TRY(server_options(options));
+    if (made.http.hosts.empty() && made.http.unix_socket.empty())
+        return fail(ErrorKind::bad_request, "--no-tcp leaves nothing to listen on", "give --unix-socket PATH");
+    if (options.check_config) {
+        for (const server::ModelSpec& spec : made.models) {
+            TRY(open_checkpoint(spec.path));
+            notice(fmt::format("{}: {}", spec.name, spec.path));
+        }
+        TRY(server::Models::make(std::move(made.models)));
+        // Any port will do: the real one may be in use by the server that this is to replace.
+        made.http.port = 0;
+        made.http.unix_socket.clear();
+        if (!made.http.hosts.empty()) TRY(server::HttpServer::start(std::move(made.http)));
+        notice("hearth: this configuration can be served");
+        return kDone;
+    }
+    auto server = TRY(server::Server::start(std::move(made)));
+    for (const auto& entry : server->models().list()) {
+        if (entry.model && !entry.model->note().empty())
+            notice(fmt::format("hearth: {}: {}", entry.name, entry.model->note()));
+        notice(fmt::format("model {}{}", entry.name, entry.model ? "" : " (loaded when it is asked for)"));
+    }
+    for (const std::string& address : server->addresses()) notice("listening on " + address);
+    if (options.insecure && options.api_key_file.empty())
+        notice("hearth: --insecure: everybody who reaches this machine may use the models");
+    wait_for_interrupt();
+    notice("stopping: answers that are on their way are finished; a second Ctrl-C stops at once");
+    if (!server->drain(double(options.drain)))
+        notice(fmt::format("hearth: some answers were not ready after {} s and were given up", options.drain));
+    return kDone;
+}
+
+}  // namespace
+
+void add_serve(Command& program) {
+    auto options = std::make_shared<ServeOptions>();
+    Command command = program.add_command("serve", "Answer OpenAI's clients over HTTP");
+    command.add(
+        "--model", options->models,
+        "A GGUF file or a Hugging Face directory, or NAME=PATH to give it a name; repeatable (default: ember, the "
+        "demo model)");
+    command.add_flag("--on-demand", options->on_demand, "Load a model when it is first asked for, not at the start");
+    command.add("--parallel", options->parallel, "Answers of one model at the same time; more wait")
+        .show_default()
+        .between(1, 1024);
+    const std::string reach = "Who reaches it";
+    command.add("--host", options->hosts, "Address or name to listen on, repeatable (default: 127.0.0.1)")
+        .in_group(reach);
+    command.add("--port", options->port, "0: any free one").in_group(reach).show_default().between(0, 65535);
+    command.add("--unix-socket", options->unix_socket, "Listen on this path too; only its owner gets in")
+        .in_group(reach);
+    command.add_flag("--no-tcp", options->no_tcp, "Listen on --unix-socket alone").in_group(reach);
+    command
+        .add("--api-key-file", options->api_key_file, "Only requests with a key of this file, one a line, are answered")
+        .in_group(reach);
+    command
+        .add_flag("--insecure", options->insecure,
+                  "Allow addresses that other machines reach although no key is asked for")
+        .in_group(reach);
+    command
+        .add("--allow-host", options->allowed_hosts,
+             "A name by which clients may call this server beside localhost and --host, repeatable; *: any")
+        .in_group(reach);
+    command
+        .add("--allow-origin", options->allowed_origins,
+             "A web page's origin (https://chat.example) that may use this server, repeatable; *: any")
+        .in_group(reach);
+    command.add("--max-body", options->max_body, "Largest request in MiB").show_default().between(1, 4096);
+    command.add("--drain", options->drain, "Seconds that answers may still take once the server is told to stop")
+        .show_default()
+        .between(0, 86400);
+    command.add_flag("--strict", options->strict, "Fields of a request that are not known are errors, not warnings");
+    command.add_flag("--check-config", options->check_config, "Only look whether all this can be served");
+    add_model_options(command, options->model);
+    command.runs([options] {
+        catch_interrupts();
+        return serve(*options);
+    });
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,28 @@
+// What every dialect of the API is given, and the dialects themselves: one file and one line each.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/api/api_error.h"
+#include "server/router.h"
+#include "server/service.h"
+
+namespace hearth::server {
+
+struct ApiContext {
+    Service& service;
+    std::string version;  // of the program
+    bool is_strict = false;
+    int json_depth = 100;
+
+    // Unknown fields of a request: an error where the server or the request (header X-Hearth-Strict) is strict, else
+    // warnings that go with the answer.
+    ApiResult<std::vector<std::string>> warnings_of(const HttpRequest& request,
+                                                    const std::vector<std::string>& unknown) const;
+};
+
+void add_openai_chat(Router& router, const ApiContext& api);    // /v1/chat/completions
+void add_openai_models(Router& router, const ApiContext& api);  // /v1/models
+
+}  // namespace hearth::server

@@ -1,0 +1,35 @@
+// GET /v1/models and /v1/models/NAME.
+#include <fmt/format.h>
+
+#include "server/api/api.h"
+#include "server/api/openai.h"
+
+namespace hearth::server {
+
+namespace {
+
+Json described(const Models::Entry& entry) {
+    Json model = Json::Object{
+        {"id", entry.name}, {"object", "model"}, {"created", int64_t(entry.created)}, {"owned_by", "hearth"}};
+    if (entry.model) model.set("max_model_len", entry.model->engine().plan().context_tokens);  // vLLM's name
+    model.set("loaded", entry.model != nullptr);
+    return model;
+}
+
+}  // namespace
+
+void add_openai_models(Router& router, const ApiContext& api) {
+    router.add("GET", "/v1/models", [&api](Call call) {
+        Json list = Json::array();
+        for (const Models::Entry& entry : api.service.models().list()) list.push(described(entry));
+        const Json body = Json::Object{{"object", "list"}, {"data", std::move(list)}};
+        call.reply.send(200, "application/json", body.dump());
+    });
+    router.add("GET", "/v1/models/{name}", [&api](Call call) {
+        for (const Models::Entry& entry : api.service.models().list())
+            if (entry.name == call.name) return call.reply.send(200, "application/json", described(entry).dump());
+        openai_error(call.reply, {404, fmt::format("there is no model {}", call.name), "model_not_found", "model"});
+    });
+}
+
+}  // namespace hearth::server

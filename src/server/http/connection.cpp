@@ -1,0 +1,240 @@
+#include "server/http/connection.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/post.hpp>
+
+namespace hearth::server {
+
+namespace {
+
+Clock::duration seconds(double count) {
+    return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(count));
+}
+
+// An id that the client chose, if it is harmless in headers and logs.
+bool is_fit_for_id(const std::string& text) {
+    return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+               c == '.';
+    });
+}
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<Shared> shared, Socket socket, std::string peer, bool is_local)
+    : shared_(std::move(shared)),
+      socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      is_local_(is_local),
+      parser_(shared_->options.limits) {
+    ++shared_->connections;
+}
+
+Connection::~Connection() {
+    if (current_) --shared_->busy;
+    --shared_->connections;
+}
+
+void Connection::start() {
+    wait_for_request();
+    read();
+}
+
+void Connection::start_refusing(Refusal refusal) {
+    refuse(std::move(refusal));
+    read();  // what is pending keeps it alive
+}
+
+void Connection::wait_for_request() {
+    parser_ = RequestParser(shared_->options.limits);
+    has_head_ = false;
+    instant_.reset();
+    deadline_ = Clock::now() + seconds(shared_->options.limits.idle);
+}
+
+// A read is pending nearly all the time, so that a client who leaves is noticed while its answer is computed.
+void Connection::read() {
+    if (is_reading_ || is_closed_) return;
+    if (current_ && input_.size() >= shared_->options.limits.ahead_bytes) return;
+    is_reading_ = true;
+    socket_.async_read_some(boost::asio::buffer(buffer_), [self = shared_from_this()](const auto& error, size_t bytes) {
+        self->is_reading_ = false;
+        if (error) return self->close();
+        self->took(bytes);
+    });
+}
+
+void Connection::took(size_t bytes) {
+    if (is_closed_) return;
+    if (!is_lingering_) {
+        input_.append(buffer_.data(), bytes);
+        parse();
+    }
+    read();
+}
+
+void Connection::parse() {
+    if (current_ || is_lingering_ || is_closed_ || input_.empty()) return;
+    const bool had_begun = parser_.has_begun();
+    input_.erase(0, parser_.feed(input_));
+    const Limits& limits = shared_->options.limits;
+    if (!had_begun && parser_.has_begun()) {
+        request_began_ = Clock::now();
+        deadline_ = request_began_ + seconds(limits.head);
+    }
+    using State = RequestParser::State;
+    if (parser_.state() == State::refused) return refuse(parser_.refusal());
+    if (parser_.state() == State::head) return;
+    count_body(parser_.body_bytes_read());
+    if (!has_head_) look_at_head();
+    if (current_) return;  // it was refused
+    if (shared_->body_bytes > limits.all_bodies_bytes)
+        return refuse({503, "too many large requests are being answered; send this one again later"});
+    if (parser_.state() == State::done) return begin_exchange();
+    deadline_ = request_began_ +
+                seconds(limits.head + limits.body + double(parser_.body_bytes_read()) / double(limits.body_rate));
+}
+
+void Connection::count_body(size_t bytes) {
+    shared_->body_bytes += bytes - body_bytes_;
+    body_bytes_ = bytes;
+}
+
+void Connection::look_at_head() {
+    has_head_ = true;
+    const HttpRequest& request = parser_.request();
+    if (shared_->options.instant) instant_ = shared_->options.instant(request);
+    if (!instant_ && !is_local_)
+        if (auto refusal = shared_->gate.refuse(request)) return refuse(std::move(*refusal));
+    if (parser_.state() != RequestParser::State::body || !parser_.expects_continue() || !input_.empty()) return;
+    if (parser_.body_bytes_read() > 0) return;  // it did not wait
+    writing_ = "HTTP/1.1 100 Continue\r\n\r\n";
+    is_interim_ = true;
+    write_some();
+}
+
+std::shared_ptr<Exchange> Connection::open_exchange(HttpRequest& request) {
+    request.peer = peer_;
+    const std::string* chosen = request.header("X-Request-Id");
+    request.id =
+        chosen && is_fit_for_id(*chosen) ? *chosen : shared_->id_prefix + std::to_string(shared_->next_request++);
+    if (shared_->is_draining) request.keeps_alive = false;
+    std::vector<Header> always = is_local_ ? std::vector<Header>{} : shared_->gate.headers(request);
+    auto wake = [shared = shared_, weak = weak_from_this()] {
+        boost::asio::post(shared->context, [weak] {
+            if (const auto self = weak.lock()) self->flush();
+        });
+    };
+    ++shared_->busy;
+    current_ = std::make_shared<Exchange>(request, std::move(always), shared_->options.limits.unsent_bytes, wake);
+    last_write_ = Clock::now();
+    return current_;
+}
+
+void Connection::begin_exchange() {
+    HttpRequest request = parser_.take();
+    const auto exchange = open_exchange(request);
+    if (instant_) return exchange->send(instant_->status, instant_->content_type, std::move(instant_->body), {});
+    if (Gate::is_preflight(request)) return exchange->send(204, "", "", Gate::preflight_headers(request));
+    shared_->options.handle(std::move(request), HttpReply(exchange));
+}
+
+// What follows on this connection cannot be trusted to be a request.
+void Connection::refuse(Refusal refusal) {
+    HttpRequest request = parser_.request();
+    request.keeps_alive = false;
+    open_exchange(request)->send(refusal.status, "application/json", plain_error_body(refusal.status, refusal.message),
+                                 {});
+    input_.clear();
+}
+
+void Connection::flush() {
+    if (is_writing_ || is_closed_ || is_lingering_ || !current_) return;
+    if (current_->is_broken()) return close();
+    writing_ = current_->take();
+    if (!writing_.empty()) return write_some();
+    if (current_->is_over()) end_exchange();
+}
+
+void Connection::write_some() {
+    if (!is_writing_) {
+        is_writing_ = true;
+        written_ = 0;
+        last_write_ = Clock::now();
+    }
+    socket_.async_write_some(boost::asio::buffer(writing_.data() + written_, writing_.size() - written_),
+                             [self = shared_from_this()](const auto& error, size_t bytes) {
+                                 if (error) return self->close();
+                                 self->wrote(bytes);
+                             });
+}
+
+void Connection::wrote(size_t bytes) {
+    if (is_closed_) return;
+    last_write_ = Clock::now();
+    written_ += bytes;
+    if (written_ < writing_.size()) {
+        if (current_ && current_->is_broken()) return close();
+        return write_some();
+    }
+    is_writing_ = false;
+    if (current_ && !is_interim_) current_->written(written_);
+    is_interim_ = false;
+    writing_.clear();
+    flush();
+}
+
+void Connection::end_exchange() {
+    const bool closes = current_->closes() || shared_->is_draining;
+    current_.reset();
+    --shared_->busy;
+    count_body(0);
+    if (closes) return linger();
+    wait_for_request();
+    parse();
+    read();
+}
+
+// Closing at once would throw away what the client has not read yet, if it is still sending.
+void Connection::linger() {
+    is_lingering_ = true;
+    deadline_ = Clock::now() + seconds(shared_->options.limits.linger);
+    ::shutdown(socket_.native_handle(), SHUT_WR);
+    read();
+}
+
+void Connection::check(Clock::time_point now) {
+    const Limits& limits = shared_->options.limits;
+    if (is_closed_) return;
+    if (is_lingering_) {
+        if (now > deadline_) close();
+    } else if (current_) {
+        if (is_writing_ && now - last_write_ > seconds(limits.write)) return close();
+        if (!is_writing_ && now - last_write_ > seconds(limits.heartbeat)) current_->beat();
+    } else if (now > deadline_) {
+        if (!parser_.has_begun()) return close();
+        refuse({408, "the request did not arrive in time"});
+    }
+}
+
+void Connection::drain() {
+    if (current_)
+        current_->close_afterwards();
+    else if (!parser_.has_begun())
+        close();
+}
+
+void Connection::close() {
+    if (is_closed_) return;
+    is_closed_ = true;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+    count_body(0);
+    if (const auto gone = std::exchange(current_, nullptr)) {
+        --shared_->busy;
+        gone->lose();
+    }
+}
+
+}  // namespace hearth::server

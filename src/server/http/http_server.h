@@ -1,0 +1,58 @@
+// The listening side: sockets, connections and their limits. One thread of its own parses and writes and does nothing
+// else, so that instant answers come at once whatever the rest of the program does.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "server/http/gate.h"
+#include "server/http/limits.h"
+#include "server/http/message.h"
+#include "server/http/reply.h"
+
+namespace hearth::server {
+
+struct InstantAnswer {
+    int status = 200;
+    std::string content_type, body;
+};
+
+struct HttpOptions {
+    std::vector<std::string> hosts;  // names or addresses to listen on
+    int port = 0;                    // 0: a free one
+    std::string unix_socket;         // a path; empty: none
+    bool may_leave_loopback = false;
+    std::vector<std::string> allowed_hosts, allowed_origins;
+    Limits limits;
+    // Both on the I/O thread, so they must return at once: `handle` hands the work to other threads, `instant` answers
+    // questions that need no work (and of anybody: it is asked before hosts and origins are looked at).
+    std::function<void(HttpRequest, HttpReply)> handle;
+    std::function<std::optional<InstantAnswer>(const HttpRequest&)> instant;
+};
+
+class HttpServer {
+public:
+    static Result<std::unique_ptr<HttpServer>> start(HttpOptions options);
+    ~HttpServer();  // closes all connections at once
+
+    // "http://127.0.0.1:11435", "unix:/run/hearth.sock"
+    const std::vector<std::string>& addresses() const { return addresses_; }
+    int port() const { return port_; }  // 0: none, only a Unix socket
+
+    // New connections are refused, idle ones closed, the others after the answer they are at.
+    void stop_accepting();
+    bool wait_until_idle(double seconds);  // false: some still are at it
+
+private:
+    class Impl;
+    explicit HttpServer(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+    std::vector<std::string> addresses_;
+    int port_ = 0;
+};
+
+}  // namespace hearth::server

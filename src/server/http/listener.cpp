@@ -1,0 +1,256 @@
+// Sockets that listen, and the thread behind them.
+#include <sys/stat.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "base/os.h"
+#include "server/http/connection.h"
+
+namespace hearth::server {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using Local = asio::local::stream_protocol;
+
+namespace {
+
+std::string shown(const tcp::endpoint& endpoint) {
+    const std::string address = endpoint.address().to_string();
+    return endpoint.address().is_v6() ? fmt::format("[{}]:{}", address, endpoint.port())
+                                      : fmt::format("{}:{}", address, endpoint.port());
+}
+
+std::string random_prefix() {
+    std::random_device device;
+    return fmt::format("{:08x}{:04x}-", device(), device() & 0xFFFF);
+}
+
+}  // namespace
+
+class HttpServer::Impl {
+public:
+    explicit Impl(HttpOptions options) : shared_(std::make_shared<Shared>()), timer_(shared_->context) {
+        shared_->gate.hosts = options.allowed_hosts;
+        shared_->gate.origins = options.allowed_origins;
+        shared_->id_prefix = random_prefix();
+        shared_->options = std::move(options);
+    }
+
+    ~Impl() {
+        if (!thread_.joinable()) return;
+        asio::post(shared_->context, [this] {
+            is_closing_ = true;
+            stop_accepting();
+            timer_.cancel();
+            for (const auto& weak : connections_)
+                if (const auto one = weak.lock()) one->close();
+            work_.reset();  // the thread ends once everything that is pending has been called back
+        });
+        thread_.join();
+        std::error_code ignored;
+        if (is_socket_ours_) std::filesystem::remove(shared_->options.unix_socket, ignored);
+    }
+
+    Result<> listen(std::vector<std::string>& addresses, int& port) {
+        for (const std::string& host : shared_->options.hosts) TRY(listen_on(host, addresses, port));
+        if (!shared_->options.unix_socket.empty()) TRY(listen_on_path(addresses));
+        if (addresses.empty())
+            return fail(ErrorKind::bad_request, "there is no address to listen on", "give --host or --unix-socket");
+        return {};
+    }
+
+    void start() {
+        work_.emplace(shared_->context.get_executor());
+        for (auto& acceptor : acceptors_) accept(*acceptor);
+        if (local_) accept(*local_);
+        tick();
+        thread_ = std::thread([this] {
+            prefer_this_thread();
+            shared_->context.run();
+        });
+    }
+
+    void drain() {
+        asio::post(shared_->context, [this] {
+            shared_->is_draining = true;
+            stop_accepting();
+            for (const auto& weak : connections_)
+                if (const auto one = weak.lock()) one->drain();
+        });
+    }
+    bool is_idle() const { return shared_->busy == 0; }
+
+private:
+    Result<> listen_on(const std::string& host, std::vector<std::string>& addresses, int& port) {
+        boost::system::error_code error;
+        tcp::resolver resolver(shared_->context);
+        const auto found = resolver.resolve(host, std::to_string(port), tcp::resolver::passive, error);
+        if (error || found.empty())
+            return fail(ErrorKind::not_found, fmt::format("--host {} is no address of this machine", host),
+                        "give 127.0.0.1, ::1 or an address that `ip address` lists");
+        if (!shared_->options.may_leave_loopback)
+            for (const auto& entry : found)
+                if (!entry.endpoint().address().is_loopback())
+                    return fail(ErrorKind::bad_request,
+                                fmt::format("--host {} lets other machines in, and nothing asks them for a key", host),
+                                "give --api-key-file FILE, or --insecure if that is what you want");
+        for (const auto& entry : found) {
+            tcp::endpoint endpoint = entry.endpoint();
+            endpoint.port(uint16_t(port));
+            auto acceptor = std::make_unique<tcp::acceptor>(shared_->context);
+            acceptor->open(endpoint.protocol(), error);
+            if (error && found.size() > 1) continue;  // localhost where IPv6 is switched off
+            if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+            if (!error && endpoint.protocol() == tcp::v6()) acceptor->set_option(asio::ip::v6_only(true), error);
+            if (!error) acceptor->bind(endpoint, error);
+            if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+            if (error && found.size() > 1 && !acceptors_.empty()) continue;
+            if (error)
+                return fail(ErrorKind::bad_request,
+                            fmt::format("cannot listen on {}: {}", shown(endpoint), error.message()),
+                            "stop the other program, or give another --port (0: any free one)");
+            const tcp::endpoint bound = acceptor->local_endpoint();
+            port = bound.port();
+            if (bound.address().is_unspecified()) shared_->gate.takes_addresses = true;
+            shared_->gate.hosts.push_back(bound.address().to_string());
+            addresses.push_back("http://" + shown(bound));
+            acceptors_.push_back(std::move(acceptor));
+        }
+        if (acceptors_.empty())
+            return fail(ErrorKind::bad_request, fmt::format("cannot listen on {}: {}", host, error.message()));
+        shared_->gate.hosts.push_back(host);
+        return {};
+    }
+
+    Result<> listen_on_path(std::vector<std::string>& addresses) {
+        const std::string& path = shared_->options.unix_socket;
+        boost::system::error_code error;
+        if (path.size() > 100)
+            return fail(ErrorKind::bad_request, fmt::format("the path {} is too long for a Unix socket", path),
+                        "use one of at most 100 bytes");
+        std::error_code ignored;
+        if (std::filesystem::is_socket(path, ignored)) {
+            // Left over from a server that was killed, unless somebody answers.
+            Local::socket probe(shared_->context);
+            probe.connect(Local::endpoint(path), error);
+            if (!error)
+                return fail(ErrorKind::bad_request, fmt::format("another server listens on {}", path),
+                            "stop it, or give another --unix-socket");
+            std::filesystem::remove(path, ignored);
+        }
+        local_.emplace(shared_->context);
+        local_->open(Local(), error);
+        if (!error) local_->bind(Local::endpoint(path), error);
+        if (!error && ::chmod(path.c_str(), 0600) != 0) error.assign(errno, boost::system::system_category());
+        if (!error) local_->listen(asio::socket_base::max_listen_connections, error);
+        if (error)
+            return fail(ErrorKind::bad_request, fmt::format("cannot listen on {}: {}", path, error.message()),
+                        "give another --unix-socket");
+        is_socket_ours_ = true;
+        addresses.push_back("unix:" + path);
+        return {};
+    }
+
+    template <class Acceptor>
+    void accept(Acceptor& acceptor) {
+        acceptor.async_accept([this, &acceptor](const boost::system::error_code& error, auto socket) {
+            if (!acceptor.is_open()) return;
+            if (error) {
+                // Mostly too many open files: a moment later there may be some.
+                auto pause = std::make_shared<asio::steady_timer>(shared_->context, std::chrono::milliseconds(50));
+                pause->async_wait([this, &acceptor, pause](const auto&) {
+                    if (acceptor.is_open()) accept(acceptor);
+                });
+                return;
+            }
+            welcome(std::move(socket));
+            accept(acceptor);
+        });
+    }
+
+    void welcome(tcp::socket socket) {
+        boost::system::error_code error;
+        const tcp::endpoint peer = socket.remote_endpoint(error);
+        if (error) return;
+        socket.set_option(tcp::no_delay(true), error);
+        add(Socket(std::move(socket)), shown(peer), false);
+    }
+    void welcome(Local::socket socket) { add(Socket(std::move(socket)), "unix", true); }
+
+    void add(Socket socket, std::string peer, bool is_local) {
+        const int most = int(shared_->options.limits.connections);
+        if (shared_->connections >= 2 * most) return;  // not even a refusal
+        const bool is_full = shared_->connections >= most;
+        auto connection = std::make_shared<Connection>(shared_, std::move(socket), std::move(peer), is_local);
+        connections_.push_back(connection);
+        if (is_full)
+            connection->start_refusing({503, fmt::format("{} connections are open, more are not taken", most)});
+        else
+            connection->start();
+    }
+
+    void stop_accepting() {
+        boost::system::error_code ignored;
+        for (auto& acceptor : acceptors_) acceptor->close(ignored);
+        if (local_) local_->close(ignored);
+    }
+
+    void tick() {
+        timer_.expires_after(std::chrono::microseconds(int64_t(shared_->options.limits.tick * 1e6)));
+        timer_.async_wait([this](const auto&) {
+            if (is_closing_) return;
+            const Clock::time_point now = Clock::now();
+            std::erase_if(connections_, [&](const auto& weak) { return weak.expired(); });
+            for (const auto& weak : connections_)
+                if (const auto one = weak.lock()) one->check(now);
+            tick();
+        });
+    }
+
+    std::shared_ptr<Shared> shared_;
+    std::vector<std::unique_ptr<tcp::acceptor>> acceptors_;
+    std::optional<Local::acceptor> local_;
+    asio::steady_timer timer_;
+    std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
+    std::vector<std::weak_ptr<Connection>> connections_;
+    bool is_closing_ = false, is_socket_ours_ = false;
+    std::thread thread_;
+};
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpServer::~HttpServer() = default;
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options) {
+    int port = options.port;
+    auto impl = std::make_unique<Impl>(std::move(options));
+    std::vector<std::string> addresses;
+    TRY(impl->listen(addresses, port));
+    impl->start();
+    std::unique_ptr<HttpServer> server(new HttpServer(std::move(impl)));
+    server->addresses_ = std::move(addresses);
+    server->port_ = port;
+    return server;
+}
+
+void HttpServer::stop_accepting() {
+    impl_->drain();
+}
+
+bool HttpServer::wait_until_idle(double seconds) {
+    const double until = monotonic_seconds() + seconds;
+    while (!impl_->is_idle()) {
+        if (monotonic_seconds() >= until) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+}
+
+}  // namespace hearth::server

@@ -1,0 +1,48 @@
+// Which handler answers which method and path: one line per endpoint. Errors that come before a handler (no such path,
+// no such method, no key) are told in the form of the dialect that the path belongs to.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/access.h"
+#include "server/http/message.h"
+#include "server/http/reply.h"
+
+namespace hearth::server {
+
+// A request with all that its handler needs.
+struct Call {
+    HttpRequest request;
+    HttpReply reply;
+    Identity identity;
+    std::string name;  // what stands in the path's {name}, decoded
+};
+
+using Handler = std::function<void(Call)>;  // on a worker thread
+using ErrorWriter = void (*)(const HttpReply& reply, const ApiError& error);
+
+class Router {
+public:
+    // The path may end with {name}, which takes the rest, with slashes in it. GET answers HEAD too.
+    void add(std::string_view method, std::string_view path, Handler handler);
+    // How errors below a path are told; the longest prefix counts.
+    void tell_errors(std::string_view prefix, ErrorWriter writer);
+
+    void handle(HttpRequest request, HttpReply reply, const Access& access) const;
+    ErrorWriter error_writer(std::string_view path) const;
+
+private:
+    struct Route {
+        std::string method, path;
+        bool takes_rest = false;
+        Handler handler;
+        bool fits(std::string_view asked) const;
+    };
+    std::vector<Route> routes_;
+    std::vector<std::pair<std::string, ErrorWriter>> writers_;
+};
+
+}  // namespace hearth::server

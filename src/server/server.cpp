@@ -1,0 +1,97 @@
+#include "server/server.h"
+
+#include "server/api/api.h"
+#include "server/api/openai.h"
+#include "server/router.h"
+#include "server/service.h"
+#include "server/workers.h"
+
+namespace hearth::server {
+
+// Members are destroyed from the last to the first: connections, then threads, then models.
+class Server::Impl {
+public:
+    static Result<std::unique_ptr<Impl>> start(ServerOptions options) {
+        auto impl = std::make_unique<Impl>(TRY(Models::make(std::move(options.models))), options);
+        add_endpoints(impl->router_, impl->api_);
+        options.http.handle = [self = impl.get()](HttpRequest request, HttpReply reply) {
+            // std::function wants something that can be copied.
+            auto taken = std::make_shared<HttpRequest>(std::move(request));
+            self->starters_->post(
+                [self, taken, reply] { self->router_.handle(std::move(*taken), reply, *self->access_); });
+        };
+        options.http.instant = [self = impl.get()](const HttpRequest& request) { return self->instant(request); };
+        // Listening comes first: a port that is taken is told before the models are loaded.
+        impl->http_ = TRY(HttpServer::start(std::move(options.http)));
+        if (options.loads_at_start)
+            for (const Models::Entry& entry : impl->models_->list()) TRY(impl->models_->get(entry.name));
+        impl->is_loading_ = false;
+        return impl;
+    }
+
+    Impl(std::unique_ptr<Models> models, ServerOptions& options)
+        : models_(std::move(models)),
+          access_(options.access ? std::move(options.access) : open_access()),
+          encoders_(2),
+          service_(*models_, encoders_),
+          api_{service_, options.version, options.is_strict, options.http.limits.json_depth},
+          starters_(std::make_unique<Workers>(options.workers)) {}
+
+    ~Impl() {
+        http_.reset();
+        starters_.reset();
+        service_.cancel_all();
+        service_.wait_until_idle();
+    }
+
+    // One line per file of api/.
+    static void add_endpoints(Router& router, const ApiContext& api) {
+        router.tell_errors("/", openai_error);
+        add_openai_chat(router, api);
+        add_openai_models(router, api);
+    }
+
+    std::optional<InstantAnswer> instant(const HttpRequest& request) const {
+        if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
+        if (request.path == "/livez") return InstantAnswer{200, "text/plain", "ok\n"};
+        if (request.path != "/readyz" && request.path != "/health") return std::nullopt;
+        if (is_draining_) return InstantAnswer{503, "application/json", R"({"status":"stopping"})"};
+        if (is_loading_) return InstantAnswer{503, "application/json", R"({"status":"loading model"})"};
+        return InstantAnswer{200, "application/json", R"({"status":"ok"})"};
+    }
+
+    std::unique_ptr<Models> models_;
+    std::unique_ptr<Access> access_;
+    std::atomic<bool> is_draining_ = false, is_loading_ = true;
+    Workers encoders_;
+    Service service_;
+    ApiContext api_;
+    Router router_;
+    std::unique_ptr<Workers> starters_;
+    std::unique_ptr<HttpServer> http_;
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options) {
+    return std::unique_ptr<Server>(new Server(TRY(Impl::start(std::move(options)))));
+}
+
+const std::vector<std::string>& Server::addresses() const {
+    return impl_->http_->addresses();
+}
+int Server::port() const {
+    return impl_->http_->port();
+}
+Models& Server::models() {
+    return *impl_->models_;
+}
+
+bool Server::drain(double seconds) {
+    impl_->is_draining_ = true;
+    impl_->http_->stop_accepting();
+    return impl_->http_->wait_until_idle(seconds);
+}
+
+}  // namespace hearth::server

@@ -1,0 +1,45 @@
+// The server as a whole: listens, routes, answers until it is told to stop. Public header of the room.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "server/access.h"
+#include "server/http/http_server.h"
+#include "server/models.h"
+
+namespace hearth::server {
+
+struct ServerOptions {
+    HttpOptions http;  // but for what it calls
+    std::vector<ModelSpec> models;
+    std::unique_ptr<Access> access;  // null: everybody
+    bool loads_at_start = true;      // false: a model is loaded when it is first asked for
+    bool is_strict = false;          // unknown fields of requests are errors
+    int workers = 4;
+    std::string version;
+};
+
+class Server {
+public:
+    // Listens, then loads the models on this thread; /readyz says when that is done.
+    static Result<std::unique_ptr<Server>> start(ServerOptions options);
+    ~Server();  // gives up what still runs
+
+    const std::vector<std::string>& addresses() const;
+    int port() const;
+    Models& models();
+
+    // Nothing new is taken, /readyz says so; waits for the answers that are on their way. False: some were not ready.
+    bool drain(double seconds);
+
+private:
+    class Impl;
+    explicit Server(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hearth::server

@@ -1,0 +1,194 @@
+#include "server/service.h"
+
+#include <atomic>
+#include <deque>
+
+#include "server/answer_reader.h"
+#include "server/prepare.h"
+
+namespace hearth::server {
+
+namespace {
+
+// Where the engine leaves its events: it must not wait, and must not become the last to hold a model.
+struct Inbox {
+    std::mutex mutex;
+    std::deque<std::pair<size_t, Event>> events;
+    bool is_read = true;  // somebody is reading, or is about to
+    std::function<void()> wake;
+
+    void put(size_t choice, const Event& event) {
+        {
+            std::lock_guard lock(mutex);
+            events.emplace_back(choice, event);
+            if (std::exchange(is_read, true)) return;
+        }
+        wake();
+    }
+    // What came since the last time; nothing: the reader goes, and will be woken.
+    std::deque<std::pair<size_t, Event>> take() {
+        std::lock_guard lock(mutex);
+        if (events.empty()) is_read = false;
+        return std::exchange(events, {});
+    }
+};
+
+}  // namespace
+
+class Service::Run final : public Running, public std::enable_shared_from_this<Run> {
+public:
+    Run(Service& service, std::unique_ptr<AnswerSink> sink) : service_(service), sink_(std::move(sink)) {}
+
+    // False: it is over already.
+    bool start(ModelRequest request) {
+        if (auto begun = begin(std::move(request)); !begun) {
+            cancel();
+            is_over_ = true;
+            sink_->failed(begun.error());
+            return false;
+        }
+        return true;
+    }
+
+    void cancel() override {
+        is_cancelled_ = true;
+        std::vector<RequestId> ids;
+        {
+            std::lock_guard lock(mutex_);
+            ids = ids_;
+        }
+        for (const RequestId id : ids) model_->engine().cancel(id);
+    }
+
+    void read() {
+        while (true) {
+            auto events = inbox_->take();
+            if (events.empty()) return;
+            for (auto& [choice, event] : events)
+                if (!is_over_) take(choice, event);
+            if (is_over_) return service_.over(shared_from_this());
+        }
+    }
+
+private:
+    ApiResult<> begin(ModelRequest request) {
+        const bool has_scores = request.logprobs >= 0;
+        auto model = service_.models_.get(request.model);
+        if (!model) {
+            ApiError error = api_error(model.error());
+            if (model.error().kind == ErrorKind::not_found) error.code = "model_not_found";
+            error.param = "model";
+            return std::unexpected(std::move(error));
+        }
+        model_ = std::move(*model);
+        Prepared prepared = API_TRY(prepare(*model_, request));
+        const PromptInfo& info = prepared.info;
+        if (info.prompt_tokens >= info.context_tokens)
+            return std::unexpected(ApiError{
+                400,
+                fmt::format("the prompt has {} tokens, the context holds {} and an answer needs some too; shorten it, "
+                            "or start the server with a larger --ctx",
+                            info.prompt_tokens, info.context_tokens),
+                "context_length_exceeded", "messages"});
+        for (size_t choice = 0; choice < prepared.requests.size(); ++choice)
+            answers_.emplace_back(model_->engine().tokenizer(), prepared.is_chat, prepared.begins_in_thought,
+                                  has_scores);
+        left_ = answers_.size();
+        inbox_->wake = [&encoders = service_.encoders_, weak = weak_from_this()] {
+            encoders.post([weak] {
+                if (const auto self = weak.lock()) self->read();
+            });
+        };
+        for (size_t choice = 0; choice < prepared.requests.size(); ++choice) {
+            const RequestId id = API_TRY(
+                model_->engine().submit(std::move(prepared.requests[choice]),
+                                        [inbox = inbox_, choice](const Event& event) { inbox->put(choice, event); }));
+            std::lock_guard lock(mutex_);
+            ids_.push_back(id);
+        }
+        if (is_cancelled_) cancel();  // it came while the ids were not known
+        sink_->begin(info);
+        return {};
+    }
+
+    void take(size_t choice, const Event& event) {
+        switch (event.kind) {
+            case Event::Kind::progress:
+                return sink_->progress(event.tokens_done);
+            case Event::Kind::token:
+                return hand_on(choice, event);
+            case Event::Kind::finish:
+                hand_on(choice, event);
+                sink_->ended(int64_t(choice), answers_[choice].end(event));
+                is_over_ = --left_ == 0;
+                return;
+            case Event::Kind::failed:
+                is_over_ = true;
+                cancel();
+                return sink_->failed(api_error(event.error));
+        }
+    }
+
+    void hand_on(size_t choice, const Event& event) {
+        AnswerPart part;
+        answers_[choice].take(event, part);
+        if (!part.events.empty() || !part.scores.empty()) sink_->part(int64_t(choice), part);
+    }
+
+    Service& service_;
+    std::unique_ptr<AnswerSink> sink_;
+    std::shared_ptr<const ServedModel> model_;
+    const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+    std::vector<AnswerReader> answers_;
+    size_t left_ = 0;
+    bool is_over_ = false;  // of the one thread that reads
+    std::atomic<bool> is_cancelled_ = false;
+    std::mutex mutex_;
+    std::vector<RequestId> ids_;
+};
+
+std::shared_ptr<Running> Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink) {
+    auto run = std::make_shared<Run>(*this, std::move(sink));
+    {
+        std::lock_guard lock(mutex_);
+        running_.insert(run);
+    }
+    if (!run->start(std::move(request))) {
+        over(run);
+        return nullptr;
+    }
+    encoders_.post([run] { run->read(); });
+    return run;
+}
+
+void Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink,
+                  const std::function<void(std::function<void()> cancel)>& when_gone) {
+    const std::weak_ptr<Running> running = run(std::move(request), std::move(sink));
+    when_gone([&encoders = encoders_, running] {
+        encoders.post([running] {
+            if (const auto one = running.lock()) one->cancel();
+        });
+    });
+}
+
+void Service::over(const std::shared_ptr<Run>& run) {
+    std::lock_guard lock(mutex_);
+    running_.erase(run);
+    changed_.notify_all();
+}
+
+void Service::cancel_all() {
+    std::set<std::shared_ptr<Run>> all;
+    {
+        std::lock_guard lock(mutex_);
+        all = running_;
+    }
+    for (const auto& run : all) run->cancel();
+}
+
+void Service::wait_until_idle() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return running_.empty(); });
+}
+
+}  // namespace hearth::server
