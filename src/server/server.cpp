@@ -48,7 +48,9 @@ public:
     static void add_endpoints(Router& router, const ApiContext& api) {
         router.tell_errors("/", openai_error);
         add_openai_chat(router, api);
+        add_openai_completions(router, api);
         add_openai_models(router, api);
+        add_text_tools(router, api);
     }
 
     std::optional<InstantAnswer> instant(const HttpRequest& request) const {

@@ -22,7 +22,9 @@ struct ApiContext {
                                                     const std::vector<std::string>& unknown) const;
 };
 
-void add_openai_chat(Router& router, const ApiContext& api);    // /v1/chat/completions
-void add_openai_models(Router& router, const ApiContext& api);  // /v1/models
+void add_openai_chat(Router& router, const ApiContext& api);         // /v1/chat/completions
+void add_openai_completions(Router& router, const ApiContext& api);  // /v1/completions
+void add_openai_models(Router& router, const ApiContext& api);       // /v1/models
+void add_text_tools(Router& router, const ApiContext& api);          // /tokenize, /detokenize, /apply-template
 
 }  // namespace hearth::server

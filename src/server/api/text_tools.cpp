@@ -1,0 +1,86 @@
+// POST /tokenize, /detokenize and /apply-template, as llama.cpp's server has them: what a model sees of a text.
+#include <fmt/format.h>
+
+#include "base/text_format.h"
+#include "server/api/api.h"
+#include "server/api/openai.h"
+#include "server/api/openai_chat_request.h"
+
+namespace hearth::server {
+
+namespace {
+
+ApiResult<std::string> tokenize(const HttpRequest& http, const ApiContext& api) {
+    Fields fields = API_TRY(Fields::parse(http.body, api.json_depth));
+    const std::string name = fields.text("model").value_or("");
+    const auto content = fields.text("content"), prompt = fields.text("prompt");  // llama.cpp's word, vLLM's word
+    if (!content && !prompt) fields.refuse("content", "is missing");
+    const bool adds = fields.boolean("add_special").value_or(false),
+               parses = fields.boolean("parse_special").value_or(true),
+               wants_pieces = fields.boolean("with_pieces").value_or(false);
+    API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
+    const auto model = API_TRY(api.service.models().get(name));
+    const Tokenizer& tokenizer = model->engine().tokenizer();
+    std::vector<int32_t> ids;
+    API_TRY(tokenizer.encode(content ? *content : *prompt, {.parse_special = parses, .add_special = adds}, ids));
+    Json tokens = Json::array();
+    for (const int32_t id : ids) {
+        if (!wants_pieces) {
+            tokens.push(int64_t(id));
+            continue;
+        }
+        const std::string piece = tokenizer.decode(std::span(&id, 1), true);
+        Json bytes = Json::array();
+        for (const char byte : piece) bytes.push(int64_t(uint8_t(byte)));
+        tokens.push(
+            Json::Object{{"id", int64_t(id)}, {"piece", valid_utf8(piece) == piece ? Json(piece) : std::move(bytes)}});
+    }
+    return Json(Json::Object{{"tokens", std::move(tokens)}, {"count", int64_t(ids.size())}}).dump();
+}
+
+ApiResult<std::string> detokenize(const HttpRequest& http, const ApiContext& api) {
+    Fields fields = API_TRY(Fields::parse(http.body, api.json_depth));
+    const std::string name = fields.text("model").value_or("");
+    const Json* tokens = fields.list("tokens");
+    if (!tokens && !fields.has("tokens")) fields.refuse("tokens", "is missing");
+    API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
+    const auto model = API_TRY(api.service.models().get(name));
+    const Tokenizer& tokenizer = model->engine().tokenizer();
+    std::vector<int32_t> ids;
+    for (const Json& token : tokens->items()) {
+        if (!token.is_integer() || token.as_int(-1) < 0 || token.as_int() >= int64_t(tokenizer.size()))
+            return std::unexpected(ApiError{400,
+                                            fmt::format("tokens[{}] is no token of this model: ids go from 0 to {}",
+                                                        ids.size(), tokenizer.size() - 1),
+                                            {},
+                                            "tokens"});
+        ids.push_back(int32_t(token.as_int()));
+    }
+    return Json(Json::Object{{"content", valid_utf8(tokenizer.decode(ids, true))}}).dump();
+}
+
+// Takes what /v1/chat/completions takes.
+ApiResult<std::string> apply_template(const HttpRequest& http, const ApiContext& api) {
+    const OpenaiChatRequest asked = API_TRY(read_openai_chat(http, api));
+    const auto model = API_TRY(api.service.models().get(asked.model.model));
+    const chat::Prompt prompt =
+        API_TRY(API_TRY(model->chat())->prompt(std::get<chat::Conversation>(asked.model.prompt)));
+    return Json(Json::Object{{"prompt", valid_utf8(prompt.text.text)}, {"tokens", int64_t(prompt.tokens.size())}})
+        .dump();
+}
+
+}  // namespace
+
+void add_text_tools(Router& router, const ApiContext& api) {
+    using Work = ApiResult<std::string> (*)(const HttpRequest&, const ApiContext&);
+    for (const auto& [path, work] : {std::pair<const char*, Work>{"/tokenize", tokenize},
+                                     {"/detokenize", detokenize},
+                                     {"/apply-template", apply_template}})
+        router.add("POST", path, [&api, work = work](Call call) {
+            auto answer = work(call.request, api);
+            if (!answer) return openai_error(call.reply, answer.error());
+            call.reply.send(200, "application/json", std::move(*answer));
+        });
+}
+
+}  // namespace hearth::server
