@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -11,12 +12,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <system_error>
 #include <thread>
 
 namespace hearth {
@@ -172,6 +175,23 @@ std::string program_directory() {
     std::error_code failed;
     const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
     return failed ? "." : program.parent_path().string();
+}
+
+int64_t unix_milliseconds() {
+    const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count();
+}
+
+Result<> secure_random(std::span<std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t got = getrandom(bytes.data(), bytes.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0)
+            return fail(ErrorKind::unsupported,
+                        "the system gives no random numbers: " + std::generic_category().message(errno));
+        bytes = bytes.subspan(size_t(got));
+    }
+    return {};
 }
 
 }  // namespace hearth

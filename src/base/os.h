@@ -1,4 +1,4 @@
-// The only place that asks the operating system: memory, processors, time, terminal.
+// The only place that asks the operating system: memory, processors, time, terminal, secrets.
 #pragma once
 
 #include <cstddef>
@@ -37,10 +37,12 @@ uint64_t peak_resident_bytes();       // the most that was in memory at once sin
 void prefer_this_thread();            // over others of this program, where the system allows it
 double monotonic_seconds();
 bool is_terminal(int fd);
-int terminal_columns(int fd);               // 80 where nobody says
-int terminal_rows(int fd);                  // 24 likewise
-std::string environment(const char* name);  // empty when unset
-std::string machine_name();                 // processor model as the system prints it
-std::string program_directory();            // where this program's file lies
+int terminal_columns(int fd);                        // 80 where nobody says
+int terminal_rows(int fd);                           // 24 likewise
+std::string environment(const char* name);           // empty when unset
+std::string machine_name();                          // processor model as the system prints it
+std::string program_directory();                     // where this program's file lies
+int64_t unix_milliseconds();                         // since 1970, by the clock that people set
+Result<> secure_random(std::span<std::byte> bytes);  // fills them; for secrets, unlike base/rng.h
 
 }  // namespace hearth

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <thread>
+#include <vector>
 
 namespace hearth {
 namespace {
@@ -44,6 +46,22 @@ TEST(Os, TouchedPagesCountAsResident) {
     ASSERT_TRUE(pages);
     for (size_t i = 0; i < pages->size(); i += 4096) pages->data()[i] = std::byte{1};
     EXPECT_GE(resident_anonymous_bytes(), before + (uint64_t{60} << 20));
+}
+
+TEST(Os, SecretsDiffer) {
+    std::array<std::byte, 32> first{}, second{};
+    ASSERT_TRUE(secure_random(first));
+    ASSERT_TRUE(secure_random(second));
+    EXPECT_NE(first, second);
+    EXPECT_NE(first, (std::array<std::byte, 32>{}));
+    std::vector<std::byte> long_one(1 << 20);  // more than the system gives at once
+    ASSERT_TRUE(secure_random(long_one));
+    EXPECT_FALSE(std::all_of(long_one.end() - 64, long_one.end(), [](std::byte b) { return b == std::byte{0}; }));
+}
+
+TEST(Os, ClockTellsTheYear) {
+    EXPECT_GT(unix_milliseconds(), int64_t{1767225600000});  // 2026
+    EXPECT_LT(unix_milliseconds(), int64_t{7258118400000});  // 2200
 }
 
 TEST(Os, EnvironmentIsEmptyWhenUnset) {

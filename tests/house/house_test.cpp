@@ -22,6 +22,7 @@ using Rooms = std::set<std::string>;
 // the whole house.
 const std::map<std::string, Rooms> kMayImport = {
     {"base", {}},
+    {"store", {"base"}},
     {"tensor", {"base"}},
     {"files", {"base", "tensor"}},
     {"huggingface", {"base", "tensor", "files"}},
@@ -149,6 +150,18 @@ TEST(House, OnlyCliPrintsOrExits) {
             }
         }
     }
+}
+
+// What is kept could lie in another database one day.
+TEST(House, OnlySourcesOfTheStoreKnowSqlite) {
+    int known = 0;
+    for (const fs::path& file : sources({"src"})) {
+        const bool knows = read_text(file).find("<sqlite3") != std::string::npos;
+        const bool may = shown(file).starts_with("src/store/") && file.extension() == ".cpp";
+        EXPECT_TRUE(!knows || may) << shown(file);
+        known += knows;
+    }
+    EXPECT_GT(known, 0);
 }
 
 TEST(House, NoFileIsLongerThanAReaderBears) {

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/json.h"
-#include "sha256.h"
+#include "base/sha256.h"
 #include "vocabulary_file.h"
 
 namespace hearth {
@@ -152,14 +152,14 @@ TEST_P(Vocabulary, KnowsItsSpecialTokens) {
 TEST_P(Vocabulary, DecodesEveryTokenAsRecorded) {
     const auto tokenizer = make();
     ASSERT_TRUE(tokenizer);
-    test::Sha256 sum;
+    Sha256 sum;
     for (int32_t id = 0; id < tokenizer->size(); ++id) {
         const std::string_view piece = tokenizer->piece(id, true);
         const uint32_t length = uint32_t(piece.size());
         sum.add({reinterpret_cast<const char*>(&length), 4});
         sum.add(piece);
     }
-    EXPECT_EQ(sum.hex(), info_.find("pieces_sha256")->as_string());
+    EXPECT_EQ(hex_text(sum.finish()), info_.find("pieces_sha256")->as_string());
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Vocabulary,

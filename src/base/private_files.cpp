@@ -1,0 +1,47 @@
+#include "base/private_files.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+namespace hearth {
+
+namespace {
+std::unexpected<Error> not_made(const char* kind, const std::string& path, int code) {
+    const bool is_full = code == ENOSPC || code == EDQUOT;
+    return fail(ErrorKind::bad_file,
+                fmt::format("cannot make the {} {}: {}", kind, path, std::generic_category().message(code)),
+                is_full ? "make room on the disk" : "let HEARTH_HOME name a folder that you may write to");
+}
+}  // namespace
+
+Result<> make_private_folder(const std::string& path) {
+    struct stat info;
+    if (stat(path.c_str(), &info) == 0) {
+        if (S_ISDIR(info.st_mode)) return {};
+        return fail(ErrorKind::bad_file, path + " is a file where a folder should be", "move it away");
+    }
+    const bool is_missing = errno == ENOENT;
+    const std::string parent = std::filesystem::path(path).parent_path();
+    if (is_missing && !parent.empty() && parent != path) TRY(make_private_folder(parent));
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return not_made("folder", path, errno);
+    return {};
+}
+
+Result<> make_private_file(const std::string& path) {
+    // mknod, since opening and closing a file gives up all locks that this process holds on it.
+    if (mknod(path.c_str(), S_IFREG | 0600, 0) == 0) return {};
+    if (errno != EEXIST) return not_made("file", path, errno);
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0) return not_made("file", path, errno);
+    if (!S_ISREG(info.st_mode)) return fail(ErrorKind::bad_file, path + " is not a regular file", "move it away");
+    // Somebody else's file keeps its rights: they are not ours to change.
+    if ((info.st_mode & 077) != 0 && info.st_uid == geteuid() && chmod(path.c_str(), info.st_mode & 0700) != 0)
+        return not_made("file", path, errno);
+    return {};
+}
+
+}  // namespace hearth

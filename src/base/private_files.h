@@ -1,0 +1,15 @@
+// Folders and files that nobody but their owner may look into.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace hearth {
+
+// With all parents that are missing (rights 0700). Folders that exist stay as they are: people may share them.
+Result<> make_private_folder(const std::string& path);
+// An empty file (rights 0600), or the one that exists, without any rights others had. Never opens it.
+Result<> make_private_file(const std::string& path);
+
+}  // namespace hearth
