@@ -140,6 +140,7 @@ Result<> Session::start() {
 
 Result<FinishReason> Session::answer(const std::string& text) {
     if (!chat_) return answer_raw(text);
+    give_up_calls();
     add("user", text);
     const size_t asked = conversation_.messages.items().size();
     auto reason = answer_conversation();
@@ -288,6 +289,18 @@ chat::ToolChoice Session::tool_choice() const {
 
 void Session::add(std::string_view role, const std::string& text) {
     conversation_.messages.push(Json::Object{{"role", role}, {"content", valid_utf8(text)}});
+}
+
+// Of a turn that was stopped: templates may refuse a conversation in which a call has no result.
+void Session::give_up_calls() {
+    Json::Array& messages = conversation_.messages.items();
+    if (messages.empty() || !messages.back().find("tool_calls")) return;
+    for (const chat::ReplyCall& call : calls_)
+        conversation_.messages.push(Json::Object{{"role", "tool"},
+                                                 {"tool_call_id", call.id},
+                                                 {"name", call.name},
+                                                 {"content", R"({"error":"the user stopped this call"})"}});
+    calls_.clear();
 }
 
 Result<> Session::take_tools() {

@@ -78,6 +78,7 @@ private:
     chat::ToolChoice tool_choice() const;
 
     void add(std::string_view role, const std::string& text);
+    void give_up_calls();
 
     ReplyPrinter printer() const;
 

@@ -225,6 +225,15 @@ TEST_P(Screen, CommandsOfToolsAreAskedFor) {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
     key("C-c");
     wait_for("^C\nhearth: tool get_time was stopped\n\n>>>");
+    keys("/save talk.json");
+    key("Enter");
+    wait_for("9 messages are in talk.json\n>>>");
+    const auto saved = Json::parse(read_text(folder_ / "talk.json"));
+    ASSERT_TRUE(saved);
+    // What was stopped has a result before the next question: templates count them.
+    const Json& given_up = saved->find("messages")->items()[6];
+    EXPECT_EQ(given_up.find("role")->as_string(), "tool");
+    EXPECT_NE(given_up.find("content")->as_string().find("stopped"), std::string::npos);
     key("C-d");
     wait_for("[a]lways");  // without a dialogue, the same question
     keys("a");
