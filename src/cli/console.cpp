@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "base/os.h"
+#include "base/run_program.h"
 #include "base/text_format.h"
 #include "cli/terminal/line_writer.h"
 #include "cli/terminal/typing.h"
@@ -24,8 +25,14 @@ std::atomic<bool> interrupted = false;
 
 void on_interrupt(int) {
     if (!interrupted.exchange(true)) return;
+    kill_running_program();
     restore_terminal();
     _exit(130);
+}
+// The terminal is gone; a tool that runs would not hear of it.
+void on_hangup(int) {
+    kill_running_program();
+    _exit(129);
 }
 
 // Control characters, those of one byte and the C1 set that UTF-8 writes in two (some terminals obey U+009B as ESC [).
@@ -141,6 +148,10 @@ void catch_interrupts() {
     action.sa_handler = on_interrupt;
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    struct sigaction hangup {};
+    if (sigaction(SIGHUP, nullptr, &hangup) != 0 || hangup.sa_handler == SIG_IGN) return;  // nohup
+    hangup.sa_handler = on_hangup;
+    sigaction(SIGHUP, &hangup, nullptr);
 }
 
 bool was_interrupted() {

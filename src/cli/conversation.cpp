@@ -70,6 +70,12 @@ std::tm local_time() {
 
 }  // namespace
 
+Session::Session(RunOptions options, bool is_dialogue)
+    : options_(std::move(options)),
+      is_dialogue_(is_dialogue),
+      desk_(options_.verbose || is_terminal(STDERR_FILENO), wants_colour()),
+      tools_(std::in_place, std::vector<ToolCommand>(), desk_) {}
+
 Result<std::unique_ptr<Session>> Session::open(RunOptions options, bool is_dialogue) {
     std::unique_ptr<Session> session(new Session(std::move(options), is_dialogue));
     TRY(session->load(TRY(session->weights(session->options_.model.model))));
@@ -93,7 +99,7 @@ Result<Checkpoint> Session::weights(const std::string& model) const {
 
 Result<> Session::load(Checkpoint weights) {
     EngineOptions choice = TRY(engine_options(options_.model));
-    if (is_dialogue_) choice.snapshots = 1;  // the next turn goes on from there
+    if (is_dialogue_ || !options_.tools.empty()) choice.snapshots = 1;  // the next turn goes on from there
     engine_ =
         TRY(open_engine(options_.model, std::move(weights), choice, options_.verbose || is_terminal(STDERR_FILENO)));
     return {};
@@ -128,12 +134,13 @@ Result<> Session::start() {
     if (options_.no_think || options_.thinking_budget == 0) conversation_.thinking = false;
     if (!options_.system.empty()) add("system", options_.system);
     opening_ = conversation_.messages;
-    if (!options_.tools.empty()) conversation_.tools = TRY(read_tools());
+    TRY(take_tools());
     return check_tool_choice();
 }
 
 Result<FinishReason> Session::answer(const std::string& text) {
     if (!chat_) return answer_raw(text);
+    give_up_calls();
     add("user", text);
     const size_t asked = conversation_.messages.items().size();
     auto reason = answer_conversation();
@@ -240,6 +247,7 @@ std::string Session::context_line() const {
 Result<> Session::refuse_chat_flags() const {
     const std::pair<const char*, bool> flags[] = {{"--system", !options_.system.empty()},
                                                   {"--tools", !options_.tools.empty()},
+                                                  {"--allow-tools", options_.allow_tools},
                                                   {"--overflow", options_.overflow != "refuse"},
                                                   {"--tool-choice", options_.tool_choice != "auto"},
                                                   {"--one-call", options_.one_call},
@@ -258,9 +266,9 @@ Result<> Session::refuse_chat_flags() const {
 }
 
 Result<> Session::check_tool_choice() const {
-    if (options_.tool_choice == "auto" && !options_.one_call) return {};
+    if (options_.tool_choice == "auto" && !options_.one_call && !options_.allow_tools) return {};
     if (options_.tools.empty())
-        return fail(ErrorKind::bad_request, "there are no tools to choose from", "offer them with --tools FILE");
+        return fail(ErrorKind::bad_request, "there are no tools", "offer them with --tools FILE");
     const bool must_call = options_.tool_choice != "auto" && options_.tool_choice != "none";
     if (must_call && (options_.form.json || !options_.form.schema.empty() || !options_.form.gbnf.empty() ||
                       !options_.form.regex.empty()))
@@ -283,12 +291,39 @@ void Session::add(std::string_view role, const std::string& text) {
     conversation_.messages.push(Json::Object{{"role", role}, {"content", valid_utf8(text)}});
 }
 
-Result<Json> Session::read_tools() const {
-    const std::string text = TRY(read_file(options_.tools));
-    auto tools = Json::parse(text);
-    if (!tools) return fail(ErrorKind::bad_file, options_.tools + " is " + tools.error().what, "write a list of tools");
-    TRY(chat::Tools::read(*tools));
-    return std::move(*tools);
+// Of a turn that was stopped: templates may refuse a conversation in which a call has no result.
+void Session::give_up_calls() {
+    Json::Array& messages = conversation_.messages.items();
+    if (messages.empty() || !messages.back().find("tool_calls")) return;
+    for (const chat::ReplyCall& call : calls_)
+        conversation_.messages.push(Json::Object{{"role", "tool"},
+                                                 {"tool_call_id", call.id},
+                                                 {"name", call.name},
+                                                 {"content", R"({"error":"the user stopped this call"})"}});
+    calls_.clear();
+}
+
+Result<> Session::take_tools() {
+    if (options_.tools.empty()) return {};
+    ToolFile file = TRY(read_tool_file(options_.tools));
+    conversation_.tools = std::move(file.tools);
+    if (options_.allow_tools && file.commands.empty())
+        return fail(ErrorKind::bad_request, fmt::format("no tool in {} has a command to allow", options_.tools),
+                    "leave --allow-tools away");
+    tools_.emplace(std::move(file.commands), desk_);
+    if (options_.allow_tools) tools_->allow_all();
+    return {};
+}
+
+ToolLoop Session::tool_loop() {
+    ToolLoop loop{.runner = *tools_, .max_rounds = options_.max_tool_rounds};
+    if (options_.events)
+        loop.on_result = [](const chat::ReplyCall& call, const ToolResult& result) {
+            const Json event =
+                Json::Object{{"type", "tool_result"}, {"id", call.id}, {"name", call.name}, {"text", result.content}};
+            return write_out(event.dump() + "\n");
+        };
+    return loop;
 }
 
 ReplyPrinter Session::printer() const {
@@ -298,6 +333,7 @@ ReplyPrinter Session::printer() const {
                          .thoughts = is_shown,
                          .colour = wants_colour(),
                          .terminal = is_seen,
+                         .are_carried_out = [this](const auto& calls) { return tools_->has_all(calls); },
                          .formatted = is_seen && wants_colour() && chat_ && !form_ && !options_.events});
 }
 

@@ -16,6 +16,7 @@
 #include "cli/options.h"
 #include "cli/reply_printer.h"
 #include "cli/terminal/dialogue.h"
+#include "cli/tools/tool_loop.h"
 #include "engine/engine.h"
 
 namespace hearth::cli {
@@ -25,7 +26,8 @@ struct RunOptions {
     SamplingOptions sampling;
     std::string system, tools;  // tools: a file
     std::string tool_choice = "auto";
-    bool one_call = false;
+    bool one_call = false, allow_tools = false;
+    int64_t max_tool_rounds = 16;
     FormOptions form;
     std::vector<std::string> words;
     bool raw = false, verbose = false, events = false;
@@ -47,6 +49,7 @@ public:
     // Calls of the last reply that wait for their results.
     const std::vector<chat::ReplyCall>& calls() const override { return calls_; }
     Result<FinishReason> answer_results(const std::vector<std::string>& results) override;
+    ToolLoop tool_loop();
 
     void forget() override;
 
@@ -61,7 +64,7 @@ public:
     std::string context_line() const override;
 
 private:
-    Session(RunOptions options, bool is_dialogue) : options_(std::move(options)), is_dialogue_(is_dialogue) {}
+    Session(RunOptions options, bool is_dialogue);
 
     Result<Checkpoint> weights(const std::string& model) const;
     Result<> load(Checkpoint weights);  // puts the engine in place ...
@@ -69,13 +72,13 @@ private:
     Result<> start();
     Result<> refuse_chat_flags() const;
     Result<> check_tool_choice() const;
+    Result<> take_tools();
 
     // Required of a question; the results of a call may be answered in words.
     chat::ToolChoice tool_choice() const;
 
     void add(std::string_view role, const std::string& text);
-
-    Result<Json> read_tools() const;
+    void give_up_calls();
 
     ReplyPrinter printer() const;
 
@@ -98,6 +101,8 @@ private:
     RunOptions options_;
     const bool is_dialogue_;
     std::unique_ptr<Engine> engine_;
+    TerminalDesk desk_;
+    std::optional<ToolRunner> tools_;
     Settings settings_;  // what was changed since the start
     std::shared_ptr<std::atomic<bool>> end_thought_;
     int64_t context_used_ = 0;

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 
 #include "base/os.h"
 #include "base/text_format.h"
@@ -114,13 +116,19 @@ Result<> ReplyPrinter::end(const Event& last) {
     end_thought();
     if (markdown_ && !reply_.answer.empty()) TRY(write_out(markdown_->finish()));
     if (!ends_with_newline_ || (reply_.answer.empty() && reply_.calls.empty())) TRY(write_out("\n"));
-    for (const chat::ReplyCall& call : reply_.calls) {
-        if (!call.is_whole) continue;
+    std::vector<chat::ReplyCall> whole;
+    std::ranges::copy_if(reply_.calls, std::back_inserter(whole), &chat::ReplyCall::is_whole);
+    if (style_.are_carried_out && style_.are_carried_out(whole)) return {};
+    return show_calls(whole, style_.terminal);
+}
+
+Result<> show_calls(const std::vector<chat::ReplyCall>& calls, bool terminal) {
+    for (const chat::ReplyCall& call : calls) {
         const auto arguments = Json::parse(call.arguments);
         const Json line = Json::Object{
             {"id", call.id}, {"name", call.name}, {"arguments", arguments ? *arguments : Json(call.arguments)}};
         const std::string text = line.dump() + "\n";
-        TRY(write_out(style_.terminal ? harmless_text(text) : text));
+        TRY(write_out(terminal ? harmless_text(text) : text));
     }
     return {};
 }

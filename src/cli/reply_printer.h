@@ -2,9 +2,11 @@
 // as one JSON object a line.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "chat/reply.h"
@@ -14,13 +16,17 @@
 
 namespace hearth::cli {
 
+// One JSON object a line, {"id", "name", "arguments"}, to standard output.
+Result<> show_calls(const std::vector<chat::ReplyCall>& calls, bool terminal);
+
 class ReplyPrinter {
 public:
     struct Style {
-        bool events = false;     // JSON lines instead of text
-        bool thoughts = false;   // show them
-        bool colour = false;     // of thoughts
-        bool terminal = false;   // standard output is one
+        bool events = false;                                                            // JSON lines instead of text
+        bool thoughts = false;                                                          // show them
+        bool colour = false;                                                            // of thoughts
+        bool terminal = false;                                                          // standard output is one
+        std::function<bool(const std::vector<chat::ReplyCall>&)> are_carried_out = {};  // then they are not shown
         bool formatted = false;  // Markdown becomes what it means, thoughts are folded: both outputs are a terminal
     };
     explicit ReplyPrinter(const Style& style);

@@ -29,11 +29,14 @@ Result<int> run(const RunOptions& options) {
     const auto session = TRY(Session::open(options, is_dialogue));
     if (is_dialogue) {
         const std::string place = data_directory();
-        TRY(talk(*session, place.empty() ? "" : place + "/history"));
+        TRY(talk(*session, place.empty() ? "" : place + "/history", session->tool_loop()));
         return kDone;
     }
-    const FinishReason reason = TRY(session->answer(prompt));
-    return reason == FinishReason::cancelled ? kFailed : kDone;
+    if (TRY(session->answer(prompt)) == FinishReason::cancelled) return kFailed;
+    auto end = answer_calls(*session, session->tool_loop());
+    // Calls that were to be carried out here were not shown yet.
+    if (!end && !options.events) TRY(show_calls(session->calls(), is_terminal(STDOUT_FILENO)));
+    return TRY(std::move(end)) == ToolLoopEnd::stopped ? kFailed : kDone;
 }
 
 }  // namespace
@@ -55,8 +58,16 @@ void add_run(Command& program) {
     budget.between(0, int64_t{1} << 40);
     no_think.excludes(think);
     no_think.excludes(budget);
-    command.add("--tools", options->tools,
-                "JSON file with tools in OpenAI's form that the model may call; calls are shown");
+    command.add(
+        "--tools", options->tools,
+        "JSON file with tools in OpenAI's form that the model may call. A tool with a \"command\" is run, after\n"
+        "asking; calls of others are shown");
+    command.add_flag("--allow-tools", options->allow_tools, "Run the commands of tools without asking");
+    command
+        .add("--max-tool-rounds", options->max_tool_rounds,
+             "How often in a row the model may call commands before it answers")
+        .show_default()
+        .between(1, 1000000);
     command
         .add("--overflow", options->overflow,
              "When a conversation does not fit into the context: refuse, leave out the oldest or the middle turns, or "

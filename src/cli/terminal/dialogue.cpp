@@ -6,6 +6,7 @@
 #include "cli/terminal/chat_commands.h"
 #include "cli/terminal/line_editor.h"
 #include "cli/terminal/typing.h"
+#include "cli/tools/tool_loop.h"
 
 namespace hearth::cli {
 
@@ -13,8 +14,10 @@ namespace {
 
 class Dialogue {
 public:
-    Dialogue(Partner& partner, const std::string& history_file)
-        : partner_(partner), editor_(history_file, complete_command) {}
+    Dialogue(Partner& partner, const std::string& history_file, const ToolLoop& tools)
+        : partner_(partner), editor_(history_file, complete_command), tools_(tools) {
+        tools_.play = [this](const chat::ReplyCall& call) { return play(call); };
+    }
 
     void run() {
         notice(
@@ -42,24 +45,19 @@ private:
         finish(partner_.answer(text));
     }
     void finish(Result<FinishReason> reason) {
-        if (!reason) report(reason.error());
-        if (auto played = play_tools(); !played) report(played.error());
+        if (!reason) {
+            report(reason.error());
+        } else if (!was_interrupted()) {
+            if (auto answered = answer_calls(partner_, tools_); !answered) report(answered.error());
+        }
         notice("");
     }
 
-    // Nobody carries calls out here: whoever sits in front of the screen may play the tool.
-    Result<> play_tools() {
-        while (!partner_.calls().empty() && !was_interrupted()) {
-            std::vector<std::string> results;
-            for (const chat::ReplyCall& call : partner_.calls()) {
-                std::string line;
-                const auto outcome = editor_.read(fmt::format("result of {}: ", one_line(call.name)), "", line);
-                if (outcome != LineEditor::Outcome::text) return {};
-                results.push_back(line);
-            }
-            TRY(partner_.answer_results(results));
-        }
-        return {};
+    std::optional<std::string> play(const chat::ReplyCall& call) {
+        std::string line;
+        const auto outcome = editor_.read(fmt::format("result of {}: ", one_line(call.name)), "", line);
+        if (outcome != LineEditor::Outcome::text) return std::nullopt;
+        return line;
     }
 
     Result<> carry_out(const TypedCommand& typed) {
@@ -240,14 +238,15 @@ private:
 
     Partner& partner_;
     LineEditor editor_;
+    ToolLoop tools_;
     std::string question_;  // the last one that was asked
     bool is_over_ = false;
 };
 
 }  // namespace
 
-Result<> talk(Partner& partner, const std::string& history_file) {
-    Dialogue(partner, history_file).run();
+Result<> talk(Partner& partner, const std::string& history_file, const ToolLoop& tools) {
+    Dialogue(partner, history_file, tools).run();
     return {};
 }
 

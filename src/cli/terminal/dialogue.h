@@ -14,6 +14,7 @@
 namespace hearth::cli {
 
 enum class AnswerForm : uint8_t { any, json, schema };
+struct ToolLoop;  // cli/tools/tool_loop.h
 
 class Partner {
 public:
@@ -38,8 +39,9 @@ public:
     virtual std::string context_line() const = 0;
 };
 
-// Until its end. `history_file`: empty for none.
-Result<> talk(Partner& partner, const std::string& history_file);
+// Until its end. `history_file`: empty for none. Calls that `tools` has no command for are answered by whoever sits in
+// front of the screen.
+Result<> talk(Partner& partner, const std::string& history_file, const ToolLoop& tools);
 
 // The messages of a saved conversation; the error says what is wrong with the text.
 Result<Json> read_conversation(std::string_view text);

@@ -200,6 +200,47 @@ TEST_P(Screen, FormsAndModelsChangeInTheMiddle) {
     EXPECT_EQ(answer(5), "2 + 3 = 5");
 }
 
+TEST_P(Screen, CommandsOfToolsAreAskedFor) {
+    std::ofstream(folder_ / "tools.json") << R"([{"name": "get_weather", "parameters": {"type": "object",
+        "properties": {"city": {"type": "string"}}}, "command": {"argv": ["echo", "18 degrees, sunny"]}},
+        {"name": "get_time", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+         "command": {"argv": ["sh", "-c", "echo $$ >pid; exec sleep 60"], "allow": "always"}}])";
+    const std::string run = binary_.string() + " run ember --temp 0 --tools tools.json ";
+    start(run + "\n" + run + "'What is the weather in Rome?'");
+    wait_for(">>>");
+    keys("What is the weather in Paris?");
+    key("Enter");
+    EXPECT_NE(wait_for("[a]lways").find("run echo \"18 degrees, sunny\""), std::string::npos);
+    keys("y");
+    key("Enter");
+    EXPECT_NE(wait_for("tokens\n\n>>>").find("It is 18 degrees and sunny in Paris."), std::string::npos);
+    keys("What is the weather in Rome?");
+    key("Enter");
+    wait_for("[a]lways");
+    key("C-c");  // neither yes nor no: the turn is over, the dialogue goes on
+    wait_for("^C\n\n>>>");
+    keys("What time is it in Paris?");
+    key("Enter");
+    for (int i = 0; i < 200 && !fs::exists(folder_ / "pid"); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    key("C-c");
+    wait_for("^C\nhearth: tool get_time was stopped\n\n>>>");
+    keys("/save talk.json");
+    key("Enter");
+    wait_for("9 messages are in talk.json\n>>>");
+    const auto saved = Json::parse(read_text(folder_ / "talk.json"));
+    ASSERT_TRUE(saved);
+    // What was stopped has a result before the next question: templates count them.
+    const Json& given_up = saved->find("messages")->items()[6];
+    EXPECT_EQ(given_up.find("role")->as_string(), "tool");
+    EXPECT_NE(given_up.find("content")->as_string().find("stopped"), std::string::npos);
+    key("C-d");
+    wait_for("[a]lways");  // without a dialogue, the same question
+    keys("a");
+    key("Enter");
+    EXPECT_NE(wait_for("ended with 0").find("It is 18 degrees and sunny in Rome."), std::string::npos);
+}
+
 TEST_P(Screen, APageOfMarkdown) {
     const std::string source = read_text(data_path("terminal/page.md"));
     cli::Markdown markdown(GetParam());
