@@ -350,6 +350,24 @@ inline std::vector<AttentionCase> attention_cases() {
     for (const KvType kv : {KvType::f16, KvType::q8_0, KvType::q4_0})
         cases.push_back(
             {.heads = 8, .kv_heads = 2, .key_width = 64, .value_width = 32, .kv = kv, .totals = {70, 3, 530}});
+    // Codes are read in place for few query rows and widened for many: head sizes of the families, groups of one to
+    // sixteen heads, tiles seen in part.
+    for (const KvType kv : {KvType::q8_0, KvType::q4_0}) {
+        const AttentionCase some[] = {
+            {.heads = 2, .kv_heads = 2, .key_width = 128, .value_width = 128},
+            {.heads = 4, .kv_heads = 2, .key_width = 128, .value_width = 128, .window = 16},
+            {.heads = 6, .kv_heads = 2, .key_width = 96, .value_width = 160, .sinks = true},
+            {.heads = 8, .kv_heads = 1, .key_width = 256, .value_width = 256, .window = 65},
+            {.heads = 12, .kv_heads = 1, .key_width = 32, .value_width = 64, .sinks = true, .window = 40},
+            {.heads = 16, .kv_heads = 1, .key_width = 64, .value_width = 64, .softcap = 2},
+            {.heads = 5, .kv_heads = 1, .key_width = 512, .value_width = 512, .chunk = 48},
+        };
+        for (AttentionCase op : some) {
+            op.kv = kv;
+            op.totals = {70, 3, 13};
+            cases.push_back(op);
+        }
+    }
     return cases;
 }
 inline std::vector<ConvCase> conv_cases() {

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "backends/cpu/cpu_ops.h"

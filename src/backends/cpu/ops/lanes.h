@@ -90,11 +90,12 @@ LANES_INLINE Floats load_half(const uint16_t* p) {
 LANES_INLINE Floats load_codes(const int8_t* p) {
     return Floats{float(p[0]), float(p[1]), float(p[2]), float(p[3])};
 }
+// A nibble n stands for n - 8.
 LANES_INLINE Floats load_low_nibbles(const uint8_t* p) {
-    return Floats{float(p[0] & 15), float(p[1] & 15), float(p[2] & 15), float(p[3] & 15)};
+    return Floats{float(p[0] & 15), float(p[1] & 15), float(p[2] & 15), float(p[3] & 15)} - spread(8);
 }
 LANES_INLINE Floats load_high_nibbles(const uint8_t* p) {
-    return Floats{float(p[0] >> 4), float(p[1] >> 4), float(p[2] >> 4), float(p[3] >> 4)};
+    return Floats{float(p[0] >> 4), float(p[1] >> 4), float(p[2] >> 4), float(p[3] >> 4)} - spread(8);
 }
 LANES_INLINE float sum(Floats v) {
     return (v[0] + v[2]) + (v[1] + v[3]);
@@ -105,7 +106,7 @@ LANES_INLINE float largest(Floats v) {
 }
 // Even codes in the low halves of bytes, odd ones in the high.
 LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
-    return Floats{float(p[0] & 15), float(p[0] >> 4), float(p[1] & 15), float(p[1] >> 4)};
+    return Floats{float(p[0] & 15), float(p[0] >> 4), float(p[1] & 15), float(p[1] >> 4)} - spread(8);
 }
 LANES_INLINE void store_half(uint16_t* p, Floats v) {
     for (int i = 0; i < kLanes; ++i) p[i] = float_to_half(v[i]);
@@ -193,13 +194,15 @@ LANES_INLINE Floats load_half(const uint16_t* p) {
 LANES_INLINE Floats load_codes(const int8_t* p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
 }
+LANES_INLINE Floats nibbles_in(__m128i bytes) {  // the low halves of the first eight
+    const __m128i codes = _mm_sub_epi8(_mm_and_si128(bytes, _mm_set1_epi8(15)), _mm_set1_epi8(8));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
+}
 LANES_INLINE Floats load_low_nibbles(const uint8_t* p) {
-    const __m128i bytes = _mm_and_si128(_mm_loadl_epi64((const __m128i*)p), _mm_set1_epi8(15));
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+    return nibbles_in(_mm_loadl_epi64((const __m128i*)p));
 }
 LANES_INLINE Floats load_high_nibbles(const uint8_t* p) {
-    const __m128i bytes = _mm_and_si128(_mm_srli_epi16(_mm_loadl_epi64((const __m128i*)p), 4), _mm_set1_epi8(15));
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+    return nibbles_in(_mm_srli_epi16(_mm_loadl_epi64((const __m128i*)p), 4));
 }
 LANES_INLINE float sum(Floats v) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -214,9 +217,8 @@ LANES_INLINE float largest(Floats v) {
 LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
     int32_t four;
     std::memcpy(&four, p, sizeof four);
-    const __m128i bytes = _mm_cvtsi32_si128(four), mask = _mm_set1_epi8(15);
-    const __m128i codes = _mm_unpacklo_epi8(_mm_and_si128(bytes, mask), _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes));
+    const __m128i bytes = _mm_cvtsi32_si128(four);
+    return nibbles_in(_mm_unpacklo_epi8(bytes, _mm_srli_epi16(bytes, 4)));
 }
 LANES_INLINE void store_half(uint16_t* p, Floats v) {
     _mm_storeu_si128((__m128i*)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -300,13 +302,15 @@ LANES_INLINE Floats load_half(const uint16_t* p) {
 LANES_INLINE Floats load_codes(const int8_t* p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)));
 }
+// The table is asked with the low four bits of every lane; what stands above them does not matter.
+LANES_INLINE Floats nibbles_in(__m512i lanes) {
+    return _mm512_permutexvar_ps(lanes, _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7));
+}
 LANES_INLINE Floats load_low_nibbles(const uint8_t* p) {
-    const __m128i bytes = _mm_and_si128(_mm_loadu_si128((const __m128i*)p), _mm_set1_epi8(15));
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+    return nibbles_in(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)));
 }
 LANES_INLINE Floats load_high_nibbles(const uint8_t* p) {
-    const __m128i bytes = _mm_and_si128(_mm_srli_epi16(_mm_loadu_si128((const __m128i*)p), 4), _mm_set1_epi8(15));
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+    return nibbles_in(_mm512_srli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)), 4));
 }
 // Not the intrinsics, whose undefined pass-through operand GCC 12 warns of.
 LANES_INLINE __m256 low_half(Floats v) {
@@ -328,9 +332,9 @@ LANES_INLINE float largest(Floats v) {
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
-    const __m128i bytes = _mm_loadl_epi64((const __m128i*)p), mask = _mm_set1_epi8(15);
-    const __m128i codes = _mm_unpacklo_epi8(_mm_and_si128(bytes, mask), _mm_and_si128(_mm_srli_epi16(bytes, 4), mask));
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes));
+    // Every byte in the low lane of a pair, its high half moved to the bottom of the high lane.
+    const __m512i pairs = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i*)p));
+    return nibbles_in(_mm512_or_si512(pairs, _mm512_slli_epi64(pairs, 28)));
 }
 LANES_INLINE void store_half(uint16_t* p, Floats v) {
     _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -423,18 +427,20 @@ LANES_INLINE uint8x8_t load_four_bytes(const void* p) {
     std::memcpy(&four, p, sizeof four);
     return vreinterpret_u8_u32(vdup_n_u32(four));
 }
-LANES_INLINE Floats floats_of(uint8x8_t codes) {  // of the first four
-    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(codes))));
-}
-LANES_INLINE Floats load_codes(const int8_t* p) {
-    const int8x8_t codes = vreinterpret_s8_u8(load_four_bytes(p));
+LANES_INLINE Floats floats_of(int8x8_t codes) {  // of the first four
     return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(codes))));
 }
+LANES_INLINE Floats load_codes(const int8_t* p) {
+    return floats_of(vreinterpret_s8_u8(load_four_bytes(p)));
+}
+LANES_INLINE Floats floats_of_nibbles(uint8x8_t nibbles) {
+    return floats_of(vsub_s8(vreinterpret_s8_u8(nibbles), vdup_n_s8(8)));
+}
 LANES_INLINE Floats load_low_nibbles(const uint8_t* p) {
-    return floats_of(vand_u8(load_four_bytes(p), vdup_n_u8(15)));
+    return floats_of_nibbles(vand_u8(load_four_bytes(p), vdup_n_u8(15)));
 }
 LANES_INLINE Floats load_high_nibbles(const uint8_t* p) {
-    return floats_of(vshr_n_u8(load_four_bytes(p), 4));
+    return floats_of_nibbles(vshr_n_u8(load_four_bytes(p), 4));
 }
 LANES_INLINE float sum(Floats v) {
     const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
@@ -447,7 +453,7 @@ LANES_INLINE Floats load_nibble_pairs(const uint8_t* p) {
     uint16_t two;
     std::memcpy(&two, p, sizeof two);
     const uint8x8_t bytes = vreinterpret_u8_u16(vdup_n_u16(two));
-    return floats_of(vzip1_u8(vand_u8(bytes, vdup_n_u8(15)), vshr_n_u8(bytes, 4)));
+    return floats_of_nibbles(vzip1_u8(vand_u8(bytes, vdup_n_u8(15)), vshr_n_u8(bytes, 4)));
 }
 LANES_INLINE void store_half(uint16_t* p, Floats v) {
     vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)));
