@@ -150,10 +150,12 @@ void Connection::refuse(Refusal refusal) {
 }
 
 void Connection::flush() {
-    if (is_writing_ || is_closed_ || is_lingering_ || !current_) return;
-    if (current_->is_broken()) return close();
+    if (is_closed_ || is_lingering_ || !current_) return;
+    if (current_->is_overrun()) return close();
+    if (is_writing_) return;
     writing_ = current_->take();
     if (!writing_.empty()) return write_some();
+    if (current_->is_broken()) return close();
     if (current_->is_over()) end_exchange();
 }
 
@@ -174,10 +176,7 @@ void Connection::wrote(size_t bytes) {
     if (is_closed_) return;
     last_write_ = Clock::now();
     written_ += bytes;
-    if (written_ < writing_.size()) {
-        if (current_ && current_->is_broken()) return close();
-        return write_some();
-    }
+    if (written_ < writing_.size()) return write_some();
     is_writing_ = false;
     if (current_ && !is_interim_) current_->written(written_);
     is_interim_ = false;

@@ -122,7 +122,7 @@ bool Exchange::write(std::string_view bytes) {
         std::lock_guard lock(mutex_);
         if (is_gone_ || is_finished_ || !has_begun_) return false;
         if (out_.size() + in_flight_ + bytes.size() > most_unsent_)
-            is_gone_ = is_broken_ = is_refused = true;
+            is_gone_ = is_overrun_ = is_refused = true;
         else
             append(bytes);
     }
@@ -185,6 +185,11 @@ void Exchange::written(size_t bytes) {
 bool Exchange::is_over() const {
     std::lock_guard lock(mutex_);
     return is_finished_ && out_.empty() && in_flight_ == 0;
+}
+
+bool Exchange::is_overrun() const {
+    std::lock_guard lock(mutex_);
+    return is_overrun_;
 }
 
 bool Exchange::is_broken() const {

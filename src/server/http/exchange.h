@@ -25,7 +25,8 @@ public:
     std::string take();          // bytes to be written now
     void written(size_t bytes);  // of those taken
     bool is_over() const;        // finished, and all of it is written
-    bool is_broken() const;      // the answer cannot be finished: the connection must end
+    bool is_overrun() const;     // the client does not read: the connection must end at once
+    bool is_broken() const;      // nobody finishes the answer: the connection must end behind what was said
     bool closes() const;         // the connection ends after the answer
     void close_afterwards();
     void lose();  // the client is gone
@@ -45,7 +46,8 @@ private:
     mutable std::mutex mutex_;
     std::string out_;
     size_t in_flight_ = 0;
-    bool has_begun_ = false, is_finished_ = false, is_gone_ = false, is_broken_ = false, closes_ = false;
+    bool has_begun_ = false, is_finished_ = false, is_gone_ = false, is_overrun_ = false;
+    bool is_broken_ = false, closes_ = false;
     bool is_event_stream_ = false;
     std::function<void()> on_gone_;
 };
