@@ -76,7 +76,7 @@ TEST_F(ServerTest, WhoLeavesMakesRoomForOthers) {
                     .status,
                 200);
         });
-        EXPECT_LT(waited, 300);
+        EXPECT_LT(waited, 1000);  // those eight would take several seconds
     }
 }
 
@@ -98,7 +98,7 @@ TEST_F(ServerTest, HealthIsAnsweredAtOnceUnderLoad) {
     std::ranges::sort(waits);
     // The machine of a test may be busy with other things: the middle must keep the promise, the worst stay near it.
     EXPECT_LT(waits[50], 5) << "worst " << waits.back();
-    EXPECT_LT(waits[95], 50);
+    EXPECT_LT(waits[95], 100);
 }
 
 TEST_F(ServerTest, ManyAskAtOnceAndGetTheSameAnswer) {
