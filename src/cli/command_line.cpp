@@ -90,6 +90,10 @@ Argument Command::add_flag(const std::string& name, bool& value, const std::stri
     return Argument(app_->add_flag(name, value, text));
 }
 
+Argument Command::add_flag(const std::string& name, std::string& value, const std::string& text) {
+    return Argument(app_->add_flag(name, value, text));
+}
+
 void Command::add_footer(const std::string& text) {
     app_->footer(text);
 }

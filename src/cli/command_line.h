@@ -56,6 +56,8 @@ public:
     Argument add(const std::string& name, std::vector<std::string>& values, const std::string& text);
     Argument add(const std::string& name, std::vector<int64_t>& values, const std::string& text);
     Argument add_flag(const std::string& name, bool& value, const std::string& text);
+    // "--continue{latest}": alone it means "latest", --continue=TEXT something else. Takes no word behind it.
+    Argument add_flag(const std::string& name, std::string& value, const std::string& text);
     void add_footer(const std::string& text);
     bool was_given(const std::string& name) const;
 

@@ -73,13 +73,22 @@ std::tm local_time() {
 Session::Session(RunOptions options, bool is_dialogue)
     : options_(std::move(options)),
       is_dialogue_(is_dialogue),
+      keeper_(data_directory()),
+      is_kept_(!options_.keeps_nothing && !options_.raw && (is_dialogue || !options_.goes_on.empty())),
       desk_(options_.verbose || is_terminal(STDERR_FILENO), wants_colour()),
       tools_(std::in_place, std::vector<ToolCommand>(), desk_) {}
 
 Result<std::unique_ptr<Session>> Session::open(RunOptions options, bool is_dialogue) {
     std::unique_ptr<Session> session(new Session(std::move(options), is_dialogue));
+    std::optional<store::Conversation> kept;
+    if (RunOptions& mine = session->options_; !mine.goes_on.empty()) {
+        if (mine.raw) return fail(ErrorKind::bad_request, "--continue needs the chat form, --raw switches it off");
+        kept = TRY(session->keeper_.take(mine.goes_on == "latest" ? "" : mine.goes_on));
+        if (mine.model.model.empty()) mine.model.model = kept->model;
+    }
     TRY(session->load(TRY(session->weights(session->options_.model.model))));
     TRY(session->start());
+    if (kept) session->take_over(*kept);
     return session;
 }
 
@@ -159,7 +168,47 @@ Result<FinishReason> Session::answer_results(const std::vector<std::string>& res
     return reason;
 }
 
+// What flags say now comes before what was kept.
+void Session::take_over(const store::Conversation& kept) {
+    conversation_.messages = kept.messages;
+    const Json::Array& all = conversation_.messages.items();
+    opening_ = Json::array();
+    if (const Json* role = all.empty() ? nullptr : all[0].find("role");
+        role && role->is_string() && role->as_string() == "system")
+        opening_.push(all[0]);
+    if (!options_.system.empty()) set_system(options_.system);
+    const Json* thinking = kept.settings.find("thinking");
+    const bool is_said = options_.think || options_.no_think || options_.thinking_budget >= 0;
+    if (!is_said && thinking && thinking->is_bool() && (!thinking->as_bool() || chat_->chat_template().can_think()))
+        conversation_.thinking = thinking->as_bool();
+    if (const Json* values = kept.settings.find("set")) settings_.restore(*values);
+    said_ = {};
+    calls_.clear();
+    context_used_ = 0;
+    if (is_dialogue_)
+        notice(fmt::format("going on with {}, {} messages: {}", kept.id, all.size(), harmless_text(kept.title)));
+}
+
+Result<> Session::go_on_with(const std::string& id) {
+    take_over(TRY(keeper_.take(id)));
+    return {};
+}
+
+void Session::keep() {
+    if (!is_kept_) return;
+    Json settings = Json::Object{{"set", settings_.json()}};
+    if (conversation_.thinking) settings.set("thinking", *conversation_.thinking);
+    std::error_code failed;
+    std::string model = options_.model.model;
+    if (std::filesystem::exists(model, failed)) model = std::filesystem::absolute(model, failed).string();
+    if (auto kept = keeper_.keep(conversation_.messages, model, std::move(settings)); !kept) {
+        is_kept_ = false;  // told once
+        notice("hearth: this conversation is not kept: " + kept.error().line());
+    }
+}
+
 void Session::forget() {
+    keeper_.begin_another();
     conversation_.messages = opening_;
     said_ = {};
     calls_.clear();
@@ -377,6 +426,7 @@ Result<FinishReason> Session::answer_conversation() {
     conversation_.messages.push(reply.message());
     for (const chat::ReplyCall& call : reply.calls)
         if (call.is_whole) calls_.push_back(call);
+    keep();
     return last.reason;
 }
 

@@ -13,6 +13,7 @@
 #include "chat/chat.h"
 #include "chat/overflow.h"
 #include "cli/form_options.h"
+#include "cli/keeper.h"
 #include "cli/options.h"
 #include "cli/reply_printer.h"
 #include "cli/terminal/dialogue.h"
@@ -34,6 +35,8 @@ struct RunOptions {
     bool think = false, no_think = false;
     int64_t thinking_budget = -1;
     std::string overflow = "refuse";
+    std::string goes_on;  // an id, or "latest"; empty: a new conversation
+    bool keeps_nothing = false;
 };
 
 class Session : public Partner {
@@ -60,6 +63,9 @@ public:
     Result<> check_settings() const override;
     Result<> set_form(AnswerForm form, const std::string& schema) override;
     Result<> change_model(const std::string& name) override;
+    Result<std::string> kept() override { return keeper_.list(); }
+    Result<> go_on_with(const std::string& id) override;
+    Result<> forget_kept(const std::string& id) override { return keeper_.remove(id); }
     std::string description() const override;
     std::string context_line() const override;
 
@@ -79,6 +85,8 @@ private:
 
     void add(std::string_view role, const std::string& text);
     void give_up_calls();
+    void keep();  // what was said so far, if it is kept at all
+    void take_over(const store::Conversation& kept);
 
     ReplyPrinter printer() const;
 
@@ -100,6 +108,8 @@ private:
 
     RunOptions options_;
     const bool is_dialogue_;
+    Keeper keeper_;
+    bool is_kept_;  // until keeping fails
     std::unique_ptr<Engine> engine_;
     TerminalDesk desk_;
     std::optional<ToolRunner> tools_;

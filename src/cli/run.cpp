@@ -1,7 +1,9 @@
 // hearth run: an answer in the terminal. With a prompt, or with text piped in, once; otherwise line by line.
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "base/os.h"
 #include "base/text_format.h"
@@ -9,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/conversation.h"
+#include "library/catalogue.h"
 #include "library/installed.h"
 
 namespace hearth::cli {
@@ -77,6 +80,10 @@ void add_run(Command& program) {
                 "auto: the model calls or answers; none: calls are not looked for; required: it must call; or the\n"
                 "name of the tool that it must call");
     command.add_flag("--one-call", options->one_call, "The reply ends with its first call");
+    command.add_flag(
+        "--continue{latest}", options->goes_on,
+        "Go on with the latest dialogue, with its model unless MODEL is given; --continue=ID: with another");
+    command.add_flag("--no-save", options->keeps_nothing, "Keep nothing of this dialogue");
     add_form_options(command, options->form);
     command.add_flag("--events", options->events,
                      "The reply as JSON, one object a line: answer, thinking, tool_call, ..., finish");
@@ -86,7 +93,13 @@ void add_run(Command& program) {
     add_sampling_options(command, options->sampling);
     command.runs([options, model] {
         catch_interrupts();
-        if (!model.was_given()) {
+        if (!options->goes_on.empty()) {
+            // MODEL may be left out: a first word that names no model belongs to the question.
+            std::error_code ignored;
+            std::string& word = options->model.model;
+            if (model.was_given() && !std::filesystem::exists(word, ignored) && !find_in_catalogue(word))
+                options->words.insert(options->words.begin(), std::exchange(word, ""));
+        } else if (!model.was_given()) {
             options->model.model = installed_model(kDemoModel);
             if (options->model.model == kDemoModel)
                 return Result<int>(fail(ErrorKind::not_found, "no model was named, and the demo model is not installed",

@@ -38,8 +38,8 @@ const std::map<std::string, Rooms> kMayImport = {
     {"library", {"base", "tensor", "files", "huggingface", "text", "models"}},
     // Which kernels run is chosen and named on the command line; tensors are listed and dumped by their type.
     {"cli",
-     {"base", "files", "text", "grammar", "engine", "chat", "library", "server", "backends/cpu/isa.h", "tensor/dtype.h",
-      "tensor/decode.h"}},
+     {"base", "store", "files", "text", "grammar", "engine", "chat", "library", "server", "backends/cpu/isa.h",
+      "tensor/dtype.h", "tensor/decode.h"}},
 };
 
 const fs::path kRoot = HEARTH_SOURCE_DIR;

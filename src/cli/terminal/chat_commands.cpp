@@ -26,8 +26,10 @@ constexpr ChatCommand kChatCommands[] = {
     {ChatAction::show, "show", "", "model, settings and system text"},
     {ChatAction::context, "context", "", "how full the context is"},
     {ChatAction::save, "save", "FILE", "write the conversation as JSON"},
-    {ChatAction::load, "load", "FILE", "go on with a conversation that was saved"},
-    {ChatAction::clear, "clear", "", "forget the conversation"},
+    {ChatAction::load, "load", "FILE|ID", "go on with a conversation that was saved or kept"},
+    {ChatAction::chats, "chats", "", "the latest conversations that were kept"},
+    {ChatAction::forget, "forget", "ID|all", "remove one that was kept, or every one"},
+    {ChatAction::clear, "clear", "", "begin a new conversation"},
     {ChatAction::exit, "exit", "", "end (also /bye and Ctrl-D)"},
 };
 

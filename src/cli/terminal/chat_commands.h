@@ -16,6 +16,8 @@ enum class ChatAction : uint8_t {
     save,
     load,
     retry,
+    chats,
+    forget,
     image,
     json,
     schema,

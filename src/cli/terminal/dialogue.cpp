@@ -116,6 +116,11 @@ private:
                 return retry();
             case ChatAction::edit:
                 return edit();
+            case ChatAction::chats:
+                fmt::print(stderr, "{}", TRY(partner_.kept()));
+                return {};
+            case ChatAction::forget:
+                return partner_.forget_kept(argument);
             case ChatAction::json:
                 return json(argument);
             case ChatAction::schema:
@@ -185,6 +190,11 @@ private:
 
     Result<> load(const std::string& file) {
         std::error_code ignored;
+        if (!std::filesystem::exists(file, ignored) && file.find_first_of("/.") == std::string::npos) {
+            TRY(partner_.go_on_with(file));
+            question_.clear();
+            return {};
+        }
         if (std::filesystem::is_directory(file, ignored))
             return fail(ErrorKind::bad_file, file + " is a folder", "give a file that /save wrote");
         const std::string text = TRY(read_file(file));

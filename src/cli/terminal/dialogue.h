@@ -35,6 +35,11 @@ public:
     virtual Result<> set_form(AnswerForm form, const std::string& schema) = 0;  // schema: a file
     virtual Result<> change_model(const std::string& name) = 0;                 // what was said stays
 
+    // Conversations that were kept; go_on_with() takes one over in place of the present one.
+    virtual Result<std::string> kept() = 0;
+    virtual Result<> go_on_with(const std::string& id) = 0;
+    virtual Result<> forget_kept(const std::string& id) = 0;  // "all": every one
+
     virtual std::string description() const = 0;  // of the model and of what is set by flags; lines
     virtual std::string context_line() const = 0;
 };

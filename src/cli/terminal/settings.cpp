@@ -74,6 +74,18 @@ std::optional<int64_t> Settings::integer(const char* name) const {
     return int64_t(found->second);
 }
 
+Json Settings::json() const {
+    Json json = Json::object();
+    for (const auto& [name, value] : values_) json.set(name, value);
+    return json;
+}
+
+void Settings::restore(const Json& json) {
+    if (!json.is_object()) return;
+    for (const auto& [name, value] : json.members())
+        if (value.is_number()) (void)set(name, fmt::format("{}", value.as_double()));
+}
+
 std::string Settings::line() const {
     std::string line;
     for (const auto& [name, value] : values_) line += fmt::format("{}{} {}", line.empty() ? "" : ", ", name, value);

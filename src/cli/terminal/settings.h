@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "engine/sampler.h"
 
@@ -21,7 +22,9 @@ public:
     void apply(SamplerOptions& options) const;
     std::optional<int64_t> max_tokens() const { return integer("max_tokens"); }
     std::optional<int64_t> think_budget() const { return integer("think_budget"); }
-    std::string line() const;  // "temperature 0.2, seed 7"; empty: nothing is set
+    Json json() const;               // {"temperature": 0.2}
+    void restore(const Json& json);  // what json() gave, as far as it is valid
+    std::string line() const;        // "temperature 0.2, seed 7"; empty: nothing is set
 
 private:
     std::optional<int64_t> integer(const char* name) const;

@@ -241,6 +241,50 @@ TEST_P(Screen, CommandsOfToolsAreAskedFor) {
     EXPECT_NE(wait_for("ended with 0").find("It is 18 degrees and sunny in Rome."), std::string::npos);
 }
 
+TEST_P(Screen, DialoguesAreKeptAndGoOn) {
+    const auto enter = [&](const std::string& line, const std::string& ending) {
+        keys(line);
+        key("Enter");
+        return wait_for(ending);
+    };
+    const auto leave = [&] {
+        key("C-d");
+        wait_for("ended with 0");
+        std::system((tmux_ + "kill-server 2>/dev/null").c_str());
+    };
+    start(binary_.string() + " run ember --temp 0");
+    wait_for(">>>");
+    enter("What is 17 + 25?", "tokens\n\n>>>");
+    enter("/set top_k 7", "7\n>>>");
+    enter("/think on", "on\n>>>");
+    enter("What is the capital of France?", "tokens\n\n>>>");
+    leave();
+    start(binary_.string() + " run --temp 0 --continue");
+    EXPECT_NE(wait_for(">>>").find("4 messages"), std::string::npos);
+    EXPECT_NE(enter("/show", ">>>").find("top_k 7"), std::string::npos);
+    enter("/think off", "off\n>>>");
+    enter("What is 2 + 3?", "tokens\n\n>>>");
+    enter("/save talk.json", "6 messages are in talk.json\n>>>");
+    enter("/clear", "clear\n>>>");
+    enter("What is 4 + 5?", "tokens\n\n>>>");
+    const std::string listed = enter("/chats", ">>>");
+    const size_t first = listed.find("just now  What is 4"), second = listed.find("just now  What is 17");
+    ASSERT_LT(first, second) << listed;
+    ASSERT_NE(second, std::string::npos) << listed;
+    const std::string line = listed.substr(listed.rfind('\n', second) + 1);
+    enter("/load " + line.substr(0, line.find(' ')), "is 17 + 25?\n>>>");
+    enter("/save again.json", "6 messages are in again.json\n>>>");
+    enter("/forget all", "all\n>>>");
+    enter("/chats", "no conversation is kept yet\n>>>");
+    leave();
+    EXPECT_EQ(read_text(folder_ / "talk.json"), read_text(folder_ / "again.json"));
+    start(binary_.string() + " run ember --temp 0 --no-save");
+    wait_for(">>>");
+    enter("What is 17 + 25?", "tokens\n\n>>>");
+    enter("/chats", "no conversation is kept yet\n>>>");
+    leave();
+}
+
 TEST_P(Screen, APageOfMarkdown) {
     const std::string source = read_text(data_path("terminal/page.md"));
     cli::Markdown markdown(GetParam());
