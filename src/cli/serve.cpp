@@ -53,7 +53,7 @@ Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& o
     model.model = spec.path;
     EngineOptions engine = TRY(engine_options(model));
     engine.sequences = options.parallel;
-    engine.snapshots = options.parallel;  // the next turn of a conversation goes on from there
+    engine.snapshots = 2 * options.parallel;  // the next turn of a conversation goes on from there, an edited one too
     spec.open = [model, engine]() -> Result<std::unique_ptr<Engine>> {
         Checkpoint checkpoint = TRY(open_weights(model));
         if (const FileUse use = use_of(checkpoint); use != FileUse::text)
