@@ -80,7 +80,7 @@ void PrefixTree::search(Search& search) {
 
 // The deepest place of the node, up to `most` tokens from the beginning, where a sequence can be opened; 0: none.
 int64_t PrefixTree::usable_tokens(const Node& node, int64_t most) const {
-    if (!cache_.has_state()) return most > node.begin && has_windows_at(node, most) ? most : 0;
+    if (!cache_.has_state() && most > node.begin && has_windows_at(node, most)) return most;
     int64_t usable = 0;
     for (const Point& point : node.points)
         if (point.tokens <= most) usable = point.tokens;
