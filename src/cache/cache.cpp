@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 namespace hearth {
 
@@ -22,17 +23,52 @@ int64_t first_reachable_page(const KvGeometry& geometry, int64_t length) {
     return geometry.window == 0 ? 0 : std::max<int64_t>(0, length - geometry.window + 1) / kPageTokens;
 }
 
-// A snapshot shares the pages of its sequence for as long as that one holds them, and owns at most its last one. Pages
-// that a window leaves behind are the snapshot's alone.
+// Pages that a window leaves behind are the snapshot's alone; of others it owns at most its last one.
+int64_t pages_per_snapshot(const KvGeometry& geometry, const CacheOptions& options) {
+    return geometry.window > 0 ? pages_per_sequence(geometry, options) : 1;
+}
+
 int64_t pages_of_group(const KvGeometry& geometry, const CacheOptions& options) {
     if (options.one_step) return pages_for(options.step_tokens) + options.sequences;
-    const int64_t each = pages_per_sequence(geometry, options);
-    return each * options.sequences + (geometry.window > 0 ? each : 1) * options.snapshots;
+    const int64_t kept = geometry.window > 0 ? 0 : pages_for(options.kept_tokens);
+    return pages_per_sequence(geometry, options) * options.sequences +
+           pages_per_snapshot(geometry, options) * options.snapshots + kept;
+}
+
+constexpr int64_t kStateAlignment = 16;  // floats
+int64_t state_stride(int64_t floats) {
+    return (floats + kStateAlignment - 1) / kStateAlignment * kStateAlignment;
 }
 
 // Page numbers are int32, and the bookkeeping takes 8 bytes a page: no more than half a gigabyte of it.
 constexpr int64_t kMostPages = int64_t{1} << 26;
 }  // namespace
+
+CacheOptions with_kept_bytes(const Backend& backend, std::span<const LayerNeeds> needs, CacheOptions options,
+                             int64_t bytes) {
+    constexpr int64_t kTokensPerSnapshot = 2048;
+    constexpr double kMostSnapshots = 4096;
+    double page_bytes = 0, snapshot_bytes = 0;
+    bool needs_snapshots = false;
+    for (const LayerNeeds& layer : needs) {
+        for (const int64_t floats : layer.state_floats) snapshot_bytes += double(state_stride(floats)) * sizeof(float);
+        needs_snapshots |= !layer.state_floats.empty() || (layer.kv && layer.kv->window > 0);
+        if (!layer.kv) continue;
+        const double bytes_of_page = double(backend.kv_page_bytes(*layer.kv, options.kv_type));
+        snapshot_bytes += double(pages_per_snapshot(*layer.kv, options)) * bytes_of_page;
+        if (layer.kv->window == 0) page_bytes += bytes_of_page;
+    }
+    double left = double(bytes);
+    if (needs_snapshots) {
+        const double stretch = snapshot_bytes + page_bytes * double(kTokensPerSnapshot / kPageTokens);
+        const double snapshots =
+            std::min(std::floor(left / (page_bytes > 0 ? stretch : snapshot_bytes)), kMostSnapshots);
+        options.snapshots += int64_t(snapshots);
+        left -= snapshots * snapshot_bytes;
+    }
+    if (page_bytes > 0) options.kept_tokens += int64_t(std::min(left / page_bytes, double(kMostPages))) * kPageTokens;
+    return options;
+}
 
 Result<std::unique_ptr<Cache>> Cache::make(Backend& backend, std::span<const LayerNeeds> needs,
                                            const CacheOptions& options) {
@@ -55,7 +91,7 @@ double Cache::kv_bytes(const Backend& backend, std::span<const LayerNeeds> needs
 }
 
 Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
-    const int64_t entries = options_.sequences + options_.snapshots;
+    const int64_t slots = options_.sequences + options_.snapshots;
     for (int64_t layer = 0; layer < int64_t(needs.size()); ++layer) {
         const auto& kv = needs[size_t(layer)].kv;
         if (!kv) continue;
@@ -88,8 +124,8 @@ Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
     }
     for (size_t layer = 0; layer < needs.size(); ++layer) {
         for (const int64_t floats : needs[layer].state_floats) {
-            const int64_t stride = (floats + 15) / 16 * 16;
-            DeviceMemory memory = TRY(backend_.allocate(entries * stride * int64_t(sizeof(float)), MemoryUse::state));
+            const int64_t stride = state_stride(floats);
+            DeviceMemory memory = TRY(backend_.allocate(slots * stride * int64_t(sizeof(float)), MemoryUse::state));
             state_buffers_[layer].push_back({reinterpret_cast<float*>(memory->address), stride, floats});
             state_memory_.push_back(std::move(memory));
         }
@@ -100,36 +136,88 @@ Result<> Cache::allocate(std::span<const LayerNeeds> needs) {
             layers_[layer].kv = layers_[size_t(owner)].kv;
         }
     }
-    sequences_.resize(size_t(entries));
-    for (int64_t slot = entries - 1; slot >= 0; --slot) free_slots_.push_back(int32_t(slot));
+    sequences_.resize(size_t(options_.sequences));
+    for (int64_t slot = slots - 1; slot >= 0; --slot) free_slots_.push_back(int32_t(slot));
     return {};
 }
 
-Result<int32_t> Cache::open_entry(bool snapshot) {
-    const int64_t begin = snapshot ? options_.sequences : 0;
-    const int64_t end = snapshot ? int64_t(sequences_.size()) : options_.sequences;
-    for (int64_t id = begin; id < end; ++id) {
-        Entry& entry = sequences_[size_t(id)];
-        if (entry.open) continue;
-        entry = Entry{.open = true, .started = false, .length = 0, .slot = free_slots_.back(), .pages = {}};
-        entry.pages.resize(groups_.size());
-        free_slots_.pop_back();
-        return int32_t(id);
-    }
-    return fail(ErrorKind::out_of_memory,
-                fmt::format("all {} {} are in use", end - begin, snapshot ? "snapshots" : "sequences"));
+bool Cache::has_room() const {
+    return !std::ranges::all_of(sequences_, &Entry::open);
+}
+
+int64_t Cache::first_page(int64_t group, int64_t length) const {
+    return first_reachable_page(groups_[size_t(group)].geometry, length);
+}
+
+Result<SequenceId> Cache::open_entry(int32_t slot) {
+    const auto entry = std::ranges::find(sequences_, false, &Entry::open);
+    if (entry == sequences_.end())
+        return fail(ErrorKind::out_of_memory, fmt::format("all {} sequences are in use", sequences_.size()));
+    if (slot < 0) slot = take_slot();
+    if (slot < 0) return fail(ErrorKind::out_of_memory, "all states are in use", "drop saved states");
+    *entry = Entry{.open = true, .started = false, .writes_last_page = true, .length = 0, .slot = slot, .pages = {}};
+    entry->pages.resize(groups_.size());
+    return SequenceId(entry - sequences_.begin());
 }
 
 Result<SequenceId> Cache::open() {
-    return open_entry(false);
+    return open_entry(-1);
+}
+
+Result<SequenceId> Cache::open_at(int64_t length, std::vector<std::vector<int32_t>> pages, int32_t slot) {
+    const SequenceId id = TRY(open_entry(slot));
+    Entry& entry = sequences_[size_t(id)];
+    entry.started = length > 0;
+    entry.writes_last_page = false;
+    entry.length = length;
+    entry.pages = std::move(pages);
+    return id;
+}
+
+int32_t Cache::take_page(int64_t group) {
+    for (;;) {
+        const int32_t page = groups_[size_t(group)].pool.take();
+        if (page >= 0 || !reclaimer_ || !reclaimer_->give_up_page(group)) return page;
+    }
+}
+
+int32_t Cache::take_free_slot() {
+    if (free_slots_.empty()) return -1;
+    const int32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+}
+
+int32_t Cache::take_slot() {
+    for (;;) {
+        const int32_t slot = take_free_slot();
+        if (slot >= 0 || !reclaimer_ || !reclaimer_->give_up_slot()) return slot;
+    }
+}
+
+void Cache::copy_state(int32_t from_slot, int32_t to_slot) {
+    for (const auto& buffers : state_buffers_)
+        for (const StateBuffer& buffer : buffers) backend_.copy_state(buffer, from_slot, to_slot);
+}
+
+void Cache::adopt_page(SequenceId id, int64_t group, int64_t index, int32_t page) {
+    int32_t& own = sequences_[size_t(id)].pages[size_t(group)][size_t(index)];
+    share_page(group, page);
+    give_page(group, own);
+    own = page;
 }
 
 void Cache::close(SequenceId id) {
+    const int32_t slot = sequences_[size_t(id)].slot;
+    close_without_slot(id);
+    give_slot(slot);
+}
+
+void Cache::close_without_slot(SequenceId id) {
     Entry& entry = sequences_[size_t(id)];
     for (size_t g = 0; g < groups_.size(); ++g)
         for (const int32_t page : entry.pages[g])
             if (page >= 0) groups_[g].pool.give(page);
-    free_slots_.push_back(entry.slot);
     entry = Entry{};
 }
 
@@ -140,13 +228,21 @@ std::unexpected<Error> Cache::out_of_pages(const Entry& entry, int64_t tokens) c
         "use a larger --ctx or a shorter prompt");
 }
 
-// The last page is written to next: if others read it too, this sequence gets a copy.
-Result<> Cache::own_last_page(Group& group, std::vector<int32_t>& pages, int64_t length) {
-    if (length % kPageTokens == 0 || pages.empty() || !group.pool.is_shared(pages.back())) return {};
-    const int32_t fresh = group.pool.take();
+// The last page is written to next. Behind the tokens that others read too only the one sequence that took the page
+// may write; any other gets a copy.
+Result<> Cache::own_last_page(Entry& entry, int64_t group) {
+    std::vector<int32_t>& pages = entry.pages[size_t(group)];
+    if (entry.writes_last_page || entry.length % kPageTokens == 0 || pages.empty()) return {};
+    if (groups_[size_t(group)].pool.users(pages.back()) == 1) return {};
+    const int32_t fresh = take_page(group);
+    if (groups_[size_t(group)].pool.users(pages.back()) == 1) {  // the others gave it up
+        if (fresh >= 0) give_page(group, fresh);
+        return {};
+    }
     if (fresh < 0) return fail(ErrorKind::out_of_memory, "no free page is left to continue a shared prefix");
-    for (const int64_t layer : group.layers) backend_.copy_page(*layers_[size_t(layer)].kv, pages.back(), fresh);
-    group.pool.give(pages.back());
+    for (const int64_t layer : groups_[size_t(group)].layers)
+        backend_.copy_page(*layers_[size_t(layer)].kv, pages.back(), fresh);
+    give_page(group, pages.back());
     pages.back() = fresh;
     return {};
 }
@@ -156,17 +252,16 @@ Result<> Cache::take_pages(Entry& entry, int64_t tokens, bool skipped) {
     if (length > options_.context_tokens) return out_of_pages(entry, tokens);
     for (size_t g = 0; g < groups_.size(); ++g) {
         std::vector<int32_t>& pages = entry.pages[g];
-        TRY(own_last_page(groups_[g], pages, entry.length));
+        TRY(own_last_page(entry, int64_t(g)));
         const int64_t first = skipped ? first_reachable_page(groups_[g].geometry, length) : 0;
         while (int64_t(pages.size()) < pages_for(length)) {
             const bool is_left_behind = int64_t(pages.size()) < first;
-            const int32_t page = is_left_behind ? -1 : groups_[g].pool.take();
-            if (page < 0 && !is_left_behind)
-                return fail(ErrorKind::out_of_memory, "no free page is left in the cache, saved states hold the others",
-                            "drop saved states");
+            const int32_t page = is_left_behind ? -1 : take_page(int64_t(g));
+            if (page < 0 && !is_left_behind) return fail(ErrorKind::out_of_memory, "no free page is left in the cache");
             pages.push_back(page);
         }
     }
+    entry.writes_last_page = true;
     return {};
 }
 
@@ -204,12 +299,13 @@ void Cache::free_old_pages(Entry& entry) {
     }
 }
 
-Result<int32_t> Cache::copy(int32_t from, bool snapshot) {
-    const int32_t id = TRY(open_entry(snapshot));
+Result<SequenceId> Cache::fork(SequenceId from) {
+    const SequenceId id = TRY(open_entry(-1));
     Entry& entry = sequences_[size_t(id)];
     const Entry& source = sequences_[size_t(from)];
     entry.length = source.length;
     entry.started = source.started;
+    entry.writes_last_page = false;
     entry.pages = source.pages;
     // A page that was prepared for tokens that never came is not part of what is shared.
     for (size_t g = 0; g < groups_.size(); ++g) {
@@ -217,19 +313,8 @@ Result<int32_t> Cache::copy(int32_t from, bool snapshot) {
         for (const int32_t page : entry.pages[g])
             if (page >= 0) groups_[g].pool.share(page);
     }
-    for (const auto& buffers : state_buffers_)
-        for (const StateBuffer& buffer : buffers) backend_.copy_state(buffer, source.slot, entry.slot);
+    copy_state(source.slot, entry.slot);
     return id;
-}
-
-Result<SnapshotId> Cache::save(SequenceId id) {
-    return copy(id, true);
-}
-Result<SequenceId> Cache::restore(SnapshotId id) {
-    return copy(id, false);
-}
-Result<SequenceId> Cache::fork(SequenceId id) {
-    return copy(id, false);
 }
 
 }  // namespace hearth

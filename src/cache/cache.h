@@ -19,14 +19,27 @@ struct CacheOptions {
     int64_t context_tokens = 4096;  // most tokens of one sequence
     int64_t step_tokens = 512;      // most tokens one step adds to a sequence
     int64_t sequences = 1;          // most at once
-    int64_t snapshots = 0;          // saved states beside them
+    int64_t snapshots = 0;          // saved states beside theirs
+    int64_t kept_tokens = 0;        // room for so many tokens of texts that no sequence holds any more
     // Every sequence is read in one step and closed: there are pages for one step only, and since no layer looks at
     // them after its turn, all layers of a group share them.
     bool one_step = false;
 };
 
+// As much of `bytes` as snapshots and pages can use, beside what `options` ask for already: where a text can only be
+// continued at a snapshot, one for every few thousand tokens.
+CacheOptions with_kept_bytes(const Backend& backend, std::span<const LayerNeeds> needs, CacheOptions options,
+                             int64_t bytes);
+
 using SequenceId = int32_t;
-using SnapshotId = int32_t;
+
+// Holds on to pages and slots without need: what it is asked for when a sequence lacks some. False: it has none.
+class Reclaimer {
+public:
+    virtual ~Reclaimer() = default;
+    virtual bool give_up_page(int64_t group) = 0;
+    virtual bool give_up_slot() = 0;
+};
 
 class Cache {
 public:
@@ -44,6 +57,7 @@ public:
 
     Result<SequenceId> open();  // an empty sequence; an error when all are taken
     void close(SequenceId id);  // its pages and its slot return
+    bool has_room() const;      // for one more sequence
     int64_t length(SequenceId id) const { return sequences_[size_t(id)].length; }
 
     // Makes room for `tokens` more and describes the sequence's memory for a step. The spans stay valid until the next
@@ -54,12 +68,32 @@ public:
     // For dry runs: as if so many tokens had been computed. Pages that a window has left behind are never taken.
     Result<> skip(SequenceId id, int64_t tokens);
 
-    // A copy of the state after the tokens committed so far; pages are shared, the recurrent slot is copied.
-    Result<SnapshotId> save(SequenceId id);
-    Result<SequenceId> restore(SnapshotId id);  // a new sequence that continues from there
+    // A second sequence that continues from what this one has committed; pages are shared, the recurrent slot is
+    // copied.
     Result<SequenceId> fork(SequenceId id);
-    int64_t snapshot_length(SnapshotId id) const { return sequences_[size_t(id)].length; }
-    void drop(SnapshotId id) { close(id); }
+
+    // For who keeps texts that nobody reads any more. Pages are counted by reference; a sequence goes on writing behind
+    // the tokens that others share of its last page, so what is shared of it ends at its length.
+    void set_reclaimer(Reclaimer* reclaimer) { reclaimer_ = reclaimer; }
+    bool has_state() const { return !state_memory_.empty(); }  // recurrent layers: a slot per state
+    const KvGeometry& geometry(int64_t group) const { return groups_[size_t(group)].geometry; }
+    // The first page that the query after `length` tokens still sees.
+    int64_t first_page(int64_t group, int64_t length) const;
+    std::span<const int32_t> pages_of(SequenceId id, int64_t group) const {
+        return sequences_[size_t(id)].pages[size_t(group)];
+    }
+    void share_page(int64_t group, int32_t page) { groups_[size_t(group)].pool.share(page); }
+    void give_page(int64_t group, int32_t page) { groups_[size_t(group)].pool.give(page); }
+    int32_t page_users(int64_t group, int32_t page) const { return groups_[size_t(group)].pool.users(page); }
+    // A sequence reads this page in place of its own of equal content.
+    void adopt_page(SequenceId id, int64_t group, int64_t index, int32_t page);
+    int32_t take_free_slot();  // -1: there is none
+    void give_slot(int32_t slot) { free_slots_.push_back(slot); }
+    void copy_state(int32_t from_slot, int32_t to_slot);
+    int32_t slot_of(SequenceId id) const { return sequences_[size_t(id)].slot; }
+    void close_without_slot(SequenceId id);  // the slot is now the caller's
+    // Takes over one reference to every page, and the slot (-1: any, there is no state in it).
+    Result<SequenceId> open_at(int64_t length, std::vector<std::vector<int32_t>> pages, int32_t slot);
 
     int64_t free_pages(int64_t group) const { return groups_[size_t(group)].pool.free_pages(); }
     int64_t pages(int64_t group) const { return groups_[size_t(group)].pool.pages(); }
@@ -72,10 +106,10 @@ private:
         PagePool pool;
         DeviceMemory memory;
     };
-    // A sequence or a snapshot: both are pages, a length and a slot; a snapshot is simply never stepped.
     struct Entry {
         bool open = false;
-        bool started = false;  // its slot holds state (not the start of a sequence)
+        bool started = false;          // its slot holds state (not the start of a sequence)
+        bool writes_last_page = true;  // it is the one that took its last page
         int64_t length = 0;
         int32_t slot = -1;
         std::vector<std::vector<int32_t>> pages;  // per group
@@ -83,10 +117,11 @@ private:
 
     explicit Cache(Backend& backend) : backend_(backend) {}
     Result<> allocate(std::span<const LayerNeeds> needs);
-    Result<int32_t> open_entry(bool snapshot);
-    Result<int32_t> copy(int32_t from, bool snapshot);
+    Result<SequenceId> open_entry(int32_t slot);
+    int32_t take_page(int64_t group);
+    int32_t take_slot();
     Result<> take_pages(Entry& entry, int64_t tokens, bool skipped);
-    Result<> own_last_page(Group& group, std::vector<int32_t>& pages, int64_t length);
+    Result<> own_last_page(Entry& entry, int64_t group);
     void free_old_pages(Entry& entry);
     std::unexpected<Error> out_of_pages(const Entry& entry, int64_t tokens) const;
 
@@ -97,8 +132,9 @@ private:
     std::vector<std::vector<StateBuffer>> state_buffers_;  // per layer
     std::vector<LayerState> layers_;
     std::vector<DeviceMemory> state_memory_;
-    std::vector<Entry> sequences_;  // sequences first, then snapshots
+    std::vector<Entry> sequences_;
     std::vector<int32_t> free_slots_;
+    Reclaimer* reclaimer_ = nullptr;
 };
 
 }  // namespace hearth

@@ -1,4 +1,4 @@
-// Pages of one group, counted by reference: several sequences and snapshots may read the same full page.
+// Pages of one group, counted by reference: several sequences and kept texts may read the same page.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ public:
     void give(int32_t page) {
         if (--users_[size_t(page)] == 0) free_.push_back(page);
     }
-    bool is_shared(int32_t page) const { return users_[size_t(page)] > 1; }
+    int32_t users(int32_t page) const { return users_[size_t(page)]; }
     int64_t free_pages() const { return int64_t(free_.size()); }
     int64_t pages() const { return int64_t(users_.size()); }
 

@@ -215,7 +215,7 @@ Result<std::unique_ptr<Guide>> ChatModel::guide(const Prompt& prompt, const Repl
 Result<Request> ChatModel::request(const Prompt& prompt, const ReplyOptions& options) const {
     Request request;
     request.tokens = prompt.tokens;
-    request.keep_at = prompt.lasting;
+    if (prompt.lasting > 0) request.keep_at = {prompt.lasting};
     request.guide = TRY(guide(prompt, options));
     return request;
 }

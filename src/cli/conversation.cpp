@@ -108,7 +108,8 @@ Result<Checkpoint> Session::weights(const std::string& model) const {
 
 Result<> Session::load(Checkpoint weights) {
     EngineOptions choice = TRY(engine_options(options_.model));
-    if (is_dialogue_ || !options_.tools.empty()) choice.snapshots = 1;  // the next turn goes on from there
+    // The next turn goes on from there, an edited one too.
+    if (is_dialogue_ || !options_.tools.empty()) choice.snapshots = 2;
     engine_ =
         TRY(open_engine(options_.model, std::move(weights), choice, options_.verbose || is_terminal(STDERR_FILENO)));
     return {};
@@ -451,7 +452,7 @@ Result<std::string> Session::summary(const Json& messages) {
         {"content", "Sum up our conversation so far: who wants what, what was found out, names and numbers."}});
     const chat::Prompt prompt = TRY(chat_->prompt(asked));
     Request request = TRY(chat_->request(prompt));
-    request.keep_at = 0;
+    request.keep_at.clear();
     request.sampling = TRY(sampling(chat_->sampling(false)));
     request.max_tokens = std::max<int64_t>(16, engine_->plan().context_tokens / 8);
     chat::Reply reply;

@@ -12,6 +12,7 @@
 #include "engine/loaded_model.h"
 #include "engine/texts.h"
 #include "library/installed.h"
+#include "library/quantise_file.h"
 #include "server/server.h"
 
 namespace hearth::cli {
@@ -22,7 +23,7 @@ struct ServeOptions {
     ModelOptions model;  // of all models; the word is in `models`
     std::vector<std::string> models, hosts;
     int port = 11435;
-    std::string unix_socket, api_key_file;
+    std::string unix_socket, api_key_file, cache;
     std::vector<std::string> allowed_hosts, allowed_origins;
     bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false;
     int64_t parallel = 4, drain = 30, max_body = 64;
@@ -53,7 +54,8 @@ Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& o
     model.model = spec.path;
     EngineOptions engine = TRY(engine_options(model));
     engine.sequences = options.parallel;
-    engine.snapshots = options.parallel;  // the next turn of a conversation goes on from there
+    if (!options.cache.empty()) engine.cache_bytes = TRY(parse_size(options.cache));
+    engine.snapshots = 2 * options.parallel;  // the next turn of a conversation goes on from there, an edited one too
     spec.open = [model, engine]() -> Result<std::unique_ptr<Engine>> {
         Checkpoint checkpoint = TRY(open_weights(model));
         if (const FileUse use = use_of(checkpoint); use != FileUse::text)
@@ -149,6 +151,8 @@ void add_serve(Command& program) {
     command.add("--parallel", options->parallel, "Answers of one model at the same time; more wait")
         .show_default()
         .between(1, 1024);
+    command.add("--cache", options->cache,
+                "Memory for each model to remember finished texts in (800M, 4G), beside what running answers leave free");
     const std::string reach = "Who reaches it";
     command.add("--host", options->hosts, "Address or name to listen on, repeatable (default: 127.0.0.1)")
         .in_group(reach);

@@ -58,7 +58,7 @@ void Embedding::take_row(int64_t token, std::span<const float> row) {
 }
 
 void Embedding::passed(int64_t count, double now) {
-    done_ += count;
+    advance(count);
     if (is_over_) return;
     usage_.prompt_seconds = seconds(now);
     sink_(Event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now)});

@@ -13,8 +13,6 @@ public:
     static Result<std::unique_ptr<Job>> make(RequestId id, EmbedRequest request, EventSink sink, const ModelInfo& info,
                                              int64_t context_tokens);
 
-    bool may_reuse() const override { return false; }  // pooling may need the row of every token
-    bool may_be_kept() const override { return false; }
     Work work() const override;
     int64_t wanted(int64_t count) const override;
     RowKind row_kind() const override { return request_.rows; }

@@ -10,11 +10,11 @@
 #include <thread>
 
 #include "base/os.h"
+#include "cache/prefix_tree.h"
 #include "engine/dry_breakers.h"
 #include "engine/embedding.h"
 #include "engine/forward.h"
 #include "engine/generation.h"
-#include "engine/kept.h"
 #include "engine/loaded_model.h"
 #include "engine/scheduler.h"
 
@@ -45,7 +45,8 @@ public:
           dry_breakers_(*loaded_->tokenizer, loaded_->model->info().vocabulary),
           timed_(loaded_->backend->ops()),
           measuring_(*loaded_->backend),
-          forward_(*loaded_->model, *loaded_->cache, *loaded_->backend, ops_to_use()) {
+          forward_(*loaded_->model, *loaded_->cache, *loaded_->backend, ops_to_use()),
+          prefixes_(*loaded_->cache, loaded_->options.snapshot_every) {
         thread_ = std::thread([this] { run(); });
     }
     ~Impl();
@@ -83,8 +84,7 @@ private:
     Result<RequestId> enqueue(Result<std::unique_ptr<Job>> job);
     void run();
     bool seat(Job& job);
-    void go_back(Job& job);
-    void save(Job& job);
+    void keep(const Job& job, const Mark* mark);
     void admit();
     void retire();
     void pass(std::unique_lock<std::mutex>& lock);
@@ -95,6 +95,7 @@ private:
     TimedOps timed_;
     MeasuringOps measuring_;
     Forward forward_;
+    PrefixTree prefixes_;  // only the engine's thread touches it
 
     // Guards everything below, and every call into a Job but next_tokens and take_row, which the running pass
     // makes.
@@ -103,7 +104,6 @@ private:
     std::deque<std::unique_ptr<Job>> waiting_;
     std::vector<std::unique_ptr<Job>> active_;  // oldest first
     std::vector<Job*> in_pass_;
-    KeptSequences kept_;
     PromptPace pace_;
     std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
     RequestId next_id_ = 1;
@@ -152,53 +152,35 @@ void Engine::Impl::wait(RequestId id) {
     changed_.wait(lock, [&] { return !find(id); });
 }
 
-// Its sequence becomes what it was at its snapshot, which stays. Pages are shared, so the sequence must go first.
-void Engine::Impl::go_back(Job& job) {
-    loaded_->cache->close(*job.sequence);
-    auto restored = loaded_->cache->restore(*job.snapshot);
-    if (restored) {
-        job.sequence = *restored;
-        return;
-    }
-    loaded_->cache->drop(*job.snapshot);
-    job.sequence.reset();
-    job.snapshot.reset();
-}
-
-// A place in the cache: one that already holds the beginning of the prompt, a free one, or the one kept longest.
+// A place in the cache, if possible one that already holds the beginning of the prompt.
 bool Engine::Impl::seat(Job& job) {
     Cache& cache = *loaded_->cache;
-    int64_t cached = 0;
-    if (job.may_reuse()) {
-        if (auto found = kept_.take(job.prompt())) {
-            job.sequence = found->kept.sequence;
-            job.snapshot = found->kept.snapshot;
-            job.snapshot_tokens = found->kept.snapshot_tokens;
-            if (found->from_snapshot) go_back(job);
-            if (job.sequence) cached = found->tokens;
-        }
+    if (!cache.has_room()) return false;
+    const double now = monotonic_seconds();
+    const Reuse reuse = job.reuse();
+    PrefixReport report{.prompt_tokens = int64_t(job.prompt().size())};
+    if (reuse.reads) {
+        const PrefixTree::Found found = prefixes_.open(job.prompt(), reuse.partition, now);
+        job.sequence = found.sequence;
+        report = found.report;
     }
-    if (!job.sequence) {
-        auto opened = cache.open();
-        if (!opened) {
-            const auto oldest = kept_.give_up_oldest();
-            if (!oldest) return false;
-            if (oldest->snapshot) cache.drop(*oldest->snapshot);
-            cache.close(oldest->sequence);
-            opened = cache.open();
-        }
-        job.sequence = *opened;
-    }
-    job.begin(monotonic_seconds(), cached);
+    if (!job.sequence) job.sequence = *cache.open();
+    std::vector<Mark> marks;
+    if (reuse.keeps) marks = prefixes_.marks(report.cached_tokens, report.prompt_tokens, reuse.keep_at);
+    job.begin(now, report, std::move(marks));
     return true;
 }
 
-// One snapshot per sequence: the memory plan counts no pages of its own for it but the last.
-void Engine::Impl::save(Job& job) {
-    if (job.snapshot) loaded_->cache->drop(*job.snapshot);
-    const auto saved = loaded_->cache->save(*job.sequence);
-    job.snapshot = saved ? std::optional(*saved) : std::nullopt;
-    job.snapshot_tokens = job.done();
+// What a pass has read serves later prompts at once: where states must be saved, at its marks, else to its end.
+void Engine::Impl::keep(const Job& job, const Mark* mark) {
+    const Reuse reuse = job.reuse();
+    if (!reuse.keeps) return;
+    if (prefixes_.needs_points() ? !mark : job.done() > int64_t(job.prompt().size())) return;
+    prefixes_.keep(*job.sequence, job.done_tokens(),
+                   {.partition = reuse.partition,
+                    .public_tokens = reuse.public_tokens,
+                    .is_callers = mark && mark->is_callers,
+                    .now = monotonic_seconds()});
 }
 
 void Engine::Impl::admit() {
@@ -210,19 +192,19 @@ void Engine::Impl::admit() {
 }
 
 void Engine::Impl::retire() {
+    Cache& cache = *loaded_->cache;
     for (auto& job : active_) {
         if (!job->is_over()) continue;
-        int64_t tokens = job->done();
-        if (!job->may_be_kept() && job->snapshot) {
-            // What was lost half way is still whole up to its snapshot.
-            tokens = job->snapshot_tokens;
-            go_back(*job);
-        } else if (!job->may_be_kept()) {
-            loaded_->cache->close(*job->sequence);
-            job->sequence.reset();
-        }
-        if (job->sequence)
-            kept_.keep({*job->sequence, job->cached_tokens(tokens), job->snapshot, job->snapshot_tokens});
+        const Reuse reuse = job->reuse();
+        // A pass that was given up spoils the recurrent state, and nothing of what pages hold already.
+        const bool is_whole = job->is_state_whole() || !cache.has_state();
+        if (reuse.keeps && is_whole && job->done() > 0)
+            prefixes_.keep_and_close(
+                *job->sequence, job->done_tokens(),
+                {.partition = reuse.partition, .public_tokens = reuse.public_tokens, .now = monotonic_seconds()});
+        else
+            cache.close(*job->sequence);
+        job->sequence.reset();
     }
     std::erase_if(active_, [](const auto& job) { return job->is_over(); });
 }
@@ -276,7 +258,7 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     for (size_t i = 0; i < in_pass_.size(); ++i) {
         if (passed && *passed) {
             in_pass_[i]->passed(shares[i].tokens, now);
-            if (in_pass_[i]->is_to_be_saved()) save(*in_pass_[i]);
+            keep(*in_pass_[i], in_pass_[i]->reached_mark());
             continue;
         }
         in_pass_[i]->lose_state();

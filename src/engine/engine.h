@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cache/prefix_report.h"
 #include "engine/guide.h"
 #include "engine/loop_detector.h"
 #include "engine/options.h"
@@ -60,6 +61,7 @@ struct Event {
     std::optional<Loop> loop;      // what repeats, with reason loop
     std::vector<float> embedding;  // the pooled row, with `finish` of an EmbedRequest
     Usage usage;
+    PrefixReport prefix;  // of the last event: what the cache knew of the prompt
     Error error;
 };
 
@@ -70,12 +72,16 @@ struct Request {
     std::vector<std::string> stop;
     bool ignore_end = false;  // go on after end-of-generation tokens (bench, inspect)
     bool detect_loops = true;
-    bool reuse = true;  // continue where an earlier request with the same beginning ended
+    bool reuse = true;  // continue where an earlier request with the same beginning left off
+    // Requests find what others of their partition left in the cache, and of those of other partitions only what these
+    // made public: so many of their first tokens.
+    std::string partition;
+    int64_t public_tokens = 0;
     std::unique_ptr<Guide> guide;
     std::vector<int64_t> boundaries;  // ascending: a pass ends after each of these many prompt tokens
-    // The state after so many prompt tokens is kept beside that at the end, if options.snapshots leave room: a later
-    // prompt that repeats them and goes on in another way continues there. 0: none.
-    int64_t keep_at = 0;
+    // Ascending: where later prompts may part from this one, such as borders between messages and the reply's opening.
+    // What is cached is always found; this says where states are saved, as far as options leave room for them.
+    std::vector<int64_t> keep_at;
     // Logits of every prompt token and of every generated one that is fed back, in order; on the engine's thread.
     std::function<void(int64_t position, std::span<const float> logits)> logits;
 };

@@ -8,6 +8,8 @@ namespace hearth {
 
 namespace {
 
+constexpr size_t kLongestPartition = 256;  // every kept page carries it
+
 Result<> check(const Request& request, const ModelInfo& info, int64_t context_tokens) {
     if (!info.generates)
         return fail(ErrorKind::unsupported,
@@ -17,11 +19,21 @@ Result<> check(const Request& request, const ModelInfo& info, int64_t context_to
     if (request.max_tokens < -1 || request.max_tokens == 0)
         return fail(ErrorKind::bad_request, fmt::format("{} tokens to generate make no sense", request.max_tokens),
                     "ask for at least 1, or -1 for as many as fit");
-    if (request.keep_at < 0 || request.keep_at >= int64_t(request.tokens.size()))
+    const int64_t count = int64_t(request.tokens.size());
+    for (size_t i = 0; i < request.keep_at.size(); ++i)
+        if (request.keep_at[i] <= (i == 0 ? 0 : request.keep_at[i - 1]) || request.keep_at[i] >= count)
+            return fail(ErrorKind::bad_request,
+                        fmt::format("the state after {} of {} prompt tokens cannot be kept", request.keep_at[i], count),
+                        "name places within the prompt, in ascending order");
+    if (request.public_tokens < 0 || request.public_tokens > count)
         return fail(ErrorKind::bad_request,
-                    fmt::format("the state after {} of {} prompt tokens cannot be kept", request.keep_at,
-                                request.tokens.size()),
-                    "name fewer");
+                    fmt::format("{} of {} prompt tokens cannot be public", request.public_tokens, count),
+                    "name no more than there are");
+    if (request.partition.size() > kLongestPartition)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("the name of the cache partition has {} bytes, {} are allowed",
+                                request.partition.size(), kLongestPartition),
+                    "use a shorter one");
     for (const std::string& stop : request.stop)
         if (stop.empty()) return fail(ErrorKind::bad_request, "a stop string is empty", "leave it away");
     return {};
@@ -69,8 +81,8 @@ Work Generation::work() const {
               .to_boundary = 0,
               .is_generating = done_ >= usage_.prompt_tokens};
     if (boundary_ < request_.boundaries.size()) work.to_boundary = request_.boundaries[boundary_] - done_;
-    if (const int64_t to_save = request_.keep_at - done_; to_save > 0)
-        work.to_boundary = work.to_boundary > 0 ? std::min(work.to_boundary, to_save) : to_save;
+    if (const int64_t to_mark = this->to_mark(); to_mark > 0)
+        work.to_boundary = work.to_boundary > 0 ? std::min(work.to_boundary, to_mark) : to_mark;
     return work;
 }
 
@@ -79,8 +91,8 @@ int64_t Generation::wanted(int64_t count) const {
     return done_ + count == int64_t(tokens_.size()) ? 1 : 0;
 }
 
-void Generation::begin(double now, int64_t cached_tokens) {
-    Job::begin(now, cached_tokens);
+void Generation::begin(double now, const PrefixReport& prefix, std::vector<Mark> marks) {
+    Job::begin(now, prefix, std::move(marks));
     while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
 }
 
@@ -91,7 +103,7 @@ void Generation::take_row(int64_t token, std::span<const float> logits) {
 
 void Generation::passed(int64_t count, double now) {
     const bool was_prompt = done_ < usage_.prompt_tokens;
-    done_ += count;  // also of one that was cancelled meanwhile: the cache holds them
+    advance(count);  // also of one that was cancelled meanwhile: the cache holds them
     if (is_over_) return;
     while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
     if (was_prompt) {
@@ -165,7 +177,7 @@ void Generation::append(int32_t token, const SampledToken* sampled) {
 void Generation::end(FinishReason reason) {
     if (is_over_) return;
     is_over_ = true;
-    Event event{.kind = Event::Kind::finish, .reason = reason, .usage = usage_};
+    Event event{.kind = Event::Kind::finish, .reason = reason, .usage = usage_, .prefix = prefix_};
     event.text = stream_.finish();
     if (reason == FinishReason::stop_string) event.stop_string = stream_.stop_string();
     if (reason == FinishReason::loop) event.loop = loop_;
@@ -181,7 +193,7 @@ void Generation::end(FinishReason reason) {
 void Generation::fail_with(Error error) {
     if (is_over_) return;
     is_over_ = true;
-    Event event{.kind = Event::Kind::failed, .usage = usage_, .error = std::move(error)};
+    Event event{.kind = Event::Kind::failed, .usage = usage_, .prefix = prefix_, .error = std::move(error)};
     event.text = stream_.finish();  // what was said is not lost
     sink_(event);
 }

@@ -15,14 +15,18 @@ public:
     static Result<std::unique_ptr<Job>> make(RequestId id, Request request, EventSink sink, const Tokenizer& tokenizer,
                                              const ModelInfo& info, int64_t context_tokens);
 
-    bool may_reuse() const override { return request_.reuse && !request_.logits; }
-    bool may_be_kept() const override { return is_state_whole_ && done_ > 0; }
-    bool is_to_be_saved() const override { return request_.keep_at > 0 && done_ == request_.keep_at; }
+    Reuse reuse() const override {
+        return {.reads = request_.reuse && !request_.logits,
+                .keeps = true,
+                .partition = request_.partition,
+                .public_tokens = request_.public_tokens,
+                .keep_at = request_.keep_at};
+    }
     Work work() const override;
     // The row to choose after, or all for a caller who looks at logits.
     int64_t wanted(int64_t count) const override;
     RowKind row_kind() const override { return RowKind::logits; }
-    void begin(double now, int64_t cached_tokens) override;
+    void begin(double now, const PrefixReport& prefix, std::vector<Mark> marks) override;
     void take_row(int64_t token, std::span<const float> logits) override;
     void passed(int64_t count, double now) override;  // chooses and reports
     void end(FinishReason reason) override;

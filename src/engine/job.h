@@ -6,20 +6,31 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/os.h"
 #include "cache/cache.h"
+#include "cache/marks.h"
+#include "cache/prefix_report.h"
 #include "engine/engine.h"
 #include "engine/scheduler.h"
 
 namespace hearth {
 
+// What a job may find in the cache, and what it leaves there.
+struct Reuse {
+    bool reads = false, keeps = false;
+    std::string_view partition = {};
+    int64_t public_tokens = 0;
+    std::span<const int64_t> keep_at = {};
+};
+
 class Job {
 public:
     Job(RequestId id, std::vector<int32_t> tokens, EventSink sink)
         : tokens_(std::move(tokens)), sink_(std::move(sink)), id_(id), submitted_(monotonic_seconds()) {
-        usage_.prompt_tokens = int64_t(tokens_.size());
+        usage_.prompt_tokens = prefix_.prompt_tokens = int64_t(tokens_.size());
     }
     virtual ~Job() = default;
 
@@ -27,16 +38,16 @@ public:
     bool is_over() const { return is_over_; }
     std::span<const int32_t> prompt() const { return std::span(tokens_).first(size_t(usage_.prompt_tokens)); }
     std::optional<SequenceId> sequence;  // set while it has a place in the cache
-    std::optional<SnapshotId> snapshot;  // of its first snapshot_tokens tokens
-    int64_t snapshot_tokens = 0;
 
-    virtual bool may_reuse() const = 0;  // go on where an earlier job with the same beginning ended
-    virtual bool may_be_kept()
-        const = 0;  // its place in the cache may serve a later job: it holds its first done() tokens
-    virtual bool is_to_be_saved() const { return false; }  // now, after the last pass
+    virtual Reuse reuse() const { return {}; }
     int64_t done() const { return done_; }
-    std::vector<int32_t> cached_tokens(int64_t count) const { return {tokens_.begin(), tokens_.begin() + count}; }
+    std::span<const int32_t> done_tokens() const { return std::span(tokens_).first(size_t(done_)); }
     void lose_state() { is_state_whole_ = false; }  // a pass was given up half way
+    bool is_state_whole() const { return is_state_whole_; }
+    // The mark it has just reached.
+    const Mark* reached_mark() const {
+        return mark_ > 0 && marks_[mark_ - 1].tokens == done_ ? &marks_[mark_ - 1] : nullptr;
+    }
 
     virtual Work work() const = 0;
     std::span<const int32_t> next_tokens(int64_t count) const {
@@ -44,10 +55,12 @@ public:
     }
     virtual int64_t wanted(int64_t count) const = 0;  // how many of the last of `count` tokens need their rows ...
     virtual RowKind row_kind() const = 0;             // ... and as what
-    virtual void begin(double now, int64_t cached_tokens) {
+    // `marks`: passes end there, after the cached tokens.
+    virtual void begin(double now, const PrefixReport& prefix, std::vector<Mark> marks) {
         started_ = now;
-        done_ = cached_tokens;
-        usage_.cached_tokens = cached_tokens;
+        prefix_ = prefix;
+        marks_ = std::move(marks);
+        done_ = usage_.cached_tokens = prefix.cached_tokens;
         usage_.queue_seconds = now - submitted_;
     }
     virtual void take_row(int64_t token, std::span<const float> row) = 0;  // token: index within the pass
@@ -58,15 +71,23 @@ public:
 
 protected:
     double seconds(double now) const { return now - started_; }
+    void advance(int64_t count) {
+        done_ += count;
+        while (mark_ < marks_.size() && marks_[mark_].tokens <= done_) ++mark_;
+    }
+    int64_t to_mark() const { return mark_ < marks_.size() ? marks_[mark_].tokens - done_ : 0; }
 
     std::vector<int32_t> tokens_;  // the prompt and, if it generates, what followed
     EventSink sink_;
     int64_t done_ = 0;  // tokens in the cache
     double started_ = 0;
     Usage usage_;
+    PrefixReport prefix_;
     bool is_over_ = false, is_state_whole_ = true;
 
 private:
+    std::vector<Mark> marks_;
+    size_t mark_ = 0;  // the next one
     RequestId id_;
     double submitted_;
 };

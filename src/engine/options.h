@@ -24,9 +24,13 @@ struct EngineOptions {
     // Weights that lie in the file as they are used stay there: nothing is copied, and processes share the pages.
     // Slower, the same bits.
     bool mmap = false;
-    int64_t snapshots = 0;        // saved states kept beside the sequences
-    bool profile = false;         // note the time of every op: Engine::take_profile()
-    bool measure_inputs = false;  // note what drives each weight's inputs: Engine::take_input_squares(); slow
+    // What stays of finished texts, for prompts that begin like them: all that running ones leave free, and beside
+    // that so many bytes and saved states more.
+    int64_t cache_bytes = 0;
+    int64_t snapshots = 0;
+    int64_t snapshot_every = 512;  // tokens of a long prompt, where states must be saved to go on from
+    bool profile = false;          // note the time of every op: Engine::take_profile()
+    bool measure_inputs = false;   // note what drives each weight's inputs: Engine::take_input_squares(); slow
     std::function<bool(double share)> progress;  // of loading, 0 .. 1; false gives it up
 };
 

@@ -65,13 +65,16 @@ Result<> Planner::dry_run(Backend& backend, Cache& cache, std::span<const int64_
 }
 
 CacheOptions Planner::cache_options(int64_t context_tokens) const {
-    return {.kv_type = options_.kv_type,
-            .context_tokens = context_tokens,
-            // A text that is read both ways must fit into one pass.
-            .step_tokens = info().is_causal ? std::min(options_.step_tokens, context_tokens) : context_tokens,
-            .sequences = options_.sequences,
-            .snapshots = options_.snapshots,
-            .one_step = !info().is_causal};
+    const CacheOptions options{
+        .kv_type = options_.kv_type,
+        .context_tokens = context_tokens,
+        // A text that is read both ways must fit into one pass.
+        .step_tokens = info().is_causal ? std::min(options_.step_tokens, context_tokens) : context_tokens,
+        .sequences = options_.sequences,
+        .snapshots = options_.snapshots,
+        .one_step = !info().is_causal};
+    if (options.one_step) return options;  // nothing of it can be continued
+    return with_kept_bytes(*backend_, model_->needs(), options, options_.cache_bytes);
 }
 
 double Planner::least_bytes(int64_t context_tokens) const {

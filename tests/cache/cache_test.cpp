@@ -1,69 +1,28 @@
 // The cache's bookkeeping against a model that knows what every sequence has said. The device is imaginary: one int per
-// token in a page, one number in a slot. A page given out twice, a shared page written to, a snapshot that changes:
-// all of them show up as a history that is not the sequence's own.
+// token in a page, one number in a slot. A page given out twice or a shared page written to shows up as a history that
+// is not the sequence's own.
 #include "cache/cache.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "backends/reference/reference_ops.h"
 #include "base/rng.h"
+#include "cache/imaginary_backend.h"
 
 namespace hearth {
 namespace {
 
-// Holds one int32 per token and layer; everything else is the planning backend's.
-class ImaginaryBackend final : public Backend {
-public:
-    std::string describe() const override { return "imaginary"; }
-    bool is_planning() const override { return false; }
-    Ops& ops() override { std::abort(); }
-    Result<Weight> load(const StoredWeight&, WeightUse) override { std::abort(); }
-    Result<Tensor> load_floats(std::span<const float>, int64_t, int64_t) override { std::abort(); }
-    int64_t kv_page_bytes(const KvGeometry&, KvType) const override { return kPageTokens * int64_t(sizeof(int32_t)); }
-    Result<DeviceMemory> allocate(int64_t bytes, MemoryUse use) override {
-        if (refuse_after-- == 0) return fail(ErrorKind::out_of_memory, "imaginary memory is full");
-        auto block = std::make_shared<Block>();
-        block->bytes_held.resize(size_t(bytes));
-        block->address = block->bytes_held.data();
-        block->bytes = bytes;
-        taken[use] += bytes;
-        return block;
-    }
-    Result<> reserve_scratch(int64_t) override { return {}; }
-    int64_t scratch_peak_bytes() const override { return 0; }
-    void read(Tensor, float*) override { std::abort(); }
-    Result<Tensor> upload(std::span<const float>, int64_t, int64_t) override { std::abort(); }
-    void copy_state(const StateBuffer& state, int32_t from, int32_t to) override {
-        std::copy_n(state.base + from * state.slot_stride, state.floats, state.base + to * state.slot_stride);
-    }
-    void copy_page(const KvLayer& layer, int32_t from, int32_t to) override {
-        std::copy_n(layer.base + from * layer.page_stride, kPageTokens * sizeof(int32_t),
-                    layer.base + to * layer.page_stride);
-    }
-
-    int refuse_after = -1;
-    std::map<MemoryUse, int64_t> taken;
-
-private:
-    struct Block : DeviceBlock {
-        std::vector<std::byte> bytes_held;
-    };
-};
-
-const KvGeometry kWhole{.kv_heads = 2, .key_width = 4, .value_width = 4, .window = 0};
-const KvGeometry kWindow{.kv_heads = 2, .key_width = 4, .value_width = 4, .window = 100};
-
-// Two layers that attend to everything, two with a window, one recurrent, one that keeps nothing.
-std::vector<LayerNeeds> mixed_needs() {
-    return {{.kv = kWhole, .state_floats = {}},  {.kv = kWindow, .state_floats = {}},
-            {.kv = {}, .state_floats = {3, 40}}, {.kv = kWindow, .state_floats = {}},
-            {.kv = kWhole, .state_floats = {}},  {.kv = {}, .state_floats = {}}};
-}
+using test::ImaginaryBackend;
+using test::kWhole;
+using test::kWindow;
+using test::mixed_needs;
 
 class Story {
 public:
@@ -77,17 +36,11 @@ public:
         const uint64_t act = rng_.below(100);
         if (act < 10) {
             open();
-        } else if (act < 70) {
-            if (const auto id = any(false)) step(*id, 1 + int64_t(rng_.below(uint64_t(options_.step_tokens))));
-        } else if (act < 78) {
-            if (const auto id = any(false)) copied(cache_->save(*id), *id, true);
-        } else if (act < 84) {
-            if (const auto id = any(true)) copied(cache_->restore(*id), *id, false);
-        } else if (act < 90) {
-            if (const auto id = any(false)) copied(cache_->fork(*id), *id, false);
-        } else if (act < 95) {
-            if (const auto id = any(false)) close(*id);
-        } else if (const auto id = any(true)) {
+        } else if (act < 80) {
+            if (const auto id = any()) step(*id, 1 + int64_t(rng_.below(uint64_t(options_.step_tokens))));
+        } else if (act < 92) {
+            if (const auto id = any()) fork(*id);
+        } else if (const auto id = any()) {
             close(*id);
         }
         check_counts();
@@ -99,25 +52,19 @@ public:
             EXPECT_EQ(cache_->free_pages(group), cache_->pages(group));
         EXPECT_EQ(cache_->free_slots(), options_.sequences + options_.snapshots);
     }
-    int64_t refused_steps() const { return refused_; }
     int64_t made_steps() const { return made_; }
 
 private:
-    bool is_snapshot(int32_t id) const { return id >= options_.sequences; }
-    int64_t count(bool snapshots) const {
-        return std::ranges::count_if(told_, [&](const auto& one) { return is_snapshot(one.first) == snapshots; });
-    }
-    std::optional<int32_t> any(bool snapshot) {
-        std::vector<int32_t> ids;
-        for (const auto& [id, text] : told_)
-            if (is_snapshot(id) == snapshot) ids.push_back(id);
-        if (ids.empty()) return std::nullopt;
-        return ids[rng_.below(ids.size())];
+    std::optional<int32_t> any() {
+        if (told_.empty()) return std::nullopt;
+        return std::next(told_.begin(), int64_t(rng_.below(told_.size())))->first;
     }
 
     void open() {
+        const bool has_room = int64_t(told_.size()) < options_.sequences;
+        ASSERT_EQ(cache_->has_room(), has_room);
         const auto id = cache_->open();
-        ASSERT_EQ(id.has_value(), count(false) < options_.sequences);
+        ASSERT_EQ(id.has_value(), has_room);
         if (!id) {
             EXPECT_EQ(id.error().kind, ErrorKind::out_of_memory);
             return;
@@ -127,11 +74,12 @@ private:
         pages_[*id] = std::vector<std::vector<int32_t>>(size_t(cache_->groups()));
         EXPECT_EQ(cache_->length(*id), 0);
     }
-    void copied(const Result<int32_t>& id, int32_t from, bool snapshot) {
-        ASSERT_EQ(id.has_value(), count(snapshot) < (snapshot ? options_.snapshots : options_.sequences));
+    void fork(int32_t from) {
+        const bool has_room = int64_t(told_.size()) < options_.sequences;
+        const auto id = cache_->fork(from);
+        ASSERT_EQ(id.has_value(), has_room);
         if (!id) return;
         ASSERT_FALSE(told_.contains(*id));
-        ASSERT_EQ(is_snapshot(*id), snapshot);
         told_[*id] = told_[from];
         pages_[*id] = pages_[from];
         EXPECT_EQ(cache_->length(*id), int64_t(told_[*id].size()));
@@ -158,12 +106,7 @@ private:
             EXPECT_NE(prepared.error().what.find(std::to_string(past + tokens)), std::string::npos);
             return;
         }
-        if (!prepared) {
-            // Only saved states can have taken what this sequence was promised.
-            EXPECT_GT(count(true), 0) << prepared.error().line();
-            ++refused_;
-            return;
-        }
+        ASSERT_TRUE(prepared.has_value()) << prepared.error().line();
         ++made_;
         ASSERT_EQ(step.past, past);
         ASSERT_EQ(step.tokens, tokens);
@@ -238,7 +181,7 @@ private:
     std::map<int32_t, std::vector<int32_t>> told_;                // entry -> its tokens, one word each
     std::map<int32_t, std::vector<std::vector<int32_t>>> pages_;  // entry -> pages after its last step
     int32_t next_word_ = 1;
-    int64_t refused_ = 0, made_ = 0;
+    int64_t made_ = 0;
 };
 
 TEST(Cache, NothingIsLostOrMixedUpWhateverTheOrder) {
@@ -332,52 +275,123 @@ TEST(Cache, SkippingGoesAsDeepAsTheContextWithAWindowToo) {
     for (int64_t group = 0; group < cache->groups(); ++group) EXPECT_EQ(cache->free_pages(group), cache->pages(group));
 }
 
-TEST(Cache, ASnapshotThatOutlivesItsSequenceIsNamedWhenPagesRunOut) {
+// Someone who holds every page of a closed sequence, and all slots that are free.
+class Holder final : public Reclaimer {
+public:
+    explicit Holder(Cache& cache) : cache_(cache) { cache.set_reclaimer(this); }
+    bool give_up_page(int64_t group) override {
+        if (pages.empty()) return false;
+        cache_.give_page(group, pages.back());
+        pages.pop_back();
+        return true;
+    }
+    bool give_up_slot() override {
+        if (slots.empty()) return false;
+        cache_.give_slot(slots.back());
+        slots.pop_back();
+        return true;
+    }
+    std::vector<int32_t> pages, slots;
+
+private:
+    Cache& cache_;
+};
+
+TEST(Cache, WhatIsHeldWithoutNeedIsGivenUpForASequence) {
     ImaginaryBackend backend;
-    const std::vector<LayerNeeds> needs{{.kv = kWhole, .state_floats = {}}};
+    const std::vector<LayerNeeds> needs{{.kv = kWhole, .state_floats = {3}}};
     auto cache =
         *Cache::make(backend, needs, {.context_tokens = 640, .step_tokens = 640, .sequences = 1, .snapshots = 1});
+    Holder holder(*cache);
     SequenceStep step;
     const SequenceId first = *cache->open();
     ASSERT_TRUE(cache->prepare(first, 640, step).has_value());
     cache->commit(first, 640);
-    const SnapshotId saved = *cache->save(first);
-    EXPECT_EQ(cache->snapshot_length(saved), 640);
+    for (const int32_t page : cache->pages_of(first, 0)) {
+        cache->share_page(0, page);
+        holder.pages.push_back(page);
+    }
     cache->close(first);
-    const SequenceId second = *cache->open();
-    const auto refused = cache->prepare(second, 640, step);
-    ASSERT_FALSE(refused.has_value());
-    EXPECT_NE(refused.error().line().find("saved states"), std::string::npos) << refused.error().line();
-    cache->drop(saved);
-    EXPECT_TRUE(cache->prepare(second, 640, step).has_value());  // what it had taken already still counts
-    cache->close(second);
+    for (int32_t slot; (slot = cache->take_free_slot()) >= 0;) holder.slots.push_back(slot);
+    EXPECT_EQ(holder.slots.size(), 2u);
+    const auto second = cache->open();
+    ASSERT_TRUE(second.has_value());
+    EXPECT_EQ(holder.slots.size(), 1u);
+    ASSERT_TRUE(cache->prepare(*second, 100, step).has_value());
+    EXPECT_EQ(holder.pages.size(), 9u);  // one of the 11 was free
+    ASSERT_TRUE(cache->prepare(*second, 640, step).has_value());
+    EXPECT_EQ(holder.pages.size(), 1u);
+    cache->close(*second);
+    holder.give_up_page(0);
+    holder.give_up_slot();
     EXPECT_EQ(cache->free_pages(0), cache->pages(0));
+    EXPECT_EQ(cache->free_slots(), 2);
 }
 
-TEST(Cache, TooManySequencesAndSnapshotsAreRefused) {
+// Who took a page goes on in it behind what others share; only they need a copy.
+TEST(Cache, ASharedLastPageIsCopiedByThoseWhoDidNotTakeIt) {
+    ImaginaryBackend backend;
+    const std::vector<LayerNeeds> needs{{.kv = kWhole, .state_floats = {}}};
+    auto cache = *Cache::make(backend, needs, {.context_tokens = 640, .step_tokens = 64, .sequences = 3});
+    SequenceStep step;
+    const SequenceId first = *cache->open();
+    ASSERT_TRUE(cache->prepare(first, 40, step).has_value());
+    cache->commit(first, 40);
+    const SequenceId second = *cache->fork(first), third = *cache->fork(second);
+    ASSERT_TRUE(cache->prepare(first, 10, step).has_value());
+    EXPECT_EQ(backend.copied_pages, 0);
+    ASSERT_TRUE(cache->prepare(second, 10, step).has_value());
+    EXPECT_EQ(backend.copied_pages, 1);
+    cache->close(first);
+    ASSERT_TRUE(cache->prepare(third, 10, step).has_value());
+    EXPECT_EQ(backend.copied_pages, 1);  // it is the last to read it
+    EXPECT_NE(cache->pages_of(second, 0)[0], cache->pages_of(third, 0)[0]);
+}
+
+TEST(Cache, TooManySequencesAreRefused) {
     ImaginaryBackend backend;
     const auto needs = mixed_needs();
     auto cache = *Cache::make(backend, needs, {.context_tokens = 64, .sequences = 2, .snapshots = 1});
-    const SequenceId id = *cache->open();
-    ASSERT_TRUE(cache->open().has_value());
+    ASSERT_TRUE(cache->open().has_value() && cache->open().has_value());
     const auto third = cache->open();
     ASSERT_FALSE(third.has_value());
     EXPECT_NE(third.error().what.find("all 2 sequences"), std::string::npos);
-    ASSERT_TRUE(cache->save(id).has_value());
-    const auto more = cache->save(id);
-    ASSERT_FALSE(more.has_value());
-    EXPECT_NE(more.error().what.find("all 1 snapshots"), std::string::npos);
 }
 
 TEST(Cache, MemoryIsWhatWasForetold) {
     ImaginaryBackend backend;
     const auto needs = mixed_needs();
-    const CacheOptions options{.context_tokens = 5000, .step_tokens = 100, .sequences = 3, .snapshots = 2};
+    const CacheOptions options{
+        .context_tokens = 5000, .step_tokens = 100, .sequences = 3, .snapshots = 2, .kept_tokens = 6400};
     const auto cache = Cache::make(backend, needs, options);
     ASSERT_TRUE(cache.has_value());
+    EXPECT_EQ((*cache)->pages(0), 3 * 79 + 2 + 100);
     EXPECT_EQ(double(backend.taken[MemoryUse::kv]), Cache::kv_bytes(backend, needs, options));
     // Five entries of two quantities, each rounded up to a cache line of 16 floats.
     EXPECT_EQ(backend.taken[MemoryUse::state], 5 * (16 + 48) * int64_t(sizeof(float)));
+}
+
+TEST(Cache, KeptBytesBecomeSnapshotsAndPages) {
+    ImaginaryBackend backend;
+    const CacheOptions options{.context_tokens = 5000, .step_tokens = 100, .sequences = 3, .snapshots = 1};
+    const auto taken = [&](const std::vector<LayerNeeds>& needs, const CacheOptions& wanted) {
+        backend.taken.clear();
+        EXPECT_TRUE(Cache::make(backend, needs, wanted).has_value());
+        return backend.taken[MemoryUse::kv] + backend.taken[MemoryUse::state];
+    };
+    const std::vector<LayerNeeds> plain{{.kv = kWhole, .state_floats = {}}},
+        recurrent{{.kv = {}, .state_floats = {160}}};
+    for (const auto& needs : {mixed_needs(), plain, recurrent})
+        for (const int64_t bytes : {0, 100, 3000, 100'000, 1'000'000}) {
+            const CacheOptions kept = with_kept_bytes(backend, needs, options, bytes);
+            const int64_t more = taken(needs, kept) - taken(needs, options);
+            EXPECT_LE(more, bytes);
+            // Two layers' pages, or a snapshot, is what may be left over.
+            EXPECT_GE(more, bytes - 5000) << bytes;
+            if (bytes < 1'000'000) continue;
+            EXPECT_EQ(kept.kept_tokens > 0, needs[0].kv.has_value());
+            EXPECT_EQ(kept.snapshots > 10, needs.size() != plain.size() || !needs[0].kv);
+        }
 }
 
 TEST(Cache, AbsurdContextsAreRefusedBeforeAnythingIsTaken) {

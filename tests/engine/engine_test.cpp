@@ -136,7 +136,7 @@ TEST_P(EveryDevice, APromptContinuesWhereAnEarlierOnePartsFromIt) {
             const Tokens own = random_prompt(30, seed);
             request.tokens.insert(request.tokens.end(), own.begin(), own.end());
             request.reuse = reuse;
-            request.keep_at = 100;
+            request.keep_at = {100};
             return request;
         };
         ask(*engine, turn(1, true));
@@ -145,7 +145,7 @@ TEST_P(EveryDevice, APromptContinuesWhereAnEarlierOnePartsFromIt) {
             EXPECT_EQ(continued.last.usage.cached_tokens, 100);
             auto other = open_tiny({.device = GetParam(), .context_tokens = 256});
             Request fresh = turn(seed, false);
-            fresh.keep_at = 0;
+            fresh.keep_at = {};
             expect_equal(continued, ask(*other, std::move(fresh)));
         }
         // An answer that is given up takes the state with it, but not that of the prompt.
@@ -162,10 +162,10 @@ TEST_P(EveryDevice, APromptContinuesWhereAnEarlierOnePartsFromIt) {
     }
     auto engine = open_tiny({.device = GetParam(), .context_tokens = 256});
     Request wrong = sampled_request(1, 10, 5);
-    wrong.keep_at = 10;
+    wrong.keep_at = {10};
     EXPECT_FALSE(engine->submit(std::move(wrong), [](const Event&) {}));
     Request no_room = sampled_request(1, 10, 5);  // snapshots = 0: nothing is kept, nothing goes wrong
-    no_room.keep_at = 5;
+    no_room.keep_at = {5};
     EXPECT_EQ(ask(*engine, std::move(no_room)).tokens.size(), 5u);
 }
 
@@ -446,6 +446,12 @@ TEST_F(EngineTest, RequestsThatCannotRunAreRefusedAtOnce) {
     expect_words(refusal([](Request& r) { r.max_tokens = 0; }), {"0 tokens"});
     expect_words(refusal([](Request& r) { r.max_tokens = -7; }), {"-7"});
     expect_words(refusal([](Request& r) { r.stop = {"a", ""}; }), {"stop string"});
+    expect_words(refusal([](Request& r) { r.keep_at = {2, 2}; }), {"after 2 of 5"});
+    expect_words(refusal([](Request& r) { r.keep_at = {0}; }), {"after 0 of 5"});
+    expect_words(refusal([](Request& r) { r.keep_at = {1, 5}; }), {"after 5 of 5"});
+    expect_words(refusal([](Request& r) { r.public_tokens = 6; }), {"6 of 5", "public"});
+    expect_words(refusal([](Request& r) { r.public_tokens = -1; }), {"-1 of 5", "public"});
+    expect_words(refusal([](Request& r) { r.partition.assign(257, 'x'); }), {"257", "256"});
     expect_words(refusal([](Request& r) { r.sampling.top_p = 3; }), {"top_p", "3"});
     expect_words(refusal([](Request& r) { r.sampling.logit_bias = {{999, 1}}; }), {"999"});
     EXPECT_EQ(ask(*engine, sampled_request(1, 5, 5)).tokens.size(), 5u);
@@ -455,8 +461,8 @@ TEST_F(EngineTest, OptionsThatMakeNoSenseAreRefused) {
     const std::string path = test::shared_path("reference/qwen35/dense_r1.gguf");
     for (const EngineOptions& options :
          {EngineOptions{.sequences = 0}, EngineOptions{.step_tokens = 0}, EngineOptions{.context_tokens = -1},
-          EngineOptions{.snapshots = -1}, EngineOptions{.threads = -2}, EngineOptions{.device = "toaster"},
-          EngineOptions{.isa = "sse9"}}) {
+          EngineOptions{.snapshots = -1}, EngineOptions{.cache_bytes = -1}, EngineOptions{.snapshot_every = 0},
+          EngineOptions{.threads = -2}, EngineOptions{.device = "toaster"}, EngineOptions{.isa = "sse9"}}) {
         const auto opened = Engine::open(path, options);
         ASSERT_FALSE(opened.has_value());
         EXPECT_EQ(opened.error().kind, ErrorKind::bad_request) << opened.error().line();

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "backends/reference/reference_ops.h"
+#include "cache/prefix_tree.h"
 #include "engine/machine.h"
 #include "models/registry.h"
 
@@ -256,18 +257,21 @@ void expect_equal_bits_after_a_snapshot(const FamilyGates& family, const std::st
         const size_t cut = std::min<size_t>(41, ids.size() / 2 + 1);  // in the middle of a page
         const int32_t first = *run.cache().open();
         const auto head = run.logits(std::span(ids).first(cut), {512}, first);
-        const int32_t snapshot = *run.cache().save(first);
-        // The original goes on somewhere else; neither the snapshot nor its heirs may notice.
+        PrefixTree kept(run.cache(), 512);
+        kept.keep(first, std::span(ids).first(cut), {});
+        // The original goes on somewhere else; neither what is kept nor its heirs may notice.
         std::vector<int32_t> other(30, ids[0]);
         run.logits(other, {512}, first);
-        const int32_t second = *run.cache().restore(snapshot), third = *run.cache().fork(second);
+        const auto found = kept.open(ids, "", 0);
+        ASSERT_EQ(found.report.cached_tokens, int64_t(cut));
+        const int32_t second = *found.sequence, third = *run.cache().fork(second);
         for (const int32_t heir : {second, third}) {
             auto logits = head;
             const auto tail = run.logits(std::span(ids).subspan(cut), {9}, heir);
             logits.insert(logits.end(), tail.begin(), tail.end());
             EXPECT_TRUE(same_bits(whole, logits)) << name << " " << device;
         }
-        run.cache().drop(snapshot);
+        kept.clear();
         for (const int32_t id : {first, second, third}) run.cache().close(id);
         for (int64_t group = 0; group < run.cache().groups(); ++group)
             EXPECT_EQ(run.cache().free_pages(group), run.cache().pages(group)) << name;

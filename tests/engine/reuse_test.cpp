@@ -1,0 +1,191 @@
+// What requests find of earlier ones: always the bits they would have computed themselves, whatever a family keeps
+// between steps, in whatever order requests come and are given up; and as much of it as promised.
+#include <algorithm>
+#include <map>
+#include <ostream>
+
+#include "engine/engine_run.h"
+
+namespace hearth {
+namespace {
+
+using test::Answer;
+using test::ask;
+using test::collect;
+using test::Pending;
+using test::random_prompt;
+using Ids = std::vector<int32_t>;
+
+// One that has recurrent layers, one with windows, one with neither ...
+struct KeepingFamily {
+    std::string name, file;
+};
+std::ostream& operator<<(std::ostream& out, const KeepingFamily& family) {
+    return out << family.name;
+}
+
+Request request_of(Ids tokens, int64_t max_tokens = 8) {
+    Request request;
+    request.tokens = std::move(tokens);
+    request.sampling.temperature = 1;
+    request.sampling.seed = 5;
+    request.max_tokens = max_tokens;
+    request.ignore_end = true;
+    return request;
+}
+Ids joined_ids(Ids a, const Ids& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+
+class ReuseTest : public testing::TestWithParam<KeepingFamily> {
+protected:
+    void SetUp() override { NEED_SHARED("reference/" + GetParam().file); }
+    std::unique_ptr<Engine> open(const EngineOptions& options) const {
+        auto engine = Engine::open(test::shared_path("reference/" + GetParam().file), options);
+        EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error().line());
+        return engine ? std::move(*engine) : nullptr;
+    }
+    bool needs_states() const { return GetParam().name != "llama"; }
+};
+INSTANTIATE_TEST_SUITE_P(Engine, ReuseTest,
+                         testing::Values(KeepingFamily{"qwen35", "qwen35/dense_r1.gguf"},
+                                         KeepingFamily{"gemma3", "gemma3/g3-1b.gguf"},
+                                         KeepingFamily{"gemma4", "gemma4/g4-e2b.gguf"},
+                                         KeepingFamily{"nemotron_h", "nemotron/nemotron_h.gguf"},
+                                         KeepingFamily{"llama", "llama/llama-a.gguf"}),
+                         [](const auto& family) { return family.param.name; });
+
+TEST_P(ReuseTest, HitsChangeNoBitsWhateverTheOrder) {
+    const auto alone = open({.context_tokens = 400});
+    std::map<Ids, Ids> known;  // prompt -> answer of an engine that reuses nothing
+    const auto expected = [&](const Ids& prompt) -> const Ids& {
+        if (const auto found = known.find(prompt); found != known.end()) return found->second;
+        Request fresh = request_of(prompt);
+        fresh.reuse = false;
+        return known[prompt] = ask(*alone, std::move(fresh)).tokens;
+    };
+    int64_t cached = 0, whole = 0;
+    for (uint64_t seed = 1; seed <= 4; ++seed) {
+        Rng rng(seed);
+        const auto engine = open({.context_tokens = 400,
+                                  .sequences = 1 + int64_t(rng.below(3)),
+                                  .step_tokens = 50,
+                                  .cache_bytes = int64_t(rng.below(2)) << 20,
+                                  .snapshots = int64_t(seed % 3) * 2,
+                                  .snapshot_every = 64});
+        std::vector<std::pair<Ids, std::shared_ptr<Pending>>> waiting;
+        std::vector<Ids> texts{random_prompt(120, seed)};
+        const auto collect_one = [&] {
+            const auto [prompt, pending] = std::move(waiting.front());
+            waiting.erase(waiting.begin());
+            const Answer& answer = pending->answer();
+            cached += answer.last.usage.cached_tokens;
+            EXPECT_EQ(answer.last.prefix.cached_tokens, answer.last.usage.cached_tokens);
+            if (answer.last.reason == FinishReason::cancelled) return;
+            ++whole;
+            ASSERT_EQ(answer.tokens, expected(prompt)) << "seed " << seed << ", " << prompt.size() << " tokens, "
+                                                       << answer.last.usage.cached_tokens << " cached";
+            texts.push_back(joined_ids(prompt, answer.tokens));
+        };
+        for (uint64_t i = 0; i < 25; ++i) {
+            Ids prompt = texts[rng.below(texts.size())];
+            if (rng.below(2)) prompt.resize(1 + rng.below(prompt.size()));
+            if (prompt.size() > 250) prompt.resize(80);
+            prompt = joined_ids(std::move(prompt), random_prompt(1 + int64_t(rng.below(90)), seed * 100 + i));
+            Request request = request_of(prompt);
+            request.partition = std::string(rng.below(4) / 3, 'x');
+            if (rng.below(3) == 0) request.public_tokens = int64_t(rng.below(prompt.size()));
+            for (int64_t at = 1; at < int64_t(prompt.size()); at += 20 + int64_t(rng.below(100)))
+                request.keep_at.push_back(at);
+            waiting.emplace_back(prompt, collect(*engine, std::move(request)));
+            if (rng.below(4) == 0) {
+                waiting.back().second->wait_for_events(1 + rng.below(4));
+                engine->cancel(waiting.back().second->id());
+            }
+            while (waiting.size() > rng.below(5)) {
+                collect_one();
+                if (HasFatalFailure()) return;
+            }
+        }
+        while (!waiting.empty()) collect_one();
+        const double plan = double(engine->plan().total()), taken = double(engine->taken().total());
+        EXPECT_LE(std::abs(taken - plan), 0.02 * plan);
+    }
+    EXPECT_GT(whole, 40);
+    EXPECT_GT(cached, 1000);  // else nothing was reused
+}
+
+TEST_P(ReuseTest, ALongConversationIsNotReadAgain) {
+    const auto engine = open({.context_tokens = 3500, .snapshots = 8});
+    const Ids first = random_prompt(3000, 1);
+    EXPECT_EQ(ask(*engine, request_of(first, 30)).last.usage.cached_tokens, 0);
+    for (const int64_t changed : {20, 700}) {
+        Ids second = first;
+        std::ranges::copy(random_prompt(changed, 7), second.end() - changed);
+        second[second.size() - size_t(changed)] = (first[first.size() - size_t(changed)] + 1) % 256;
+        const Answer answer = ask(*engine, request_of(second));
+        const PrefixReport& report = answer.last.prefix;
+        EXPECT_LE(3000 - report.cached_tokens, changed == 20 ? 512 : 4 * changed);
+        EXPECT_EQ(report.prompt_tokens, 3000);
+        EXPECT_EQ(report.common_tokens, 3000 - changed);
+        ASSERT_TRUE(report.difference.has_value());
+        EXPECT_EQ(report.difference->at, 3000 - changed);
+        EXPECT_EQ(report.difference->prompt_token, second[size_t(3000 - changed)]);
+        EXPECT_EQ(report.difference->kept_token, first[size_t(3000 - changed)]);
+        EXPECT_GT(report.difference->age_seconds, 0);
+        EXPECT_LT(report.difference->age_seconds, 600);
+        Request fresh = request_of(second);
+        fresh.reuse = false;
+        const Answer again = ask(*engine, std::move(fresh));
+        EXPECT_EQ(again.last.usage.cached_tokens, 0);
+        EXPECT_EQ(again.tokens, answer.tokens);
+    }
+}
+
+// While the first is still being answered.
+TEST_P(ReuseTest, APromptServesOthersBeforeItsAnswerIsDone) {
+    const auto engine = open({.context_tokens = 3000, .sequences = 2, .snapshots = 4});
+    const Ids opening = random_prompt(200, 1);
+    Request first = request_of(joined_ids(opening, random_prompt(20, 2)), 2500);
+    first.detect_loops = false;
+    first.keep_at = {200};
+    const auto running = collect(*engine, std::move(first));
+    running->wait_for_events(4);
+    EXPECT_EQ(ask(*engine, request_of(joined_ids(opening, {1, 2, 3}))).last.usage.cached_tokens, 200);
+    engine->cancel(running->id());
+    EXPECT_EQ(running->answer().last.reason, FinishReason::cancelled);
+    engine->wait(running->id());
+    EXPECT_GE(ask(*engine, request_of(joined_ids(opening, {4, 5, 6}))).last.usage.cached_tokens, 200);
+}
+
+TEST_P(ReuseTest, PartitionsShareWhatIsPublic) {
+    const auto engine = open({.context_tokens = 400, .snapshots = 6});
+    const auto cached = [&](const Ids& prompt, const std::string& partition, int64_t public_tokens = 0) {
+        Request request = request_of(prompt);
+        request.partition = partition;
+        request.public_tokens = public_tokens;
+        request.keep_at = {100, 150};
+        return ask(*engine, std::move(request)).last.usage.cached_tokens;
+    };
+    const Ids text = random_prompt(200, 1);
+    EXPECT_EQ(cached(text, "one"), 0);
+    EXPECT_EQ(cached(text, "two"), 0);
+    EXPECT_GE(cached(text, "one"), 150);
+    EXPECT_EQ(cached(text, "three", 120), 0);
+    const int64_t of_public = cached(text, "four");
+    EXPECT_EQ(of_public, needs_states() ? 100 : 120);
+}
+
+TEST_P(ReuseTest, KeptBytesAreInThePlan) {
+    const auto without = open({.context_tokens = 400});
+    const auto with = open({.context_tokens = 400, .cache_bytes = 4 << 20});
+    const int64_t more = with->plan().total() - without->plan().total();
+    EXPECT_LE(more, 4 << 20);
+    EXPECT_GT(more, 3 << 20);
+    EXPECT_EQ(with->plan().kv, with->taken().kv);
+    EXPECT_EQ(with->plan().state, with->taken().state);
+}
+
+}  // namespace
+}  // namespace hearth
