@@ -151,8 +151,9 @@ void add_serve(Command& program) {
     command.add("--parallel", options->parallel, "Answers of one model at the same time; more wait")
         .show_default()
         .between(1, 1024);
-    command.add("--cache", options->cache,
-                "Memory for each model to remember finished texts in (800M, 4G), beside what running answers leave free");
+    command.add(
+        "--cache", options->cache,
+        "Memory for each model to remember finished texts in (800M, 4G), beside what running answers leave free");
     const std::string reach = "Who reaches it";
     command.add("--host", options->hosts, "Address or name to listen on, repeatable (default: 127.0.0.1)")
         .in_group(reach);
