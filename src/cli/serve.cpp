@@ -26,6 +26,8 @@ struct ServeOptions {
     std::string unix_socket, api_key_file, cache;
     std::vector<std::string> allowed_hosts, allowed_origins;
     bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false;
+    std::string max_memory;
+    int64_t max_models = 0, idle = 0;
     int64_t parallel = 4, drain = 30, max_body = 64;
 };
 
@@ -84,6 +86,9 @@ Result<std::vector<server::ModelSpec>> specs_of(const ServeOptions& options) {
 Result<server::ServerOptions> server_options(const ServeOptions& options) {
     server::ServerOptions made;
     made.models = TRY(specs_of(options));
+    if (!options.max_memory.empty()) made.model_limits.memory_bytes = TRY(parse_size(options.max_memory));
+    made.model_limits.most = options.max_models;
+    made.model_limits.idle_seconds = double(options.idle);
     made.http.hosts = options.hosts;
     if (made.http.hosts.empty() && !options.no_tcp) made.http.hosts.emplace_back("127.0.0.1");
     made.http.port = options.port;
@@ -95,7 +100,8 @@ Result<server::ServerOptions> server_options(const ServeOptions& options) {
     limits.body_bytes = size_t(options.max_body) << 20;
     limits.all_bodies_bytes = std::max(limits.all_bodies_bytes, 2 * limits.body_bytes);
     if (!options.api_key_file.empty()) made.access = TRY(server::key_file_access(options.api_key_file));
-    made.loads_at_start = !options.on_demand;
+    const bool has_limits = !options.max_memory.empty() || options.max_models > 0;
+    made.loads_at_start = !options.on_demand && !(has_limits && made.models.size() > 1);
     made.is_strict = options.strict;
     made.version = HEARTH_VERSION;
     return made;
@@ -148,6 +154,17 @@ void add_serve(Command& program) {
         "A GGUF file or a Hugging Face directory, or NAME=PATH to give it a name; repeatable (default: ember, the "
         "demo model)");
     command.add_flag("--on-demand", options->on_demand, "Load a model when it is first asked for, not at the start");
+    command
+        .add(
+            "--max-memory", options->max_memory,
+            "Memory of all models together, such as 8G; the one that has been idle for longest makes room for the next")
+        .in_group("Several models");
+    command.add("--max-models", options->max_models, "Models in memory at the same time (0: no limit)")
+        .between(0, 1000)
+        .in_group("Several models");
+    command.add("--idle", options->idle, "Seconds after which a model that nobody uses leaves the memory (0: never)")
+        .between(0, int64_t{1} << 30)
+        .in_group("Several models");
     command.add("--parallel", options->parallel, "Answers of one model at the same time; more wait")
         .show_default()
         .between(1, 1024);

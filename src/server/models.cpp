@@ -2,6 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "base/os.h"
+
 namespace hearth::server {
 
 Result<std::shared_ptr<const ServedModel>> ServedModel::open(const ModelSpec& spec) {
@@ -44,8 +51,9 @@ Result<std::shared_ptr<grammar::Constraint>> ServedModel::form(const chat::FormR
     return made;
 }
 
-Result<std::unique_ptr<Models>> Models::make(std::vector<ModelSpec> specs) {
+Result<std::unique_ptr<Models>> Models::make(std::vector<ModelSpec> specs, ModelLimits limits) {
     auto models = std::make_unique<Models>();
+    models->limits_ = limits;
     for (ModelSpec& spec : specs) {
         if (models->places_.contains(spec.name))
             return fail(ErrorKind::bad_request, fmt::format("two models have the name {}", spec.name),
@@ -56,7 +64,17 @@ Result<std::unique_ptr<Models>> Models::make(std::vector<ModelSpec> specs) {
         place->spec = std::move(spec);
         models->places_.emplace(models->order_.back(), std::move(place));
     }
+    if (limits.idle_seconds > 0) models->watcher_ = std::thread([&all = *models] { all.watch(); });
     return models;
+}
+
+Models::~Models() {
+    {
+        std::lock_guard lock(mutex_);
+        is_stopping_ = true;
+    }
+    stops_.notify_all();
+    if (watcher_.joinable()) watcher_.join();
 }
 
 std::vector<Models::Entry> Models::list() const {
@@ -77,12 +95,106 @@ Result<std::shared_ptr<const ServedModel>> Models::get(const std::string& asked)
         return fail(ErrorKind::not_found, fmt::format("there is no model {}", asked), known);
     }
     Place& place = *found->second;
-    std::lock_guard loading(place.loading);
-    if (place.model) return place.model;
-    auto model = TRY(ServedModel::open(place.spec));
-    std::lock_guard lock(mutex_);
-    place.model = model;
-    return model;
+    const auto loaded = [&]() -> std::shared_ptr<const ServedModel> {
+        if (place.model) place.last_use = monotonic_seconds();
+        return place.model;
+    };
+    {
+        std::lock_guard lock(mutex_);
+        if (auto model = loaded()) return model;
+    }
+    std::lock_guard loading(loading_);
+    Lock lock(mutex_);
+    if (auto model = loaded()) return model;
+    TRY(make_room(place, lock));
+    while (true) {
+        lock.unlock();
+        auto model = ServedModel::open(place.spec);
+        lock.lock();
+        if (model) {
+            place.model = std::move(*model);
+            auto held = loaded();
+            // Now it is known what it takes.
+            while (limits_.memory_bytes > 0 && bytes_in_use() > limits_.memory_bytes && give_up_idlest(lock)) {
+            }
+            return held;
+        }
+        // The plan knows better than the size of the file what a model takes.
+        if (model.error().kind != ErrorKind::out_of_memory || !give_up_idlest(lock))
+            return std::unexpected(std::move(model).error());
+    }
+}
+
+// What the model will take is not known before it is planned; its file is the larger part of it.
+Result<> Models::make_room(const Place& place, Lock& lock) {
+    std::error_code unknown;
+    const auto size = std::filesystem::file_size(place.spec.path, unknown);
+    const int64_t bytes = unknown ? 0 : int64_t(size);
+    const double until = monotonic_seconds() + limits_.patience;
+    while (true) {
+        int64_t count = 0;
+        for (const auto& [name, other] : places_) count += other->model != nullptr;
+        const bool fits = (limits_.most == 0 || count < limits_.most) &&
+                          (limits_.memory_bytes == 0 || count == 0 || bytes_in_use() + bytes <= limits_.memory_bytes);
+        if (fits) return {};
+        if (give_up_idlest(lock)) continue;
+        if (monotonic_seconds() > until)
+            return fail(ErrorKind::out_of_memory,
+                        fmt::format("{} does not fit beside the models that are in use", place.spec.name),
+                        "ask again later, or start the server with more --max-memory or --max-models");
+        stops_.wait_for(lock, std::chrono::milliseconds(50));
+    }
+}
+
+// False: all are in use. Whoever uses a model holds its pointer, and gets it here only.
+bool Models::give_up_idlest(Lock& lock) {
+    Place* idlest = nullptr;
+    for (const auto& [name, place] : places_)
+        if (place->model && place->model.use_count() == 1 && (!idlest || place->last_use < idlest->last_use))
+            idlest = place.get();
+    if (!idlest) return false;
+    unload(*idlest, lock);
+    return true;
+}
+
+void Models::unload(Place& place, Lock& lock) {
+    auto model = std::exchange(place.model, nullptr);
+    lock.unlock();
+    model = nullptr;  // takes its time: the engine's thread ends
+    lock.lock();
+}
+
+bool Models::unload(const std::string& name) {
+    const auto found = places_.find(name);
+    if (found == places_.end()) return true;
+    Lock lock(mutex_);
+    Place& place = *found->second;
+    if (!place.model) return true;
+    if (place.model.use_count() > 1) return false;
+    unload(place, lock);
+    return true;
+}
+
+int64_t Models::bytes_in_use() const {
+    int64_t bytes = 0;
+    for (const auto& [name, place] : places_)
+        if (place->model) bytes += place->model->engine().plan().total();
+    return bytes;
+}
+
+void Models::watch() {
+    Lock lock(mutex_);
+    const auto pause = std::chrono::duration<double>(std::clamp(limits_.idle_seconds / 4, 0.01, 1.0));
+    while (!stops_.wait_for(lock, pause, [&] { return is_stopping_; }))
+        for (const std::string& name : order_) {
+            Place& place = *places_.at(name);
+            const double now = monotonic_seconds();
+            if (!place.model) continue;
+            if (place.model.use_count() > 1)
+                place.last_use = now;
+            else if (now - place.last_use >= limits_.idle_seconds)
+                unload(place, lock);
+        }
 }
 
 }  // namespace hearth::server

@@ -1,6 +1,7 @@
 // The models that are served, by the names that clients use. Each has an engine and a chat form of its own.
 #pragma once
 
+#include <condition_variable>
 #include <ctime>
 #include <deque>
 #include <functional>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/result.h"
@@ -45,10 +47,19 @@ private:
     mutable std::deque<std::pair<std::string, std::shared_ptr<grammar::Constraint>>> forms_;  // the last used first
 };
 
+// How many models may be in memory together. Nothing is given up that somebody uses.
+struct ModelLimits {
+    int64_t memory_bytes = 0;  // of all together, as planned at load; 0: whatever the machine has
+    int64_t most = 0;          // models; 0: no limit
+    double idle_seconds = 0;   // a model that nobody has used for so long is unloaded; 0: never
+    double patience = 60;      // seconds that a request waits for others to leave room
+};
+
 class Models {
 public:
     // Names must differ.
-    static Result<std::unique_ptr<Models>> make(std::vector<ModelSpec> specs);
+    static Result<std::unique_ptr<Models>> make(std::vector<ModelSpec> specs, ModelLimits limits = {});
+    ~Models();
 
     struct Entry {
         std::string name, path;
@@ -61,20 +72,34 @@ public:
     // The model of that name, loaded if it is not yet: that may take long, others who want the same one wait with the
     // caller. An empty name means the only model there is.
     //
-    // Every use of a model comes through here, and the pointer is held as long as it is used: this is the place to keep
-    // to a memory budget, to unload what nobody has used for a while and to swap one model for another.
+    // Every use of a model comes through here, and the pointer is held as long as it is used. Where the limits leave no
+    // room, the model that has been idle for longest makes it; while all are in use, the caller waits.
     Result<std::shared_ptr<const ServedModel>> get(const std::string& name);
+    // Unloads it now, or, while somebody uses it, not: false. A model that is not loaded counts as unloaded.
+    bool unload(const std::string& name);
 
 private:
     struct Place {
         ModelSpec spec;
         std::time_t created = 0;
-        std::mutex loading;
-        std::shared_ptr<const ServedModel> model;  // written with both mutexes held
+        std::shared_ptr<const ServedModel> model;
+        double last_use = 0;  // when somebody last asked for it, or was seen using it
     };
-    mutable std::mutex mutex_;
+    using Lock = std::unique_lock<std::mutex>;
+    Result<> make_room(const Place& place, Lock& lock);
+    bool give_up_idlest(Lock& lock);
+    void unload(Place& place, Lock& lock);
+    int64_t bytes_in_use() const;
+    void watch();
+
+    ModelLimits limits_;
+    std::mutex loading_;        // one at a time, so that their memory adds up; taken before mutex_
+    mutable std::mutex mutex_;  // of everything below
+    std::condition_variable stops_;
+    bool is_stopping_ = false;
     std::map<std::string, std::unique_ptr<Place>> places_;
     std::vector<std::string> order_;
+    std::thread watcher_;
 };
 
 }  // namespace hearth::server

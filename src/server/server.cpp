@@ -12,7 +12,7 @@ namespace hearth::server {
 class Server::Impl {
 public:
     static Result<std::unique_ptr<Impl>> start(ServerOptions options) {
-        auto impl = std::make_unique<Impl>(TRY(Models::make(std::move(options.models))), options);
+        auto impl = std::make_unique<Impl>(TRY(Models::make(std::move(options.models), options.model_limits)), options);
         add_endpoints(impl->router_, impl->api_);
         options.http.handle = [self = impl.get()](HttpRequest request, HttpReply reply) {
             // std::function wants something that can be copied.

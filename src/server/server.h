@@ -16,6 +16,7 @@ namespace hearth::server {
 struct ServerOptions {
     HttpOptions http;  // but for what it calls
     std::vector<ModelSpec> models;
+    ModelLimits model_limits;
     std::unique_ptr<Access> access;  // null: everybody
     bool loads_at_start = true;      // false: a model is loaded when it is first asked for
     bool is_strict = false;          // unknown fields of requests are errors
