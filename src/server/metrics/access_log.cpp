@@ -27,6 +27,10 @@ double milliseconds(double seconds) {
     return std::round(seconds * 1e5) / 100;
 }
 
+std::string short_duration(double seconds) {
+    return seconds < 10 ? fmt::format("{:.0f} ms", seconds * 1000) : duration_text(seconds);
+}
+
 // Paths are as long as a head may be.
 std::string shortened(const std::string& text) {
     constexpr size_t kMost = 256;
@@ -69,13 +73,13 @@ std::string text_line(const AccessEntry& entry) {
     std::string line = fmt::format("{} {} {} {} {}", time_text(entry.time), entry.peer, or_dash(entry.method),
                                    or_dash(shortened(entry.path)), entry.status);
     if (!entry.is_whole && entry.status != 499) line += " (the client left)";
-    line += fmt::format(" {} {}", bytes_text(uint64_t(entry.bytes)), duration_text(entry.seconds));
+    line += fmt::format(" {} {}", bytes_text(uint64_t(entry.bytes)), short_duration(entry.seconds));
     if (!entry.key.empty()) line += fmt::format(" ({})", entry.key);
     if (!entry.model.empty()) {
         line += fmt::format(" {}: {} tokens", entry.model, entry.prompt_tokens);
         if (entry.cached_tokens > 0) line += fmt::format(" ({} cached)", entry.cached_tokens);
         line += fmt::format(", {} generated", entry.generated_tokens);
-        if (entry.first_token_seconds) line += ", the first after " + duration_text(*entry.first_token_seconds);
+        if (entry.first_token_seconds) line += ", the first after " + short_duration(*entry.first_token_seconds);
         if (!entry.finish_reason.empty()) line += ", " + entry.finish_reason;
     }
     line += fmt::format(" [{}]", entry.id);

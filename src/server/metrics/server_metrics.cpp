@@ -120,8 +120,9 @@ ServerMetrics::ServerMetrics(const std::string& version, const std::string& kern
                                       {"model_name", "part"})),
       cancelled_(registry_.counter("hearth:requests_cancelled_total",
                                    "Answers given up because the client left or the server stopped.", {"model_name"})),
-      rejected_(registry_.counter("hearth:requests_rejected_total",
-                                  "Requests that were refused before they reached a model's queue.", {"reason"})),
+      rejected_(registry_.counter(
+          "hearth:requests_rejected_total",
+          "Requests that were refused for their key, their model or their size, by the error's word.", {"reason"})),
       http_requests_(registry_.counter(
           "hearth:http_requests_total",
           "HTTP requests by endpoint and status; other: no endpoint, 499: the client left before an answer.",
