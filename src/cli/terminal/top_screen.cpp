@@ -17,7 +17,9 @@ namespace {
 
 double number_of(const Json& json, std::string_view key) {
     const Json* found = json.find(key);
-    return found && found->is_number() ? found->as_double() : 0;
+    // Whoever answers, no number is too large to be written out.
+    constexpr double kMost = 1e15;
+    return found && found->is_number() ? std::clamp(found->as_double(), -kMost, kMost) : 0;
 }
 
 // Names come from elsewhere: nothing in them may steer the terminal.
@@ -56,6 +58,10 @@ std::string cut(std::string_view text, int columns) {
 std::string count_text(double count) {
     if (count < 10 && count != std::floor(count)) return fmt::format("{:.1f}", count);
     return fmt::format("{:.0f}", count);
+}
+
+std::string time_text(double seconds) {
+    return duration_text(std::clamp(seconds, 0.0, 1e9));
 }
 
 std::string share_text(double share) {
@@ -134,7 +140,7 @@ private:
 
 std::string first_line(const Json& now) {
     return fmt::format("hearth {}   up {}   {} connections   {} in memory", text_of(now, "version"),
-                       duration_text(number_of(now, "uptime_seconds")), count_text(number_of(now, "connections")),
+                       time_text(number_of(now, "uptime_seconds")), count_text(number_of(now, "connections")),
                        bytes_text(uint64_t(std::max(0.0, number_of(now, "resident_bytes")))));
 }
 
@@ -179,7 +185,7 @@ std::vector<std::string> request_lines(const Json& now, int columns) {
         grid.add({text_of(one, "id"), text_of(one, "model"), text_of(one, "key"), text_of(one, "phase"),
                   done < prompt ? fmt::format("{}/{}", count_text(done), count_text(prompt)) : count_text(prompt),
                   count_text(number_of(one, "generated_tokens")), speed > 0 ? count_text(speed) : "-",
-                  duration_text(number_of(one, "seconds"))});
+                  time_text(number_of(one, "seconds"))});
     }
     return grid.lines(columns);
 }

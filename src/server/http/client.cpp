@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <optional>
 
 #include "base/os.h"
 #include "server/http/message.h"
@@ -198,17 +199,19 @@ Result<ServerAddress> ServerAddress::parse(const std::string& url) {
     return address;
 }
 
+std::string ServerAddress::host_in_url() const {
+    return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
 std::string ServerAddress::text() const {
     if (!unix_socket.empty()) return "unix:" + unix_socket;
-    return fmt::format(host.find(':') == std::string::npos ? "http://{}:{}{}" : "http://[{}]:{}{}", host, port, base);
+    return fmt::format("http://{}:{}{}", host_in_url(), port, base);
 }
 
 Result<Fetched> http_get(const ServerAddress& server, const std::string& path, const std::string& key, double seconds) {
     Line line(server, monotonic_seconds() + seconds);
     TRY(line.connect());
-    const std::string host = !server.unix_socket.empty()                  ? "localhost"
-                             : server.host.find(':') == std::string::npos ? server.host
-                                                                          : "[" + server.host + "]";
+    const std::string host = server.unix_socket.empty() ? server.host_in_url() : "localhost";
     // HTTP/1.0: the answer comes in one piece and the connection ends with it.
     std::string request = fmt::format("GET {}{} HTTP/1.0\r\nHost: {}{}\r\n", server.base, path, host,
                                       server.port.empty() ? "" : ":" + server.port);

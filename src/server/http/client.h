@@ -14,6 +14,7 @@ struct ServerAddress {
     // "http://127.0.0.1:11435", "http://[::1]:11435", "unix:/run/hearth.sock"
     static Result<ServerAddress> parse(const std::string& url);
     std::string text() const;
+    std::string host_in_url() const;  // an IPv6 address in brackets
 };
 
 struct Fetched {

@@ -79,8 +79,10 @@ TEST(TopScreen, FitsEveryTerminal) {
 }
 
 TEST(TopScreen, StandsAnswersOfAnyShape) {
-    for (const char* text : {"{}", "[]", "null", R"({"models": 3, "requests": {}})", R"({"models": [1, "x", null]})",
-                             R"({"version": 7, "uptime_seconds": "long", "requests": [[]]})"}) {
+    for (const char* text :
+         {"{}", "[]", "null", R"({"models": 3, "requests": {}})", R"({"models": [1, "x", null]})",
+          R"({"uptime_seconds": 1e300, "resident_bytes": -5, "requests": [{"seconds": 1e99, "prompt_tokens": -1e99}]})",
+          R"({"version": 7, "uptime_seconds": "long", "requests": [[]]})"}) {
         const Json odd = *Json::parse(text);
         EXPECT_GE(top_screen(odd, &odd, {}).size(), 2u) << text;
     }
