@@ -75,12 +75,12 @@ std::string Monitor::metrics_text(const Models& models) {
     return metrics_.registry().text();
 }
 
-void Monitor::remember(RequestRecord& record) {
+void Monitor::remember(AnswerRecord& record) {
     std::lock_guard lock(mutex_);
     live_.push_back(&record);
 }
 
-void Monitor::forget(RequestRecord& record) {
+void Monitor::forget(AnswerRecord& record) {
     std::lock_guard lock(mutex_);
     std::erase(live_, &record);
 }
@@ -88,7 +88,7 @@ void Monitor::forget(RequestRecord& record) {
 std::vector<LiveRequest> Monitor::live() const {
     std::lock_guard lock(mutex_);
     std::vector<LiveRequest> all;
-    for (const RequestRecord* record : live_)
+    for (const AnswerRecord* record : live_)
         if (record->is_live()) all.push_back(record->live());
     return all;
 }

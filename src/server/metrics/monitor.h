@@ -6,12 +6,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "server/http/http_server.h"
 #include "server/metrics/access_log.h"
+#include "server/metrics/answer_record.h"
 #include "server/metrics/request_record.h"
 #include "server/metrics/server_metrics.h"
 #include "server/models.h"
@@ -35,8 +35,8 @@ public:
     std::string metrics_text(const Models& models);
 
     // Of records.
-    void remember(RequestRecord& record);
-    void forget(RequestRecord& record);
+    void remember(AnswerRecord& record);
+    void forget(AnswerRecord& record);
     void close(AccessEntry entry, const std::string& route);
 
 private:
@@ -45,7 +45,7 @@ private:
     const double began_;
     std::atomic<uint64_t> next_span_;
     mutable std::mutex mutex_;
-    std::vector<RequestRecord*> live_;
+    std::vector<AnswerRecord*> live_;
     std::function<HttpLoad()> http_load_;
 };
 
