@@ -216,3 +216,5 @@ Counter& ServerMetrics::http_requests(const std::string& route, int status) {
 Counter& ServerMetrics::rejected(const std::string& reason) {
     return rejected_.at({reason});
 }
+
+}  // namespace hearth::server
