@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/text_format.h"
+#include "cli/console.h"
 #include "cli/terminal/style.h"
 #include "cli/terminal/width.h"
 #include "text/unicode.h"
@@ -22,17 +23,9 @@ double number_of(const Json& json, std::string_view key) {
     return found && found->is_number() ? std::clamp(found->as_double(), -kMost, kMost) : 0;
 }
 
-// Names come from elsewhere: nothing in them may steer the terminal.
 std::string text_of(const Json& json, std::string_view key) {
     const Json* found = json.find(key);
-    if (!found || !found->is_string()) return {};
-    std::string clean = valid_utf8(found->as_string());
-    for (size_t i = 0; i < clean.size(); ++i) {
-        const uint8_t byte = uint8_t(clean[i]);
-        if (byte < 0x20 || byte == 0x7F) clean[i] = ' ';
-        if (byte == 0xC2 && i + 1 < clean.size() && uint8_t(clean[i + 1]) < 0xA0) clean[i] = clean[i + 1] = ' ';
-    }
-    return clean;
+    return found && found->is_string() ? one_line(found->as_string()) : std::string();
 }
 
 const Json::Array& list_of(const Json& json, std::string_view key) {
