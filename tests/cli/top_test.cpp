@@ -12,19 +12,20 @@ class Top : public Command {
 protected:
     void SetUp() override {
         Command::SetUp();
-        server = start_ember_server([&](server::ServerOptions& options) {
+        if (IsSkipped()) return;
+        running = start_ember_server([&](server::ServerOptions& options) {
             options.http.unix_socket = (folder / "top.sock").string();
             options.loads_at_start = false;
         });
-        ASSERT_TRUE(server);
-        url = "--url http://127.0.0.1:" + std::to_string(server->port());
+        ASSERT_TRUE(running);
+        url = "--url http://127.0.0.1:" + std::to_string(running->port());
     }
-    std::unique_ptr<server::Server> server;
+    std::unique_ptr<server::Server> running;
     std::string url;
 };
 
 TEST_F(Top, ShowsAServerOnce) {
-    http_post(server->port(), "/v1/chat/completions",
+    http_post(running->port(), "/v1/chat/completions",
               R"({"model": "ember", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3})");
     // Standard output is no terminal here: one look.
     const Ran ran = hearth("top " + url);
@@ -47,11 +48,11 @@ TEST_F(Top, SaysWhyItCannot) {
     refused("\"$H\" top --every 0", 1, {"--every"});
     refused("\"$H\" top " + url + "/elsewhere", 1, {"status 404", "hearth serve"});
     write("keys.txt", "# first\nsome-long-key\n");
-    server = start_ember_server([&](server::ServerOptions& options) {
+    running = start_ember_server([&](server::ServerOptions& options) {
         options.loads_at_start = false;
         options.access = std::move(*server::key_file_access((folder / "keys.txt").string()));
     });
-    url = "--url http://127.0.0.1:" + std::to_string(server->port());
+    url = "--url http://127.0.0.1:" + std::to_string(running->port());
     refused("\"$H\" top " + url, 1, {"--api-key-file"});
     const Ran ran = hearth("top --json --api-key-file keys.txt " + url);
     EXPECT_EQ(ran.exit_code, 0) << ran.err;
@@ -60,10 +61,11 @@ TEST_F(Top, SaysWhyItCannot) {
 TEST_F(Top, ServersLogWhereTheyAreTold) {
     const auto after_one_request = [&](const std::string& flags) {
         shell("\"$H\" serve --port 0 --model ember --ctx 256 --threads 1 " + flags +
-              " 2>log.err >/dev/null & for i in $(seq 1000); do grep -q listening log.err && break; sleep 0.01; done; "
+              " 2>log.err >/dev/null & p=$!; for i in $(seq 1000); do grep -q listening log.err && break; sleep 0.01; "
+              "done; "
               "exec 3<>/dev/tcp/127.0.0.1/$(sed -n 's/^listening.*://p' log.err); "
               "printf 'GET /v1/models HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3; cat <&3 >/dev/null; "
-              "kill %1; wait %1");
+              "kill $p; wait $p");
         return read_text(folder / "log.err");
     };
     const std::string everything = after_one_request("");

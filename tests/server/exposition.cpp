@@ -1,6 +1,7 @@
 #include "server/exposition.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <regex>
 #include <sstream>
@@ -56,7 +57,7 @@ void check_histograms(Exposition& all) {
         }
         const std::string text = series.substr(bound + 5, series.find('"', bound + 5) - bound - 5);
         std::string key = series.substr(0, brace) + "_count" + series.substr(brace + 7, bound - brace - 7) + "}";
-        if (key.ends_with("{}")) key.resize(key.size() - 2);
+        if (key.find('{') == std::string::npos) key.pop_back();
         buckets[key].emplace_back(text == "+Inf" ? HUGE_VAL : std::atof(text.c_str()), value);
     }
     for (auto& [key, list] : buckets) {

@@ -336,14 +336,14 @@ TEST(AccessLog, WritesAllAndWaitsForNobody) {
                        .is_json = true},
                       lost);
         const auto begin = std::chrono::steady_clock::now();
-        for (int i = 0; i < 12000; ++i) log.post(some_entry());
+        for (int i = 0; i < 25000; ++i) log.post(some_entry());
         EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
-        // Some are with the writer, and no more than ten thousand wait.
-        EXPECT_GE(lost.value(), 1u);
-        EXPECT_LE(lost.value(), 2000u);
+        // Up to ten thousand are with the writer, and as many wait.
+        EXPECT_GE(lost.value(), 5000u);
+        EXPECT_LE(lost.value(), 15000u);
         may_write.set_value();
     }
-    EXPECT_EQ(uint64_t(std::ranges::count(written, '\n')) + lost.value(), 12000u);
+    EXPECT_EQ(uint64_t(std::ranges::count(written, '\n')) + lost.value(), 25000u);
 }
 
 TEST(AccessLog, LinesThatCannotBeWrittenAreCounted) {

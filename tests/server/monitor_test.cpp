@@ -45,7 +45,7 @@ bool becomes_true(const std::function<bool()>& claim) {
 class Monitored : public testing::Test {
 protected:
     void start(const std::function<void(server::ServerOptions&)>& change = {}) {
-        server = start_ember_server([&](server::ServerOptions& options) {
+        running = start_ember_server([&](server::ServerOptions& options) {
             options.access_log.write = [lines = lines](std::string_view text) {
                 std::lock_guard lock(lines->mutex);
                 lines->text += text;
@@ -53,9 +53,9 @@ protected:
             };
             if (change) change(options);
         });
-        ASSERT_TRUE(server);
+        ASSERT_TRUE(running);
     }
-    int port() const { return server->port(); }
+    int port() const { return running->port(); }
     Exposition scrape() const {
         const HttpAnswer answer = http_get(port(), "/metrics");
         EXPECT_EQ(answer.status, 200) << answer.body;
@@ -90,7 +90,7 @@ protected:
     }
 
     std::shared_ptr<Lines> lines = std::make_shared<Lines>();
-    std::unique_ptr<server::Server> server;
+    std::unique_ptr<server::Server> running;
 };
 
 TEST_F(Monitored, CountsWhatAnswersSay) {

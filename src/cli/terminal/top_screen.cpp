@@ -120,6 +120,7 @@ public:
                 if (i > 0) line += std::string(kGap, ' ');
                 line += i < texts_ ? cell + fill : fill + cell;
             }
+            line.resize(line.find_last_not_of(' ') + 1);
             lines.push_back(cut(line, columns));
         }
         return lines;

@@ -1,5 +1,6 @@
 // GET /metrics for Prometheus, and GET /v1/hearth/status for `hearth top`: the same numbers with the requests that are
 // being answered right now, none of which shows what is said in it.
+#include "base/json.h"
 #include "base/os.h"
 #include "server/api/api.h"
 #include "server/metrics/monitor.h"

@@ -42,11 +42,11 @@ TEST(TopScreen, ShowsSpeedsBetweenTwoLooks) {
 
 MODEL   DEVICE                 RUNNING  WAITING  CONTEXT  IN/S  OUT/S   MEMORY
 ember   cpu avx512, 2 threads      3/4        1     41 %   100     42  120 MiB
-asleep  not loaded                                                            
+asleep  not loaded
 
 REQUEST  MODEL  KEY    PHASE    PROMPT  ANSWER  TOKENS/S    TIME
 ab-1     ember  key 1  prompt  128/512       0         -  400 ms
-ab-2     ember         answer      20     120        41     3 s
+ab-2     ember         answer       20     120        41     3 s
 )");
     const std::string first = joined(top_screen(now, nullptr, {}));
     EXPECT_NE(first.find("- tokens/s in   - tokens/s out"), std::string::npos) << first;
@@ -73,7 +73,7 @@ TEST(TopScreen, FitsEveryTerminal) {
             }
         }
     const auto few = top_screen(now, nullptr, {.columns = 80, .rows = 10});
-    EXPECT_EQ(few.back(), "... 28 more lines");
+    EXPECT_EQ(few.back(), "... 29 more lines");
     const auto coloured = top_screen(now, nullptr, {.columns = 80, .rows = 50, .colour = true});
     EXPECT_NE(joined(coloured).find("\x1b["), std::string::npos);
 }
