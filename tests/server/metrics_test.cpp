@@ -175,7 +175,8 @@ TEST(Metrics, AreAllDescribed) {
 std::set<std::string> names_in(const std::string& text) {
     static const std::regex kName(R"(\b(?:vllm:|hearth:|process_)[a-zA-Z0-9_:]+)");
     std::set<std::string> names;
-    for (std::sregex_iterator match(text.begin(), text.end(), kName), end; match != end; ++match) names.insert(*match);
+    for (std::sregex_iterator match(text.begin(), text.end(), kName), end; match != end; ++match)
+        names.insert(match->str());
     return names;
 }
 
