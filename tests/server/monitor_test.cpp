@@ -13,7 +13,7 @@
 namespace hearth::test {
 namespace {
 
-const std::string kPath = "/v1/chat/completions";
+const std::string kPath = "/v1/chat/completions", kTextPath = "/v1/completions";
 const std::string kSecret = "What is 17 + 25?";
 
 // What a log was given, by the threads of a server.
@@ -72,13 +72,13 @@ protected:
         EXPECT_EQ(answer.status, 200) << answer.body;
         return answer.json();
     }
-    // An answer that goes on until the context is full.
-    HttpClient endless(const std::string& model, int seed = 1) const {
+    // A text that goes on until the context is full.
+    HttpClient endless(const std::string& model, int seed = 1, bool streams = true) const {
+        const Json body =
+            Json::Object{{"model", model}, {"prompt", "go on"},  {"stream", streams}, {"temperature", 3}, {"top_k", 0},
+                         {"top_p", 1},     {"ignore_eos", true}, {"seed", seed},      {"max_tokens", -1}};
         HttpClient client(port());
-        client.send(post_request(kPath, R"({"model": ")" + model +
-                                            R"(", "messages": [{"role": "user", "content": "go on"}], "stream": true,
-            "temperature": 3, "top_k": 0, "top_p": 1, "ignore_eos": true, "seed": )" +
-                                            std::to_string(seed) + "}"));
+        client.send(post_request(kTextPath, body.dump()));
         return client;
     }
     // The line of the one request that was not about the server itself.
@@ -274,7 +274,7 @@ TEST_F(Monitored, WhoLeavesIsLoggedToTheEnd) {
     start();
     {
         HttpClient client = endless("ember");
-        EXPECT_FALSE(client.receive_until("content\":\"", 10).empty());
+        EXPECT_FALSE(client.receive_until("\"text\":\"", 10).empty());
         std::this_thread::sleep_for(std::chrono::milliseconds(30));
     }
     const Json line = only_line();
@@ -287,19 +287,17 @@ TEST_F(Monitored, WhoLeavesIsLoggedToTheEnd) {
     EXPECT_EQ(now.sum("vllm:request_success_total", {R"(finished_reason="abort")"}), 1);
     EXPECT_EQ(now.sum("vllm:e2e_request_latency_seconds_count"), 0) << "times are those of whole answers";
     EXPECT_EQ(now.sum("vllm:generation_tokens_total"), double(at(line, "generated_tokens").as_int()));
-    EXPECT_EQ(now.sum("hearth:http_requests_total", {kPath, R"(status="200")"}), 1);
+    EXPECT_EQ(now.sum("hearth:http_requests_total", {kTextPath, R"(status="200")"}), 1);
 }
 
 TEST_F(Monitored, WhoLeavesBeforeAnAnswerHasAStatusOfItsOwn) {
     start();
     {
-        HttpClient client(port());
-        client.send(post_request(kPath, R"({"model": "ember", "messages": [{"role": "user", "content": "go on"}],
-            "temperature": 3, "top_k": 0, "top_p": 1, "ignore_eos": true, "seed": 1})"));
+        const HttpClient client = endless("ember", 1, false);
         EXPECT_TRUE(becomes_true([&] { return scrape().sum("vllm:num_requests_running") == 1; }));
     }
     EXPECT_EQ(at(only_line(), "status").as_int(), 499);
-    EXPECT_EQ(scrape().sum("hearth:http_requests_total", {kPath, R"(status="499")"}), 1);
+    EXPECT_EQ(scrape().sum("hearth:http_requests_total", {kTextPath, R"(status="499")"}), 1);
 }
 
 TEST_F(Monitored, TracesAreContinued) {

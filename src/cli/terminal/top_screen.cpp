@@ -133,8 +133,10 @@ private:
 };
 
 std::string first_line(const Json& now) {
-    return fmt::format("hearth {}   up {}   {} connections   {} in memory", text_of(now, "version"),
-                       time_text(number_of(now, "uptime_seconds")), count_text(number_of(now, "connections")),
+    const double connections = number_of(now, "connections");
+    return fmt::format("hearth {}   up {}   {} connection{}   {} in memory", text_of(now, "version"),
+                       time_text(number_of(now, "uptime_seconds")), count_text(connections),
+                       connections == 1 ? "" : "s",
                        bytes_text(uint64_t(std::max(0.0, number_of(now, "resident_bytes")))));
 }
 

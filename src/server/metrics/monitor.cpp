@@ -93,10 +93,10 @@ std::vector<LiveRequest> Monitor::live() const {
     return all;
 }
 
-// Probes and what reads the metrics come every few seconds; they are counted, and logged only when they fail.
+// Probes and what watches the server come every few seconds; they are counted, and logged only when they fail.
 void Monitor::close(AccessEntry entry, const std::string& route) {
     metrics_.http_requests(route, entry.status).add();
-    const bool is_routine = is_probe(route) || route == "/metrics";
+    const bool is_routine = is_probe(route) || route == "/metrics" || route == "/v1/hearth/status";
     if (is_routine && entry.status == 200) return;
     log_.post(std::move(entry));
 }
