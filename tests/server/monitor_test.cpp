@@ -332,6 +332,7 @@ TEST_F(Monitored, NumbersAreForWhoHasAKey) {
         EXPECT_EQ(http_get(port(), what).status, 401) << what;
         EXPECT_EQ(http_get(port(), what, "Authorization: Bearer secret-key-2\r\n").status, 200) << what;
     }
+    EXPECT_EQ(http_get(port(), "/v1/models", "Authorization: Bearer secret-key-2\r\n").status, 200);
     const auto numbers = read_exposition(http_get(port(), "/metrics", "x-api-key: secret-key-1\r\n").body);
     EXPECT_EQ(numbers.sum("hearth:requests_rejected_total", {R"(reason="invalid_api_key")"}), 2);
     EXPECT_TRUE(becomes_true([&] { return lines->all().size() >= 3; }));
