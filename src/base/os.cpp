@@ -134,6 +134,17 @@ uint64_t peak_resident_bytes() {
     const int64_t kib = proc_kib("/proc/self/status", "VmHWM:");
     return kib > 0 ? uint64_t(kib) * 1024 : 0;
 }
+uint64_t resident_bytes() {
+    const int64_t kib = proc_kib("/proc/self/status", "VmRSS:");
+    return kib > 0 ? uint64_t(kib) * 1024 : 0;
+}
+
+double processor_seconds() {
+    rusage usage{};
+    if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+    const auto seconds = [](const timeval& time) { return double(time.tv_sec) + double(time.tv_usec) * 1e-6; };
+    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
 
 void prefer_this_thread() {
 #ifdef __linux__

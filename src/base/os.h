@@ -34,6 +34,8 @@ int64_t first_level_cache_bytes();    // for data, of one core; 0 where nobody s
 uint64_t memory_available_bytes();    // what the system and the cgroup leave for us
 uint64_t resident_anonymous_bytes();  // our own pages, without file mappings
 uint64_t peak_resident_bytes();       // the most that was in memory at once since the start, file mappings included
+uint64_t resident_bytes();            // in memory now, file mappings included
+double processor_seconds();           // time that this process has computed, on all cores together
 void prefer_this_thread();            // over others of this program, where the system allows it
 double monotonic_seconds();
 bool is_terminal(int fd);

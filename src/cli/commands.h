@@ -13,6 +13,7 @@ void add_imatrix(Command& program);
 void add_perplexity(Command& program);
 void add_rerank(Command& program);
 void add_serve(Command& program);
+void add_top(Command& program);
 void add_inspect(Command& program);
 void add_quantize(Command& program);
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/text_format.h"
+#include "cli/access_log.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -24,6 +25,7 @@ struct ServeOptions {
     std::vector<std::string> models, hosts;
     int port = 11435;
     std::string unix_socket, api_key_file, cache;
+    std::string log_to = "-", log_format;
     std::vector<std::string> allowed_hosts, allowed_origins;
     bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false;
     std::string max_memory;
@@ -104,6 +106,7 @@ Result<server::ServerOptions> server_options(const ServeOptions& options) {
     made.loads_at_start = !options.on_demand && !(has_limits && made.models.size() > 1);
     made.is_strict = options.strict;
     made.version = HEARTH_VERSION;
+    made.access_log = TRY(access_log(options.log_to, options.log_format));
     return made;
 }
 
@@ -193,6 +196,14 @@ void add_serve(Command& program) {
         .add("--allow-origin", options->allowed_origins,
              "A web page's origin (https://chat.example) that may use this server, repeatable; *: any")
         .in_group(reach);
+    const std::string log = "What it tells";
+    command
+        .add("--access-log", options->log_to, "A line per request goes to this file; -: standard error, none: nowhere")
+        .in_group(log)
+        .show_default();
+    command.add("--log-format", options->log_format, "Of these lines (default: text on a terminal, else json)")
+        .in_group(log)
+        .one_of({"json", "text"});
     command.add("--max-body", options->max_body, "Largest request in MiB").show_default().between(1, 4096);
     command.add("--drain", options->drain, "Seconds that answers may still take once the server is told to stop")
         .show_default()

@@ -61,7 +61,7 @@ void Embedding::passed(int64_t count, double now) {
     advance(count);
     if (is_over_) return;
     usage_.prompt_seconds = seconds(now);
-    sink_(Event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now)});
+    sink_(Event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now), .usage = usage_});
     if (done_ == int64_t(tokens_.size())) end(FinishReason::end);
 }
 

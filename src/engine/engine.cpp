@@ -64,6 +64,7 @@ public:
     }
     void cancel(RequestId id);
     void wait(RequestId id);
+    EngineLoad load();
     const LoadedModel& loaded() const { return *loaded_; }
     InputSquaresByWeight take_input_squares() {
         std::lock_guard lock(mutex_);
@@ -150,6 +151,20 @@ void Engine::Impl::cancel(RequestId id) {
 void Engine::Impl::wait(RequestId id) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !find(id); });
+}
+
+EngineLoad Engine::Impl::load() {
+    const auto pages_for = [](int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; };
+    const EngineOptions& options = loaded_->options;
+    EngineLoad load{.pages = options.sequences * pages_for(options.context_tokens), .page_tokens = kPageTokens};
+    std::lock_guard lock(mutex_);
+    load.waiting = int64_t(waiting_.size());
+    for (const auto& job : active_) {
+        if (job->is_over()) continue;
+        ++load.running;
+        load.pages_used += pages_for(job->done());
+    }
+    return load;
 }
 
 // A place in the cache, if possible one that already holds the beginning of the prompt.
@@ -314,6 +329,9 @@ MemoryPlan Engine::taken() const {
 }
 const EngineOptions& Engine::options() const {
     return impl_->loaded().options;
+}
+EngineLoad Engine::load() const {
+    return impl_->load();
 }
 std::string Engine::device() const {
     return impl_->loaded().backend->describe();

@@ -44,10 +44,12 @@ struct Usage {
 
 struct Event {
     enum class Kind : uint8_t {
-        progress,  // `tokens_done` prompt tokens are in the cache, `seconds` after the request began to run
-        token,     // one was chosen: id, the text that may be shown now (maybe none yet), guide events
-        finish,    // the last event: reason and usage
-        failed,    // the last event: error
+        // `tokens_done` prompt tokens are in the cache, `seconds` after the request began to run; of the usage: how
+        // long it waited and what was cached
+        progress,
+        token,   // one was chosen: id, the text that may be shown now (maybe none yet), guide events
+        finish,  // the last event: reason and usage
+        failed,  // the last event: error
     } kind = Kind::token;
     int64_t tokens_done = 0;
     double seconds = 0;
@@ -95,6 +97,15 @@ struct EmbedRequest {
     std::function<void(int64_t position, std::span<const float> row)> each_row;
 };
 
+// How busy an engine is.
+struct EngineLoad {
+    int64_t running = 0, waiting = 0;  // requests with a place, and those that wait for one
+    // Pages of the context that running requests fill, and how many there are for all places. What is kept of earlier
+    // requests does not count: it goes when somebody needs the room.
+    int64_t pages_used = 0, pages = 0, page_tokens = 0;
+    double cache_usage() const { return pages > 0 ? double(pages_used) / double(pages) : 0; }
+};
+
 using RequestId = uint64_t;
 // One call at a time, from the engine's thread, the last one perhaps from whoever calls cancel(). Must return soon and
 // must not call the engine.
@@ -122,6 +133,7 @@ public:
     MemoryPlan taken() const;              // what the ledger says was taken
     const EngineOptions& options() const;  // with the choices that were left open filled in
     std::string device() const;            // "cpu avx512, 2 threads"
+    EngineLoad load() const;               // thread-safe; does not wait for the pass that runs
     // Time per op since the last call, with options.profile; empty otherwise. Only while nothing runs.
     std::vector<OpTime> take_profile();
     // Squares of the inputs of all products since the last call, with options.measure_inputs. Only while nothing runs.

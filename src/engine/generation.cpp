@@ -107,7 +107,7 @@ void Generation::passed(int64_t count, double now) {
     if (is_over_) return;
     while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
     if (was_prompt) {
-        Event event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now)};
+        Event event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now), .usage = usage_};
         sink_(event);
     }
     if (done_ == int64_t(tokens_.size())) choose();

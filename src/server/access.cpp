@@ -61,7 +61,7 @@ std::unique_ptr<Access> open_access() {
     return std::make_unique<OpenAccess>();
 }
 
-Result<std::unique_ptr<Access>> key_file_access(const std::string& path) {
+Result<std::vector<std::string>> read_keys(const std::string& path) {
     std::ifstream file(path);
     if (!file) return fail(ErrorKind::not_found, "cannot read the keys of " + path, "check --api-key-file");
     std::vector<std::string> keys;
@@ -79,7 +79,11 @@ Result<std::unique_ptr<Access>> key_file_access(const std::string& path) {
         keys.emplace_back(key);
     }
     if (keys.empty()) return fail(ErrorKind::bad_file, path + " holds no key", "write one key a line");
-    return std::make_unique<KeyFileAccess>(std::move(keys));
+    return keys;
+}
+
+Result<std::unique_ptr<Access>> key_file_access(const std::string& path) {
+    return std::make_unique<KeyFileAccess>(TRY(read_keys(path)));
 }
 
 }  // namespace hearth::server

@@ -12,7 +12,8 @@
 namespace hearth::server {
 
 struct Identity {
-    std::string name;  // empty: nobody in particular
+    std::string name;                       // empty: nobody in particular
+    std::shared_ptr<RequestRecord> record;  // of the request; null: nothing is noted about it
 };
 
 // Asked once per request, on a worker thread, by several at a time.
@@ -26,6 +27,7 @@ public:
 std::unique_ptr<Access> open_access();
 // Lets in who knows one of the keys of a file: one a line, empty lines and those that begin with # do not count. The
 // key comes as "Authorization: Bearer KEY" or "x-api-key: KEY".
+Result<std::vector<std::string>> read_keys(const std::string& path);  // at least one
 Result<std::unique_ptr<Access>> key_file_access(const std::string& path);
 
 }  // namespace hearth::server

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "server/http/exchange.h"
+#include "server/metrics/request_record.h"
 
 namespace hearth::server {
 
@@ -36,7 +37,12 @@ ErrorWriter Router::error_writer(std::string_view path) const {
 void Router::handle(HttpRequest request, HttpReply reply, const Access& access) const {
     const ErrorWriter tell = error_writer(request.path);
     auto identity = access.admit(request);
-    if (!identity) return tell(reply, identity.error());
+    if (!identity) {
+        if (request.record) request.record->is_rejected(identity.error().code);
+        return tell(reply, identity.error());
+    }
+    identity->record = request.record;
+    if (request.record) request.record->is_admitted(identity->name);
     const std::string method = request.method == "HEAD" ? "GET" : request.method;
     std::string others;
     for (const Route& route : routes_) {
@@ -45,6 +51,7 @@ void Router::handle(HttpRequest request, HttpReply reply, const Access& access) 
             others += (others.empty() ? "" : ", ") + route.method;
             continue;
         }
+        if (request.record) request.record->is_routed(route.path + (route.takes_rest ? "{name}" : ""));
         std::string name = percent_decoded(std::string_view(request.path).substr(route.path.size()));
         return route.handler({std::move(request), std::move(reply), std::move(*identity), std::move(name)});
     }

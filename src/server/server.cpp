@@ -2,6 +2,7 @@
 
 #include "server/api/api.h"
 #include "server/api/openai.h"
+#include "server/metrics/monitor.h"
 #include "server/router.h"
 #include "server/service.h"
 #include "server/workers.h"
@@ -20,9 +21,11 @@ public:
             self->starters_->post(
                 [self, taken, reply] { self->router_.handle(std::move(*taken), reply, *self->access_); });
         };
+        options.http.record = [self = impl.get()](const HttpRequest& request) { return self->monitor_.open(request); };
         options.http.instant = [self = impl.get()](const HttpRequest& request) { return self->instant(request); };
         // Listening comes first: a port that is taken is told before the models are loaded.
         impl->http_ = TRY(HttpServer::start(std::move(options.http)));
+        impl->monitor_.set_http(impl->http_->load());
         if (options.loads_at_start)
             for (const Models::Entry& entry : impl->models_->list()) TRY(impl->models_->get(entry.name));
         impl->is_loading_ = false;
@@ -30,12 +33,16 @@ public:
     }
 
     Impl(std::unique_ptr<Models> models, ServerOptions& options)
-        : models_(std::move(models)),
+        : monitor_(options.version, std::move(options.access_log)),
+          models_(std::move(models)),
           access_(options.access ? std::move(options.access) : open_access()),
           encoders_(2),
           service_(*models_, encoders_),
-          api_{service_, options.version, options.is_strict, options.http.limits.json_depth},
-          starters_(std::make_unique<Workers>(options.workers)) {}
+          api_{service_, options.version, options.is_strict, options.http.limits.json_depth, &monitor_},
+          starters_(std::make_unique<Workers>(options.workers)) {
+        // Counted from zero, not from the first request on.
+        for (const Models::Entry& entry : models_->list()) monitor_.metrics().of(entry.name);
+    }
 
     ~Impl() {
         http_.reset();
@@ -47,6 +54,7 @@ public:
     // One line per file of api/.
     static void add_endpoints(Router& router, const ApiContext& api) {
         router.tell_errors("/", openai_error);
+        add_metrics(router, api);
         add_openai_chat(router, api);
         add_openai_completions(router, api);
         add_openai_models(router, api);
@@ -62,6 +70,7 @@ public:
         return InstantAnswer{200, "application/json", R"({"status":"ok"})"};
     }
 
+    Monitor monitor_;
     std::unique_ptr<Models> models_;
     std::unique_ptr<Access> access_;
     std::atomic<bool> is_draining_ = false, is_loading_ = true;

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "server/access.h"
 #include "server/http/http_server.h"
+#include "server/metrics/access_log.h"
 #include "server/models.h"
 
 namespace hearth::server {
@@ -22,6 +23,7 @@ struct ServerOptions {
     bool is_strict = false;          // unknown fields of requests are errors
     int workers = 4;
     std::string version;
+    AccessLogOptions access_log;
 };
 
 class Server {

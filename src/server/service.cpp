@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "server/answer_reader.h"
+#include "server/metrics/answer_record.h"
 #include "server/prepare.h"
 
 namespace hearth::server {
@@ -41,7 +42,9 @@ public:
 
     // False: it is over already.
     bool start(ModelRequest request) {
+        record_ = request.identity.record;
         if (auto begun = begin(std::move(request)); !begun) {
+            if (record_) record_->is_rejected(begun.error().code);
             cancel();
             is_over_ = true;
             sink_->failed(begun.error());
@@ -94,15 +97,19 @@ private:
             answers_.emplace_back(model_->engine().tokenizer(), prepared.is_chat, prepared.begins_in_thought,
                                   has_scores);
         left_ = answers_.size();
+        std::shared_ptr<AnswerRecord> noted;
+        if (record_) noted = record_->begins(model_->name(), info.prompt_tokens, answers_.size());
         inbox_->wake = [&encoders = service_.encoders_, weak = weak_from_this()] {
             encoders.post([weak] {
                 if (const auto self = weak.lock()) self->read();
             });
         };
         for (size_t choice = 0; choice < prepared.requests.size(); ++choice) {
-            const RequestId id = API_TRY(
-                model_->engine().submit(std::move(prepared.requests[choice]),
-                                        [inbox = inbox_, choice](const Event& event) { inbox->put(choice, event); }));
+            const RequestId id = API_TRY(model_->engine().submit(std::move(prepared.requests[choice]),
+                                                                 [inbox = inbox_, noted, choice](const Event& event) {
+                                                                     if (noted) noted->event(choice, event);
+                                                                     inbox->put(choice, event);
+                                                                 }));
             std::lock_guard lock(mutex_);
             ids_.push_back(id);
         }
@@ -137,6 +144,7 @@ private:
 
     Service& service_;
     std::unique_ptr<AnswerSink> sink_;
+    std::shared_ptr<RequestRecord> record_;
     std::shared_ptr<const ServedModel> model_;
     const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
     std::vector<AnswerReader> answers_;

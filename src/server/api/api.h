@@ -10,11 +10,14 @@
 
 namespace hearth::server {
 
+class Monitor;
+
 struct ApiContext {
     Service& service;
     std::string version;  // of the program
     bool is_strict = false;
     int json_depth = 100;
+    Monitor* monitor = nullptr;
 
     // Unknown fields of a request: an error where the server or the request (header X-Hearth-Strict) is strict, else
     // warnings that go with the answer.
@@ -22,6 +25,7 @@ struct ApiContext {
                                                     const std::vector<std::string>& unknown) const;
 };
 
+void add_metrics(Router& router, const ApiContext& api);             // /metrics, /v1/hearth/status
 void add_openai_chat(Router& router, const ApiContext& api);         // /v1/chat/completions
 void add_openai_completions(Router& router, const ApiContext& api);  // /v1/completions
 void add_openai_models(Router& router, const ApiContext& api);       // /v1/models

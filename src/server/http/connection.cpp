@@ -120,6 +120,7 @@ std::shared_ptr<Exchange> Connection::open_exchange(HttpRequest& request) {
     request.id =
         chosen && is_fit_for_id(*chosen) ? *chosen : shared_->id_prefix + std::to_string(shared_->next_request++);
     if (shared_->is_draining) request.keeps_alive = false;
+    if (shared_->options.record) request.record = shared_->options.record(request);
     std::vector<Header> always = is_local_ ? std::vector<Header>{} : shared_->gate.headers(request);
     auto wake = [shared = shared_, weak = weak_from_this()] {
         boost::asio::post(shared->context, [weak] {

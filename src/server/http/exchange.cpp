@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/json.h"
+#include "server/metrics/request_record.h"
 
 namespace hearth::server {
 
@@ -46,6 +47,11 @@ std::string date() {
     return std::string(text, length);
 }
 
+std::vector<Header> with_trace(std::vector<Header> headers, const RequestRecord* record) {
+    if (record && record->trace()) headers.push_back({"traceparent", record->trace()->header()});
+    return headers;
+}
+
 }  // namespace
 
 std::string plain_error_body(int status, std::string_view message) {
@@ -59,15 +65,17 @@ std::string plain_error_body(int status, std::string_view message) {
 Exchange::Exchange(const HttpRequest& request, std::vector<Header> always, size_t most_unsent,
                    std::function<void()> wake)
     : id_(request.id),
+      record_(request.record),
       is_head_(request.method == "HEAD"),
       is_http_1_0_(request.is_http_1_0),
-      always_(std::move(always)),
+      always_(with_trace(std::move(always), record_.get())),
       most_unsent_(most_unsent),
       wake_(std::move(wake)),
       closes_(!request.keeps_alive) {}
 
 std::string Exchange::head(int status, std::string_view content_type, const std::vector<Header>& headers,
                            std::string_view framing) const {
+    if (record_) record_->answers(status);
     std::string text =
         fmt::format("HTTP/1.1 {} {}\r\nDate: {}\r\nX-Request-Id: {}\r\n", status, reason_of(status), date(), id_);
     if (!content_type.empty())
@@ -180,11 +188,14 @@ std::string Exchange::take() {
 void Exchange::written(size_t bytes) {
     std::lock_guard lock(mutex_);
     in_flight_ -= bytes;
+    if (!record_) return;
+    record_->sent(bytes);
+    if (is_all_written()) record_->ends(true);
 }
 
 bool Exchange::is_over() const {
     std::lock_guard lock(mutex_);
-    return is_finished_ && out_.empty() && in_flight_ == 0;
+    return is_all_written();
 }
 
 bool Exchange::is_overrun() const {
@@ -212,6 +223,7 @@ void Exchange::lose() {
     {
         std::lock_guard lock(mutex_);
         is_gone_ = true;
+        if (record_) record_->ends(false);
         if (!is_finished_) callback = std::exchange(on_gone_, {});
         on_gone_ = {};
     }

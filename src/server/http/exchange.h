@@ -36,8 +36,10 @@ private:
     std::string head(int status, std::string_view content_type, const std::vector<Header>& headers,
                      std::string_view framing) const;
     void append(std::string_view bytes);  // to a stream
+    bool is_all_written() const { return is_finished_ && out_.empty() && in_flight_ == 0; }
 
     const std::string id_;
+    const std::shared_ptr<RequestRecord> record_;
     const bool is_head_, is_http_1_0_;
     const std::vector<Header> always_;
     const size_t most_unsent_;

@@ -21,6 +21,10 @@ struct InstantAnswer {
     std::string content_type, body;
 };
 
+struct HttpLoad {
+    int connections = 0, busy = 0;  // busy: those with a request that is not answered yet
+};
+
 struct HttpOptions {
     std::vector<std::string> hosts;  // names or addresses to listen on
     int port = 0;                    // 0: a free one
@@ -32,6 +36,8 @@ struct HttpOptions {
     // questions that need no work (and of anybody: it is asked before hosts and origins are looked at).
     std::function<void(HttpRequest, HttpReply)> handle;
     std::function<std::optional<InstantAnswer>(const HttpRequest&)> instant;
+    // Likewise; where what becomes of a request is noted. May be empty.
+    std::function<std::shared_ptr<RequestRecord>(const HttpRequest&)> record;
 };
 
 class HttpServer {
@@ -41,7 +47,8 @@ public:
 
     // "http://127.0.0.1:11435", "unix:/run/hearth.sock"
     const std::vector<std::string>& addresses() const { return addresses_; }
-    int port() const { return port_; }  // 0: none, only a Unix socket
+    int port() const { return port_; }       // 0: none, only a Unix socket
+    std::function<HttpLoad()> load() const;  // from any thread, also after the end of the server
 
     // New connections are refused, idle ones closed, the others after the answer they are at.
     void stop_accepting();

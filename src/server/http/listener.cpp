@@ -87,6 +87,9 @@ public:
         });
     }
     bool is_idle() const { return shared_->busy == 0; }
+    std::function<HttpLoad()> load() const {
+        return [shared = shared_] { return HttpLoad{shared->connections, shared->busy}; };
+    }
 
 private:
     Result<> listen_on(const std::string& host, std::vector<std::string>& addresses, int& port) {
@@ -238,6 +241,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options) {
     server->addresses_ = std::move(addresses);
     server->port_ = port;
     return server;
+}
+
+std::function<HttpLoad()> HttpServer::load() const {
+    return impl_->load();
 }
 
 void HttpServer::stop_accepting() {

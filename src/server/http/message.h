@@ -1,6 +1,7 @@
 // A request as HTTP brought it, checked and whole; nothing here knows sockets or JSON.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,12 +19,15 @@ std::string_view without_blanks(std::string_view text);  // at both ends
 // %41 -> A; what is no such triple stays as it is.
 std::string percent_decoded(std::string_view text);
 
+class RequestRecord;
+
 struct HttpRequest {
     std::string method, path, query;  // path and query as written, the latter without '?'
     std::vector<Header> headers;
     std::string body;
-    std::string peer;  // "127.0.0.1:51234", or "unix"
-    std::string id;    // of this request, for logs and X-Request-Id
+    std::string peer;                       // "127.0.0.1:51234", or "unix"
+    std::string id;                         // of this request, for logs and X-Request-Id
+    std::shared_ptr<RequestRecord> record;  // what is noted about it; null: nothing
     bool keeps_alive = true, is_http_1_0 = false;
 
     // The value of the first header of that name; nullptr: there is none.
