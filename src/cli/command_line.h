@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,26 @@ class Option;
 }  // namespace CLI
 
 namespace hearth::cli {
+
+struct KnownSettings;
+
+// A flag whose value can also come from elsewhere than the command line.
+enum class ValueKind { truth, whole, number, text, wholes, texts };
+struct Setting {
+    std::string name;  // without dashes: "max-body"
+    ValueKind kind;
+};
+// A value from elsewhere, as it would have been typed, and where that is, for messages: "config.toml:4".
+struct SettingValue {
+    std::string name;
+    std::vector<std::string> values;
+    std::string origin;
+};
+// What counts in the end, as TOML, and where it comes from.
+struct EffectiveSetting {
+    std::string name, value;  // value: empty where nothing is set
+    std::string origin;
+};
 
 // One word or flag of a command; what is known about it can be refined.
 class Argument {
@@ -42,7 +63,8 @@ private:
 class Command {
 public:
     Command() = default;
-    Command(CLI::App* app, int* exit_code) : app_(app), exit_code_(exit_code) {}
+    Command(CLI::App* app, int* exit_code, std::shared_ptr<KnownSettings> known)
+        : app_(app), exit_code_(exit_code), known_(std::move(known)) {}
 
     Command add_command(const std::string& name, const std::string& text);
     void needs_command();
@@ -61,13 +83,26 @@ public:
     void add_footer(const std::string& text);
     bool was_given(const std::string& name) const;
 
+    // From here on all its flags but `typed_only` ("--tools") are settings: what the command line does not say comes
+    // from `source`, of several values for a setting the first. It is asked once the command line has been read; errors
+    // of it and wrong values are wrong usage.
+    void take_settings(std::function<Result<std::vector<SettingValue>>()> source,
+                       const std::vector<std::string>& typed_only);
+    // Of every command that takes settings, by its name.
+    std::map<std::string, std::vector<Setting>> known_settings() const;
+    std::vector<EffectiveSetting> effective_settings() const;  // of this one
+
     // What it does; an error is reported, and the number is the program's exit code.
     void runs(std::function<Result<>()> action);
     void runs(std::function<Result<int>()> action);
 
 private:
+    Argument known(CLI::Option* option, ValueKind kind, std::function<std::string()> shown);
+    void complete(const std::vector<SettingValue>& values) const;
+
     CLI::App* app_ = nullptr;
     int* exit_code_ = nullptr;
+    std::shared_ptr<KnownSettings> known_;
 };
 
 class Program {
@@ -80,6 +115,7 @@ public:
 private:
     std::unique_ptr<CLI::App> app_;
     int exit_code_ = 0;
+    std::shared_ptr<KnownSettings> known_;
     Command commands_;
 };
 

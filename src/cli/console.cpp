@@ -21,10 +21,10 @@
 namespace hearth::cli {
 
 namespace {
-std::atomic<bool> interrupted = false;
+std::atomic<int> interrupt_count = 0, interrupt_patience = 1;
 
 void on_interrupt(int) {
-    if (!interrupted.exchange(true)) return;
+    if (interrupt_count.fetch_add(1) < interrupt_patience) return;
     kill_running_program();
     restore_terminal();
     _exit(130);
@@ -142,7 +142,8 @@ Progress::~Progress() {
     if (is_drawn_) fmt::print(stderr, "\r\x1b[K");
 }
 
-void catch_interrupts() {
+void catch_interrupts(int patience) {
+    interrupt_patience = patience;
     remember_terminal();
     struct sigaction action {};
     action.sa_handler = on_interrupt;
@@ -155,10 +156,13 @@ void catch_interrupts() {
 }
 
 bool was_interrupted() {
-    return interrupted;
+    return interrupt_count > 0;
+}
+int interrupts() {
+    return interrupt_count;
 }
 void forget_interrupt() {
-    interrupted = false;
+    interrupt_count = 0;
 }
 
 }  // namespace hearth::cli

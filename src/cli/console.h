@@ -42,9 +42,10 @@ private:
     bool is_shown_ = false, is_drawn_ = false;
 };
 
-// From here on Ctrl-C only sets a flag; a second one ends the process.
-void catch_interrupts();
+// From here on Ctrl-C and SIGTERM are only counted; one more than `patience` ends the process.
+void catch_interrupts(int patience = 1);
 bool was_interrupted();
+int interrupts();
 void forget_interrupt();
 
 }  // namespace hearth::cli

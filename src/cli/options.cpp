@@ -104,11 +104,22 @@ bool wants_colour() {
     return is_terminal(STDERR_FILENO) && environment("NO_COLOR").empty() && environment("TERM") != "dumb";
 }
 
-std::string data_directory() {
+namespace {
+std::string own_directory(const char* variable, const char* below_home) {
     if (const std::string home = environment("HEARTH_HOME"); !home.empty()) return home;
-    if (const std::string data = environment("XDG_DATA_HOME"); data.starts_with('/')) return data + "/hearth";
+    if (const std::string chosen = environment(variable); chosen.starts_with('/')) return chosen + "/hearth";
     const std::string home = environment("HOME");
-    return home.empty() ? "" : home + "/.local/share/hearth";
+    return home.empty() ? "" : home + below_home;
+}
+}  // namespace
+
+std::string data_directory() {
+    return own_directory("XDG_DATA_HOME", "/.local/share/hearth");
+}
+
+std::vector<std::string> own_directories() {
+    return {data_directory(), own_directory("XDG_CACHE_HOME", "/.cache/hearth"),
+            own_directory("XDG_STATE_HOME", "/.local/state/hearth")};
 }
 
 Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,

@@ -1,4 +1,5 @@
-// Flags that several commands share, and how they become typed values. The only place that reads environment variables.
+// Flags that several commands share, and how they become typed values. The environment is read
+// here and in config.h.
 #pragma once
 
 #include <memory>
@@ -38,8 +39,9 @@ Result<EngineOptions> engine_options(const ModelOptions& options);  // reads HEA
 // then from our defaults.
 Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,
                                        const chat::Sampling& family = {});
-bool wants_colour();           // of standard error: a terminal that can, and NO_COLOR is not set
-std::string data_directory();  // HEARTH_HOME, or where XDG wants it; empty: there is no home
+bool wants_colour();                         // of standard error: a terminal that can, and NO_COLOR is not set
+std::string data_directory();                // HEARTH_HOME, or where XDG wants it; empty: there is no home
+std::vector<std::string> own_directories();  // for data, cache and state; those without a home are empty
 std::string version_text();
 
 // The model at a path, with the weights that --quant asks for.

@@ -9,6 +9,7 @@
 #include "base/text_format.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/config.h"
 #include "cli/console.h"
 #include "cli/conversation.h"
 #include "library/catalogue.h"
@@ -91,6 +92,9 @@ void add_run(Command& program) {
     command.add_flag("-v,--verbose", options->verbose, "Say what was loaded and how fast it was");
     add_model_options(command, options->model);
     add_sampling_options(command, options->sampling);
+    add_settings(command, "run",
+                 {"--tools", "--allow-tools", "--tool-choice", "--one-call", "--json", "--schema", "--gbnf", "--regex",
+                  "--space", "--open-objects", "--events", "--raw", "--stop", "--logit-bias"});
     command.runs([options, model] {
         catch_interrupts();
         if (!options->goes_on.empty()) {

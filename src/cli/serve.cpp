@@ -4,10 +4,14 @@
 #include <memory>
 #include <thread>
 
+#include "base/os.h"
+#include "base/supervisor.h"
 #include "base/text_format.h"
 #include "cli/access_log.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/config.h"
+#include "cli/confined_server.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "engine/loaded_model.h"
@@ -30,6 +34,7 @@ struct ServeOptions {
     bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false;
     std::string max_memory;
     int64_t max_models = 0, idle = 0;
+    bool no_confinement = false;
     int64_t parallel = 4, drain = 30, max_body = 64;
 };
 
@@ -85,14 +90,15 @@ Result<std::vector<server::ModelSpec>> specs_of(const ServeOptions& options) {
     return specs;
 }
 
-Result<server::ServerOptions> server_options(const ServeOptions& options) {
+Result<server::ServerOptions> server_options(const ServeOptions& options, std::vector<int> inherited) {
     server::ServerOptions made;
     made.models = TRY(specs_of(options));
     if (!options.max_memory.empty()) made.model_limits.memory_bytes = TRY(parse_size(options.max_memory));
     made.model_limits.most = options.max_models;
     made.model_limits.idle_seconds = double(options.idle);
     made.http.hosts = options.hosts;
-    if (made.http.hosts.empty() && !options.no_tcp) made.http.hosts.emplace_back("127.0.0.1");
+    if (made.http.hosts.empty() && !options.no_tcp && inherited.empty()) made.http.hosts.emplace_back("127.0.0.1");
+    made.http.inherited = std::move(inherited);
     made.http.port = options.port;
     made.http.unix_socket = options.unix_socket;
     made.http.may_leave_loopback = options.insecure || !options.api_key_file.empty();
@@ -110,28 +116,77 @@ Result<server::ServerOptions> server_options(const ServeOptions& options) {
     return made;
 }
 
-void wait_for_interrupt() {
-    while (!was_interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+// Whether all this could be served; nothing is loaded, and nobody is disturbed.
+Result<> check(server::ServerOptions made) {
+    for (const server::ModelSpec& spec : made.models) {
+        TRY(open_checkpoint(spec.path));
+        notice(fmt::format("{}: {}", spec.name, spec.path));
+    }
+    TRY(server::Models::make(std::move(made.models)));
+    // Any port will do: the real one may be in use by the server that this is to replace.
+    made.http.port = 0;
+    made.http.unix_socket.clear();
+    if (!made.http.hosts.empty() || !made.http.inherited.empty()) TRY(server::HttpServer::start(std::move(made.http)));
+    notice("hearth: this configuration can be served");
+    return {};
+}
+
+// Signs of life for whoever wants them: only while connections are looked after.
+class Pulse {
+public:
+    Pulse(const server::Server& server, const Supervisor& supervisor) : server_(server), supervisor_(supervisor) {}
+
+    void beat() {
+        const double now = monotonic_seconds(), period = supervisor_.watchdog_seconds() / 3;
+        if (period <= 0 || now - last_ < period || !server_.is_alive()) return;
+        last_ = now;
+        supervisor_.tell("WATCHDOG=1");
+    }
+
+private:
+    const server::Server& server_;
+    const Supervisor& supervisor_;
+    double last_ = 0;
+};
+
+// Until somebody wants it to end, and through that end.
+void live(server::Server& server, const Supervisor& supervisor, int64_t drain_seconds) {
+    Pulse pulse(server, supervisor);
+    supervisor.tell("READY=1");
+    while (!was_interrupted()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        pulse.beat();
+    }
+    notice("stopping: answers that are on their way are finished; a second Ctrl-C gives them up");
+    supervisor.tell(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", (drain_seconds + 30) * 1'000'000));
+    const bool is_done = server.drain(double(drain_seconds), [&] {
+        pulse.beat();
+        return interrupts() > 1;
+    });
+    if (!is_done && interrupts() > 1)
+        notice("hearth: some answers were given up");
+    else if (!is_done)
+        notice(fmt::format("hearth: some answers were not ready after {} s and were given up", drain_seconds));
 }
 
 Result<int> serve(const ServeOptions& options) {
-    server::ServerOptions made = TRY(server_options(options));
-    if (made.http.hosts.empty() && made.http.unix_socket.empty())
+    const Supervisor supervisor = TRY(Supervisor::connect());
+    server::ServerOptions made = TRY(server_options(options, TRY(inherited_sockets())));
+    if (made.http.hosts.empty() && made.http.unix_socket.empty() && made.http.inherited.empty())
         return fail(ErrorKind::bad_request, "--no-tcp leaves nothing to listen on", "give --unix-socket PATH");
     if (options.check_config) {
-        for (const server::ModelSpec& spec : made.models) {
-            TRY(open_checkpoint(spec.path));
-            notice(fmt::format("{}: {}", spec.name, spec.path));
-        }
-        TRY(server::Models::make(std::move(made.models)));
-        // Any port will do: the real one may be in use by the server that this is to replace.
-        made.http.port = 0;
-        made.http.unix_socket.clear();
-        if (!made.http.hosts.empty()) TRY(server::HttpServer::start(std::move(made.http)));
-        notice("hearth: this configuration can be served");
+        TRY(check(std::move(made)));
         return kDone;
     }
-    auto server = TRY(server::Server::start(std::move(made)));
+    // As early as can be, for model files may be hostile; and before there are threads, which would not be confined.
+    if (options.no_confinement)
+        notice("hearth: --no-confinement: this process keeps all rights of the user who started it");
+    else
+        TRY(confine_server(made));
+    auto started = server::Server::start(std::move(made));
+    if (!started && started.error().kind == ErrorKind::cancelled && was_interrupted()) return kDone;
+    const auto server = TRY(std::move(started));
+    if (!options.no_confinement) forbid_connections();
     for (const auto& entry : server->models().list()) {
         if (entry.model && !entry.model->note().empty())
             notice(fmt::format("hearth: {}: {}", entry.name, entry.model->note()));
@@ -140,11 +195,16 @@ Result<int> serve(const ServeOptions& options) {
     for (const std::string& address : server->addresses()) notice("listening on " + address);
     if (options.insecure && options.api_key_file.empty())
         notice("hearth: --insecure: everybody who reaches this machine may use the models");
-    wait_for_interrupt();
-    notice("stopping: answers that are on their way are finished; a second Ctrl-C stops at once");
-    if (!server->drain(double(options.drain)))
-        notice(fmt::format("hearth: some answers were not ready after {} s and were given up", options.drain));
+    live(*server, supervisor, options.drain);
     return kDone;
+}
+
+// With its settings on standard output; whatever is wrong is wrong usage.
+Result<int> check_config(const ServeOptions& options, const Command& command) {
+    TRY(write_out(settings_text(command)));
+    const auto checked = serve(options);
+    if (!checked) return report(checked.error()), kWrongUsage;
+    return *checked;
 }
 
 }  // namespace
@@ -209,11 +269,19 @@ void add_serve(Command& program) {
         .show_default()
         .between(0, 86400);
     command.add_flag("--strict", options->strict, "Fields of a request that are not known are errors, not warnings");
-    command.add_flag("--check-config", options->check_config, "Only look whether all this can be served");
+    command.add_flag("--no-confinement", options->no_confinement,
+                     "Keep all rights of the user; else the server gives up all files but the models' folders, other "
+                     "programs and new connections");
+    command.add_flag("--check-config", options->check_config,
+                     "Only print all settings and where they come from, and look whether they can be served");
     add_model_options(command, options->model);
-    command.runs([options] {
-        catch_interrupts();
-        return serve(*options);
+    add_settings(command, "serve", {"--check-config"});
+    command.add_footer(
+        "Every flag can also be set by the environment (HEARTH_PORT for --port) and in the configuration "
+        "file; the command line comes first, then the environment, then the file.");
+    command.runs([options, command] {
+        catch_interrupts(2);
+        return options->check_config ? check_config(*options, command) : serve(*options);
     });
 }
 

@@ -1,5 +1,10 @@
 #include "server/server.h"
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "base/os.h"
 #include "server/api/api.h"
 #include "server/api/openai.h"
 #include "server/metrics/monitor.h"
@@ -8,6 +13,11 @@
 #include "server/workers.h"
 
 namespace hearth::server {
+
+namespace {
+// For clients to hear that their answers were given up; one that does not read is not waited for any longer.
+constexpr double kLastWordsSeconds = 2;
+}  // namespace
 
 // Members are destroyed from the last to the first: connections, then threads, then models.
 class Server::Impl {
@@ -18,8 +28,13 @@ public:
         options.http.handle = [self = impl.get()](HttpRequest request, HttpReply reply) {
             // std::function wants something that can be copied.
             auto taken = std::make_shared<HttpRequest>(std::move(request));
-            self->starters_->post(
-                [self, taken, reply] { self->router_.handle(std::move(*taken), reply, *self->access_); });
+            // During the drain what came before it still begins.
+            const bool is_late = self->is_draining_;
+            self->starters_->post([self, taken, reply, is_late] {
+                if (is_late || self->is_giving_up_)
+                    return self->router_.error_writer(taken->path)(reply, {503, "this server is stopping", "stopping"});
+                self->router_.handle(std::move(*taken), reply, *self->access_);
+            });
         };
         options.http.record = [self = impl.get()](const HttpRequest& request) { return self->monitor_.open(request); };
         options.http.instant = [self = impl.get()](const HttpRequest& request) { return self->instant(request); };
@@ -73,7 +88,7 @@ public:
     Monitor monitor_;
     std::unique_ptr<Models> models_;
     std::unique_ptr<Access> access_;
-    std::atomic<bool> is_draining_ = false, is_loading_ = true;
+    std::atomic<bool> is_draining_ = false, is_giving_up_ = false, is_loading_ = true;
     Workers encoders_;
     Service service_;
     ApiContext api_;
@@ -99,10 +114,26 @@ Models& Server::models() {
     return *impl_->models_;
 }
 
-bool Server::drain(double seconds) {
+bool Server::is_alive() const {
+    // The I/O thread looks at its clock ten times a second.
+    return impl_->http_->seconds_since_life() < 5;
+}
+
+bool Server::drain(double seconds, const std::function<bool()>& is_urgent) {
+    HttpServer& http = *impl_->http_;
     impl_->is_draining_ = true;
-    impl_->http_->stop_accepting();
-    return impl_->http_->wait_until_idle(seconds);
+    http.begin_drain();
+    const double until = monotonic_seconds() + seconds;
+    while (!http.is_idle() && monotonic_seconds() < until && !(is_urgent && is_urgent()))
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const bool is_done = http.is_idle();
+    if (!is_done) {
+        impl_->is_giving_up_ = true;
+        impl_->service_.cancel_all();
+        http.wait_until_idle(kLastWordsSeconds);
+    }
+    http.stop_accepting();
+    return is_done;
 }
 
 }  // namespace hearth::server

@@ -1,7 +1,7 @@
 // The server as a whole: listens, routes, answers until it is told to stop. Public header of the room.
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,8 +36,12 @@ public:
     int port() const;
     Models& models();
 
-    // Nothing new is taken, /readyz says so; waits for the answers that are on their way. False: some were not ready.
-    bool drain(double seconds);
+    // Nothing new is taken: /readyz and every other request are told so (503). Waits for the answers that are on their
+    // way; those that are not ready in time, or when `is_urgent` says so, are given up, and their clients told. False:
+    // there were such. Afterwards nobody listens any more.
+    bool drain(double seconds, const std::function<bool()>& is_urgent = {});
+    // Whether connections are being looked after; for a watchdog.
+    bool is_alive() const;
 
 private:
     class Impl;

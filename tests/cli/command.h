@@ -47,8 +47,10 @@ protected:
     // A shell line in which $H is the program and $M the model.
     Ran shell(const std::string& line, const std::string& in = "") const {
         std::ofstream(folder / "in.txt", std::ios::binary) << in;
-        const std::string script = "cd " + quoted(folder) + "; unset HEARTH_CPU; H=" + quoted(binary) +
-                                   "; M=" + quoted(model) + "; { " + line + "\n} >out.txt 2>err.txt <in.txt";
+        const std::string script =
+            "cd " + quoted(folder) +
+            "; unset HEARTH_CPU HEARTH_HOME ${!XDG_*}; export HOME=\"$PWD/home\"; H=" + quoted(binary) +
+            "; M=" + quoted(model) + "; { " + line + "\n} >out.txt 2>err.txt <in.txt";
         const int status = std::system(("exec bash -c " + quoted(script)).c_str());
         Ran ran{.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
                 .out = read_text(folder / "out.txt"),

@@ -1,51 +1,17 @@
 // hearth serve as people start and stop it.
-#include <signal.h>
-
-#include <chrono>
-#include <thread>
-
-#include "cli/command.h"
+#include "cli/serving.h"
 #include "server/client.h"
 
 namespace hearth::test {
 namespace {
 
-class Serve : public Command {
-protected:
-    // Starts it in the background; its port, once it listens.
-    int start(const std::string& flags) {
-        std::ofstream(folder / "serve.txt").close();
-        shell("\"$H\" serve --port 0 " + flags + " >serve.out 2>serve.txt & echo $! >serve.pid");
-        pid = std::stoi(read_text(folder / "serve.pid"));
-        for (int i = 0; i < 1000; ++i) {
-            const std::string said = read_text(folder / "serve.txt");
-            const size_t found = said.find("listening on http://127.0.0.1:");
-            if (found != std::string::npos && said.find('\n', found) != std::string::npos)
-                return std::stoi(said.substr(found + 30));
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        ADD_FAILURE() << read_text(folder / "serve.txt");
-        return 0;
-    }
-    bool ends_within(double seconds) const {
-        for (int i = 0; i < int(seconds * 100); ++i) {
-            if (kill(pid, 0) != 0) return true;
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        return false;
-    }
-    void TearDown() override {
-        if (pid > 0 && kill(pid, 0) == 0) kill(pid, SIGKILL);
-    }
-    int pid = 0;
-};
+using Serve = Serving;
 
 TEST_F(Serve, AnswersUntilItIsToldToStop) {
     const int port = start("--model ember --ctx 256 --threads 1 --parallel 2");
     ASSERT_GT(port, 0);
-    const std::string said = read_text(folder / "serve.txt");
-    EXPECT_NE(said.find("model ember"), std::string::npos) << said;
-    EXPECT_NE(said.find("memory"), std::string::npos) << said;
+    EXPECT_NE(said().find("model ember"), std::string::npos) << said();
+    EXPECT_NE(said().find("memory"), std::string::npos) << said();
     const HttpAnswer answer = http_post(port, "/v1/chat/completions",
                                         R"({"messages": [{"role": "user", "content": "What is 17 + 25?"}],
                                             "temperature": 0})");
@@ -53,7 +19,7 @@ TEST_F(Serve, AnswersUntilItIsToldToStop) {
     EXPECT_NE(answer.body.find("17 + 25 = 42"), std::string::npos) << answer.body;
     EXPECT_EQ(http_get(port, "/readyz").status, 200);
     kill(pid, SIGTERM);
-    EXPECT_TRUE(ends_within(5)) << read_text(folder / "serve.txt");
+    EXPECT_EQ(exit_code_within(5), 0) << said();
     EXPECT_FALSE(HttpClient(port).is_connected());
     EXPECT_EQ(read_text(folder / "serve.out"), "");
 }

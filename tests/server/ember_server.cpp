@@ -4,8 +4,6 @@
 
 namespace hearth::test {
 
-namespace {
-
 server::ModelSpec ember(const std::string& name, int64_t context_tokens, int64_t sequences) {
     const std::string path = data_path("../../data/ember.gguf");
     return {.name = name, .path = path, .open = [=] {
@@ -16,8 +14,6 @@ server::ModelSpec ember(const std::string& name, int64_t context_tokens, int64_t
                 return Engine::open(path, options);
             }};
 }
-
-}  // namespace
 
 std::unique_ptr<server::Server> start_ember_server(const std::function<void(server::ServerOptions&)>& change) {
     server::ServerOptions options;

@@ -10,6 +10,9 @@
 
 namespace hearth::test {
 
+// The demo model, to be opened with that much context.
+server::ModelSpec ember(const std::string& name, int64_t context_tokens, int64_t sequences);
+
 // Two models of one file: "ember", and "small", whose context is 96 tokens and which is loaded on demand where
 // `loads_at_start` is off.
 std::unique_ptr<server::Server> start_ember_server(const std::function<void(server::ServerOptions&)>& change = {});

@@ -1,8 +1,14 @@
 // The listening side over real sockets, with handlers that know no model: limits, patience, rude clients.
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -392,6 +398,7 @@ TEST(HttpStart, SaysWhatIsWrongWithAnAddress) {
     EXPECT_TRUE(HttpServer::start({.hosts = {"0.0.0.0"}, .may_leave_loopback = true}));
 }
 
+// During the drain whoever comes is told so, on a connection for that one answer; what was begun is finished.
 TEST_F(Http, StopsOnceAnswersAreGiven) {
     start();
     HttpClient idle(server->port()), busy(server->port());
@@ -399,14 +406,85 @@ TEST_F(Http, StopsOnceAnswersAreGiven) {
     idle.receive();
     busy.send(get_request("/wait"));
     const HttpReply reply = waiting_reply();
-    server->stop_accepting();
+    server->begin_drain();
     EXPECT_TRUE(idle.is_closed_within(5));
-    EXPECT_FALSE(HttpClient(server->port()).is_connected());
+    HttpClient late(server->port());
+    late.send(get_request("/livez"));
+    EXPECT_EQ(late.receive().header("Connection"), "close");
+    EXPECT_TRUE(late.is_closed_within(5));
     EXPECT_FALSE(server->wait_until_idle(0.1));
     reply.send(200, "text/plain", "done");
     EXPECT_EQ(busy.receive().body, "done");
     EXPECT_TRUE(server->wait_until_idle(5));
     EXPECT_TRUE(busy.is_closed_within(5));
+    // Those who come late are not waited for.
+    HttpClient stubborn(server->port());
+    stubborn.send(get_request("/wait"));
+    waiting_reply();
+    EXPECT_TRUE(server->is_idle());
+    server->stop_accepting();
+    EXPECT_FALSE(HttpClient(server->port()).is_connected());
+}
+
+int listening_on_loopback() {
+    const int made = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(bind(made, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(listen(made, 5), 0);
+    return made;
+}
+
+TEST_F(Http, ListensOnSocketsThatAreHandedOver) {
+    const int ours = listening_on_loopback();
+    HttpOptions options;
+    options.inherited = {dup(ours)};
+    const std::string path = test::temporary_directory() + "/own";
+    options.unix_socket = path;
+    options.handle = [](const HttpRequest&, HttpReply reply) { reply.send(200, "text/plain", "here"); };
+    auto started = HttpServer::start(std::move(options));
+    ASSERT_TRUE(started) << started.error().line();
+    const int port = (*started)->port();
+    EXPECT_EQ((*started)->addresses(),
+              (std::vector<std::string>{"http://127.0.0.1:" + std::to_string(port), "unix:" + path}));
+    EXPECT_EQ(test::http_get(port, "/").body, "here");
+    // During the drain nobody is sent away: who comes waits in our socket for the next server.
+    (*started)->begin_drain();
+    ASSERT_TRUE((*started)->wait_until_idle(5));
+    HttpClient waiting(port);
+    ASSERT_TRUE(waiting.send(get_request("/")));
+    started->reset();
+    EXPECT_FALSE(std::filesystem::exists(path));
+    HttpOptions next;
+    next.inherited = {dup(ours)};
+    next.handle = [](const HttpRequest&, HttpReply reply) { reply.send(200, "text/plain", "there"); };
+    started = HttpServer::start(std::move(next));
+    ASSERT_TRUE(started) << started.error().line();
+    EXPECT_EQ(waiting.receive().body, "there");
+    close(ours);
+}
+
+TEST_F(Http, LooksAtWhatIsHandedOver) {
+    const int everywhere = socket(AF_INET, SOCK_STREAM, 0);
+    ASSERT_EQ(listen(everywhere, 1), 0);
+    HttpOptions options;
+    options.inherited = {everywhere};
+    const auto open = HttpServer::start(std::move(options));
+    ASSERT_FALSE(open);
+    EXPECT_NE(open.error().line().find("--api-key-file"), std::string::npos) << open.error().line();
+    HttpOptions wrong;
+    wrong.inherited = {::open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    const auto file = HttpServer::start(std::move(wrong));
+    ASSERT_FALSE(file);
+    EXPECT_NE(file.error().line().find("handed over"), std::string::npos) << file.error().line();
+}
+
+TEST_F(Http, ShowsThatItLives) {
+    start();
+    EXPECT_TRUE(becomes_true([&] { return server->seconds_since_life() < 1; }));
+    sleep_ms(300);
+    EXPECT_LT(server->seconds_since_life(), 0.25);
 }
 
 }  // namespace

@@ -190,17 +190,58 @@ TEST(ServerAlone, FinishesWhatItBegan) {
     EXPECT_EQ(answer.status, 200) << answer.body;
     EXPECT_EQ(text_at(answer.json(), "choices", 0, "message", "content"), "17 + 25 = 42");
     EXPECT_FALSE(HttpClient(server->port()).is_connected());
-    // With answers on their way that nobody waits for, it ends at once.
-    server = start_ember_server();
+}
+
+// An answer that is not over before the test is.
+void has_much_room(server::ServerOptions& options) {
+    options.models = {ember("ember", 1 << 17, 2)};
+}
+
+TEST(ServerAlone, TellsWhoComesDuringTheDrain) {
+    auto server = start_ember_server(has_much_room);
     ASSERT_TRUE(server);
-    HttpClient endless_client(server->port());
-    endless_client.send(post_request(kPath, endless(true)));
-    EXPECT_FALSE(endless_client.receive_until("content", 10).empty());
+    HttpClient busy(server->port());
+    busy.send(post_request(kPath, endless(true)));
+    EXPECT_FALSE(busy.receive_until("content", 10).empty());
+    EXPECT_TRUE(server->is_alive());
+    std::atomic<bool> is_over = false;
+    std::thread draining([&] { EXPECT_FALSE(server->drain(60, [&] { return is_over.load(); })); });
+    const int port = server->port();
+    for (int i = 0; i < 1000 && http_get(port, "/readyz").status == 200; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_EQ(http_get(port, "/readyz").status, 503);
+    EXPECT_EQ(http_get(port, "/livez").status, 200);
+    const HttpAnswer late =
+        http_post(port, kPath, R"({"model": "ember", "messages": [{"role": "user", "content": "hi"}]})");
+    EXPECT_EQ(late.status, 503);
+    EXPECT_EQ(late.header("Retry-After"), "1");
+    EXPECT_EQ(text_at(late.json(), "error", "code"), "stopping");
+    // Now it is urgent: the answer that was begun ends as such, at once.
+    is_over = true;
+    EXPECT_LT(milliseconds_of([&] { draining.join(); }), 1500);
+    EXPECT_FALSE(busy.receive_until("the server stops", 1).empty());
+    EXPECT_FALSE(busy.receive_until("[DONE]", 1).empty());
+    EXPECT_TRUE(busy.is_closed_within(5));
+    EXPECT_FALSE(HttpClient(port).is_connected());
+}
+
+TEST(ServerAlone, GivesUpWhatIsNotReadyInTime) {
+    auto server = start_ember_server(has_much_room);
+    ASSERT_TRUE(server);
+    HttpClient streamed(server->port()), whole(server->port());
+    streamed.send(post_request(kPath, endless(true)));
+    whole.send(post_request(kPath, endless(false, 2)));
+    EXPECT_FALSE(streamed.receive_until("content", 10).empty());
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     EXPECT_LT(milliseconds_of([&] {
-                  server->drain(0.05);
+                  EXPECT_FALSE(server->drain(0.05));
                   server.reset();
               }),
-              1000);
+              1500);
+    EXPECT_FALSE(streamed.receive_until("[DONE]", 1).empty());
+    const HttpAnswer given_up = whole.receive(1);
+    EXPECT_EQ(given_up.status, 503);
+    EXPECT_EQ(text_at(given_up.json(), "error", "code"), "cancelled") << given_up.body;
 }
 
 TEST(ServerAlone, NamesMustDiffer) {

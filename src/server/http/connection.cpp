@@ -32,7 +32,7 @@ Connection::Connection(std::shared_ptr<Shared> shared, Socket socket, std::strin
 }
 
 Connection::~Connection() {
-    if (current_) --shared_->busy;
+    forget_exchange();
     --shared_->connections;
 }
 
@@ -127,7 +127,8 @@ std::shared_ptr<Exchange> Connection::open_exchange(HttpRequest& request) {
             if (const auto self = weak.lock()) self->flush();
         });
     };
-    ++shared_->busy;
+    is_counted_ = !shared_->is_draining;
+    if (is_counted_) ++shared_->busy;
     current_ = std::make_shared<Exchange>(request, std::move(always), shared_->options.limits.unsent_bytes, wake);
     last_write_ = Clock::now();
     return current_;
@@ -187,13 +188,17 @@ void Connection::wrote(size_t bytes) {
 
 void Connection::end_exchange() {
     const bool closes = current_->closes() || shared_->is_draining;
-    current_.reset();
-    --shared_->busy;
-    count_body(0);
+    forget_exchange();
     if (closes) return linger();
     wait_for_request();
     parse();
     read();
+}
+
+void Connection::forget_exchange() {
+    current_.reset();
+    if (std::exchange(is_counted_, false)) --shared_->busy;
+    count_body(0);
 }
 
 // Closing at once would throw away what the client has not read yet, if it is still sending.
@@ -230,11 +235,9 @@ void Connection::close() {
     is_closed_ = true;
     boost::system::error_code ignored;
     socket_.close(ignored);
-    count_body(0);
-    if (const auto gone = std::exchange(current_, nullptr)) {
-        --shared_->busy;
-        gone->lose();
-    }
+    const auto gone = current_;
+    forget_exchange();
+    if (gone) gone->lose();
 }
 
 }  // namespace hearth::server

@@ -23,8 +23,10 @@ struct Shared {
     boost::asio::io_context context{1};
     HttpOptions options;
     Gate gate;
-    std::atomic<int> connections = 0, busy = 0;  // busy: those with a request that is not answered yet
+    std::atomic<int> connections = 0;
+    std::atomic<int> busy = 0;  // those with a request that is not answered yet and came before the drain
     std::atomic<bool> is_draining = false;
+    std::atomic<double> last_tick = 0;
     size_t body_bytes = 0;  // of the I/O thread, as is what follows
     uint64_t next_request = 1;
     std::string id_prefix;
@@ -54,6 +56,7 @@ private:
     void write_some();
     void wrote(size_t bytes);
     void end_exchange();
+    void forget_exchange();
     void wait_for_request();
     void linger();
 
@@ -69,6 +72,7 @@ private:
     std::string writing_;
     size_t written_ = 0, body_bytes_ = 0;
     bool is_reading_ = false, is_writing_ = false, has_head_ = false, is_lingering_ = false, is_closed_ = false;
+    bool is_counted_ = false;  // as busy
     bool is_interim_ = false;  // what is being written is no part of an answer
     Clock::time_point deadline_, request_began_, last_write_;
 };

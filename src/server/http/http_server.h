@@ -29,6 +29,7 @@ struct HttpOptions {
     std::vector<std::string> hosts;  // names or addresses to listen on
     int port = 0;                    // 0: a free one
     std::string unix_socket;         // a path; empty: none
+    std::vector<int> inherited;      // descriptors of sockets that listen already; they are closed here
     bool may_leave_loopback = false;
     std::vector<std::string> allowed_hosts, allowed_origins;
     Limits limits;
@@ -50,9 +51,13 @@ public:
     int port() const { return port_; }       // 0: none, only a Unix socket
     std::function<HttpLoad()> load() const;  // from any thread, also after the end of the server
 
-    // New connections are refused, idle ones closed, the others after the answer they are at.
-    void stop_accepting();
-    bool wait_until_idle(double seconds);  // false: some still are at it
+    // Idle connections are closed, the others after the answer they are at. New ones still get answers, one each, but
+    // for those to inherited sockets: they wait there for whoever listens next.
+    void begin_drain();
+    bool is_idle() const;                  // all answers that were on their way when the drain began are given
+    bool wait_until_idle(double seconds);  // false: some still are not
+    void stop_accepting();                 // no more connections at all
+    double seconds_since_life() const;     // since the I/O thread last looked at its clock
 
 private:
     class Impl;

@@ -1,4 +1,5 @@
 // Sockets that listen, and the thread behind them.
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -8,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <filesystem>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -60,17 +62,20 @@ public:
     }
 
     Result<> listen(std::vector<std::string>& addresses, int& port) {
+        int inherited_port = 0;
+        for (const int socket : shared_->options.inherited) TRY(adopt(socket, addresses, inherited_port));
         for (const std::string& host : shared_->options.hosts) TRY(listen_on(host, addresses, port));
         if (!shared_->options.unix_socket.empty()) TRY(listen_on_path(addresses));
         if (addresses.empty())
             return fail(ErrorKind::bad_request, "there is no address to listen on", "give --host or --unix-socket");
+        if (shared_->options.hosts.empty()) port = inherited_port;
         return {};
     }
 
     void start() {
         work_.emplace(shared_->context.get_executor());
         for (auto& acceptor : acceptors_) accept(*acceptor);
-        if (local_) accept(*local_);
+        for (auto& acceptor : locals_) accept(*acceptor);
         tick();
         thread_ = std::thread([this] {
             prefer_this_thread();
@@ -78,18 +83,29 @@ public:
         });
     }
 
-    void drain() {
+    void begin_drain() {
         asio::post(shared_->context, [this] {
-            shared_->is_draining = true;
-            stop_accepting();
+            boost::system::error_code ignored;
+            for (size_t i = 0; i < adopted_; ++i) acceptors_[i]->close(ignored);
+            for (size_t i = 0; i < adopted_locals_; ++i) locals_[i]->close(ignored);
             for (const auto& weak : connections_)
                 if (const auto one = weak.lock()) one->drain();
+            shared_->is_draining = true;  // last: other threads look at it
         });
     }
-    bool is_idle() const { return shared_->busy == 0; }
     std::function<HttpLoad()> load() const {
         return [shared = shared_] { return HttpLoad{shared->connections, shared->busy}; };
     }
+    void end_accepting() {
+        std::promise<void> done;
+        asio::post(shared_->context, [&] {
+            stop_accepting();
+            done.set_value();
+        });
+        done.get_future().wait();
+    }
+    bool is_idle() const { return shared_->is_draining && shared_->busy == 0; }
+    double seconds_since_life() const { return monotonic_seconds() - shared_->last_tick; }
 
 private:
     Result<> listen_on(const std::string& host, std::vector<std::string>& addresses, int& port) {
@@ -120,16 +136,54 @@ private:
                 return fail(ErrorKind::bad_request,
                             fmt::format("cannot listen on {}: {}", shown(endpoint), error.message()),
                             "stop the other program, or give another --port (0: any free one)");
-            const tcp::endpoint bound = acceptor->local_endpoint();
-            port = bound.port();
-            if (bound.address().is_unspecified()) shared_->gate.takes_addresses = true;
-            shared_->gate.hosts.push_back(bound.address().to_string());
-            addresses.push_back("http://" + shown(bound));
-            acceptors_.push_back(std::move(acceptor));
+            take(std::move(acceptor), addresses, port);
         }
         if (acceptors_.empty())
             return fail(ErrorKind::bad_request, fmt::format("cannot listen on {}: {}", host, error.message()));
         shared_->gate.hosts.push_back(host);
+        return {};
+    }
+
+    void take(std::unique_ptr<tcp::acceptor> acceptor, std::vector<std::string>& addresses, int& port) {
+        const tcp::endpoint bound = acceptor->local_endpoint();
+        port = bound.port();
+        if (bound.address().is_unspecified()) shared_->gate.takes_addresses = true;
+        shared_->gate.hosts.push_back(bound.address().to_string());
+        addresses.push_back("http://" + shown(bound));
+        acceptors_.push_back(std::move(acceptor));
+    }
+
+    // A socket on which whoever started us listens already.
+    Result<> adopt(int socket, std::vector<std::string>& addresses, int& port) {
+        sockaddr_storage address{};
+        socklen_t size = sizeof address;
+        boost::system::error_code error;
+        if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) address.ss_family = AF_UNSPEC;
+        if (address.ss_family == AF_UNIX) {
+            auto acceptor = std::make_unique<Local::acceptor>(shared_->context);
+            acceptor->assign(Local(), socket, error);
+            if (!error) addresses.push_back("unix:" + acceptor->local_endpoint().path());
+            locals_.push_back(std::move(acceptor));
+            ++adopted_locals_;
+        } else if (address.ss_family == AF_INET || address.ss_family == AF_INET6) {
+            auto acceptor = std::make_unique<tcp::acceptor>(shared_->context);
+            acceptor->assign(address.ss_family == AF_INET ? tcp::v4() : tcp::v6(), socket, error);
+            if (!error && !shared_->options.may_leave_loopback && !acceptor->local_endpoint().address().is_loopback())
+                return fail(ErrorKind::bad_request,
+                            fmt::format("the socket {} that was handed over lets other machines in, and nothing asks "
+                                        "them for a key",
+                                        shown(acceptor->local_endpoint())),
+                            "give --api-key-file FILE, or --insecure if that is what you want");
+            if (!error) take(std::move(acceptor), addresses, port);
+            ++adopted_;
+        } else {
+            error = asio::error::address_family_not_supported;
+        }
+        if (error)
+            return fail(
+                ErrorKind::bad_request,
+                fmt::format("cannot listen on descriptor {}, which was handed over: {}", socket, error.message()),
+                "use ListenStream= with an address or a path in the .socket unit");
         return {};
     }
 
@@ -149,15 +203,16 @@ private:
                             "stop it, or give another --unix-socket");
             std::filesystem::remove(path, ignored);
         }
-        local_.emplace(shared_->context);
-        local_->open(Local(), error);
-        if (!error) local_->bind(Local::endpoint(path), error);
+        auto acceptor = std::make_unique<Local::acceptor>(shared_->context);
+        acceptor->open(Local(), error);
+        if (!error) acceptor->bind(Local::endpoint(path), error);
         if (!error && ::chmod(path.c_str(), 0600) != 0) error.assign(errno, boost::system::system_category());
-        if (!error) local_->listen(asio::socket_base::max_listen_connections, error);
+        if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
         if (error)
             return fail(ErrorKind::bad_request, fmt::format("cannot listen on {}: {}", path, error.message()),
                         "give another --unix-socket");
         is_socket_ours_ = true;
+        locals_.push_back(std::move(acceptor));
         addresses.push_back("unix:" + path);
         return {};
     }
@@ -203,10 +258,11 @@ private:
     void stop_accepting() {
         boost::system::error_code ignored;
         for (auto& acceptor : acceptors_) acceptor->close(ignored);
-        if (local_) local_->close(ignored);
+        for (auto& acceptor : locals_) acceptor->close(ignored);
     }
 
     void tick() {
+        shared_->last_tick = monotonic_seconds();
         timer_.expires_after(std::chrono::microseconds(int64_t(shared_->options.limits.tick * 1e6)));
         timer_.async_wait([this](const auto&) {
             if (is_closing_) return;
@@ -220,7 +276,8 @@ private:
 
     std::shared_ptr<Shared> shared_;
     std::vector<std::unique_ptr<tcp::acceptor>> acceptors_;
-    std::optional<Local::acceptor> local_;
+    std::vector<std::unique_ptr<Local::acceptor>> locals_;
+    size_t adopted_ = 0, adopted_locals_ = 0;  // of both, those that were handed over; they come first
     asio::steady_timer timer_;
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
     std::vector<std::weak_ptr<Connection>> connections_;
@@ -247,8 +304,17 @@ std::function<HttpLoad()> HttpServer::load() const {
     return impl_->load();
 }
 
+void HttpServer::begin_drain() {
+    impl_->begin_drain();
+}
+bool HttpServer::is_idle() const {
+    return impl_->is_idle();
+}
 void HttpServer::stop_accepting() {
-    impl_->drain();
+    impl_->end_accepting();
+}
+double HttpServer::seconds_since_life() const {
+    return impl_->seconds_since_life();
 }
 
 bool HttpServer::wait_until_idle(double seconds) {

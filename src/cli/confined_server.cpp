@@ -1,0 +1,80 @@
+#include "cli/confined_server.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/confinement.h"
+#include "base/os.h"
+#include "cli/console.h"
+#include "cli/options.h"
+
+namespace hearth::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostLinks = 10000;
+
+// "/home/me" itself, "/home", "/": who may read all of it may read the keys and letters of a person.
+bool holds_a_home(const fs::path& folder) {
+    std::error_code failed;
+    const fs::path home = fs::weakly_canonical(environment("HOME"), failed), full = fs::canonical(folder, failed);
+    if (full == "/" || failed) return true;
+    const auto [end, unused] = std::mismatch(full.begin(), full.end(), home.begin(), home.end());
+    return end == full.end();
+}
+
+// What the files of a model in parts have in common: "big-00001-of-00003.gguf" -> "big-".
+std::string stem_of(const std::string& name) {
+    const size_t part = name.rfind("-00001-of-");
+    return part == std::string::npos ? name : name.substr(0, part + 1);
+}
+
+void notice_gaps(const std::vector<std::string>& gaps) {
+    for (const std::string& gap : gaps) notice("hearth: " + gap);
+}
+
+}  // namespace
+
+std::vector<std::string> places_of_model(const std::string& path) {
+    std::error_code failed;
+    std::vector<std::string> places;
+    const bool is_folder = fs::is_directory(path, failed);
+    const fs::path file = fs::absolute(path, failed), folder = is_folder ? file : file.parent_path();
+    const bool is_wide = !is_folder && holds_a_home(folder);
+    if (!is_wide) places.push_back(folder.string());
+    const std::string stem = stem_of(file.filename().string());
+    int seen = 0;
+    for (fs::recursive_directory_iterator one(folder, failed), end; !failed && one != end && seen < kMostLinks;
+         one.increment(failed), ++seen) {
+        if (!is_folder || one.depth() > 1) one.disable_recursion_pending();
+        if (!is_folder && !one->path().filename().string().starts_with(stem)) continue;
+        std::error_code broken;
+        if (one->is_symlink(broken)) {
+            const fs::path target = fs::canonical(one->path(), broken);
+            if (!broken) places.push_back(target.string());
+        } else if (is_wide) {
+            places.push_back(one->path().string());
+        }
+    }
+    return places;
+}
+
+Result<> confine_server(const server::ServerOptions& options) {
+    Confinement confinement;
+    for (const server::ModelSpec& model : options.models)
+        for (std::string& place : places_of_model(model.path)) confinement.read.push_back(std::move(place));
+    for (const std::string& place : own_directories())
+        if (!place.empty()) confinement.write.push_back(place);
+    if (!options.http.unix_socket.empty())
+        confinement.sockets.push_back(fs::absolute(options.http.unix_socket).parent_path().string());
+    notice_gaps(TRY(confine(confinement)));
+    return {};
+}
+
+void forbid_connections() {
+    notice_gaps(forbid_new_sockets());
+}
+
+}  // namespace hearth::cli
