@@ -165,4 +165,24 @@ void HostBackend::copy_page(const KvLayer& layer, int32_t from_page, int32_t to_
                 size_t(page_bytes(layer.geometry, layer.type)));
 }
 
+void HostBackend::read_page(const KvLayer& layer, int32_t page, std::byte* to) {
+    if (is_planning()) return;
+    std::memcpy(to, layer.base + page * layer.page_stride, size_t(page_bytes(layer.geometry, layer.type)));
+}
+
+void HostBackend::write_page(const KvLayer& layer, int32_t page, const std::byte* from) {
+    if (is_planning()) return;
+    std::memcpy(layer.base + page * layer.page_stride, from, size_t(page_bytes(layer.geometry, layer.type)));
+}
+
+void HostBackend::read_state(const StateBuffer& state, int32_t slot, float* to) {
+    if (is_planning()) return;
+    std::copy_n(state.base + slot * state.slot_stride, state.floats, to);
+}
+
+void HostBackend::write_state(const StateBuffer& state, int32_t slot, const float* from) {
+    if (is_planning()) return;
+    std::copy_n(from, state.floats, state.base + slot * state.slot_stride);
+}
+
 }  // namespace hearth

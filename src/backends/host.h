@@ -71,6 +71,10 @@ public:
     Result<Tensor> upload(std::span<const float> values, int64_t rows, int64_t width) override;
     void copy_state(const StateBuffer& state, int32_t from_slot, int32_t to_slot) override;
     void copy_page(const KvLayer& layer, int32_t from_page, int32_t to_page) override;
+    void read_page(const KvLayer& layer, int32_t page, std::byte* to) override;
+    void write_page(const KvLayer& layer, int32_t page, const std::byte* from) override;
+    void read_state(const StateBuffer& state, int32_t slot, float* to) override;
+    void write_state(const StateBuffer& state, int32_t slot, const float* from) override;
 
 protected:
     ScratchArena& arena() { return arena_; }

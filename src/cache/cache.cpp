@@ -200,6 +200,47 @@ void Cache::copy_state(int32_t from_slot, int32_t to_slot) {
         for (const StateBuffer& buffer : buffers) backend_.copy_state(buffer, from_slot, to_slot);
 }
 
+int64_t Cache::page_bytes(int64_t group) const {
+    const Group& of = groups_[size_t(group)];
+    return backend_.kv_page_bytes(of.geometry, options_.kv_type) * int64_t(of.layers.size());
+}
+
+const StateBuffer& Cache::state_part(int64_t part) const {
+    for (const auto& buffers : state_buffers_) {
+        if (part < int64_t(buffers.size())) return buffers[size_t(part)];
+        part -= int64_t(buffers.size());
+    }
+    return state_buffers_.back().back();
+}
+
+int64_t Cache::state_bytes() const {
+    int64_t bytes = 0;
+    for (int64_t part = 0; part < state_parts(); ++part) bytes += state_part_bytes(part);
+    return bytes;
+}
+
+void Cache::read_page(int64_t group, int32_t page, std::span<std::byte> to) const {
+    const Group& of = groups_[size_t(group)];
+    const size_t each = to.size() / of.layers.size();
+    for (size_t i = 0; i < of.layers.size(); ++i)
+        backend_.read_page(*layers_[size_t(of.layers[i])].kv, page, to.data() + i * each);
+}
+
+void Cache::write_page(int64_t group, int32_t page, std::span<const std::byte> from) {
+    const Group& of = groups_[size_t(group)];
+    const size_t each = from.size() / of.layers.size();
+    for (size_t i = 0; i < of.layers.size(); ++i)
+        backend_.write_page(*layers_[size_t(of.layers[i])].kv, page, from.data() + i * each);
+}
+
+void Cache::read_state(int32_t slot, int64_t part, std::span<std::byte> to) const {
+    backend_.read_state(state_part(part), slot, reinterpret_cast<float*>(to.data()));
+}
+
+void Cache::write_state(int32_t slot, int64_t part, std::span<const std::byte> from) {
+    backend_.write_state(state_part(part), slot, reinterpret_cast<const float*>(from.data()));
+}
+
 void Cache::adopt_page(SequenceId id, int64_t group, int64_t index, int32_t page) {
     int32_t& own = sequences_[size_t(id)].pages[size_t(group)][size_t(index)];
     share_page(group, page);

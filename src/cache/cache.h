@@ -89,7 +89,18 @@ public:
     void adopt_page(SequenceId id, int64_t group, int64_t index, int32_t page);
     int32_t take_free_slot();  // -1: there is none
     void give_slot(int32_t slot) { free_slots_.push_back(slot); }
+    int32_t take_slot();  // the same, after asking the reclaimer
+    int32_t take_page(int64_t group);
     void copy_state(int32_t from_slot, int32_t to_slot);
+    // The bytes of a group's page, or of one part of a slot, and back.
+    int64_t page_bytes(int64_t group) const;
+    void read_page(int64_t group, int32_t page, std::span<std::byte> to) const;
+    void write_page(int64_t group, int32_t page, std::span<const std::byte> from);
+    int64_t state_bytes() const;
+    int64_t state_parts() const { return int64_t(state_memory_.size()); }
+    int64_t state_part_bytes(int64_t part) const { return state_part(part).floats * int64_t(sizeof(float)); }
+    void read_state(int32_t slot, int64_t part, std::span<std::byte> to) const;
+    void write_state(int32_t slot, int64_t part, std::span<const std::byte> from);
     int32_t slot_of(SequenceId id) const { return sequences_[size_t(id)].slot; }
     void close_without_slot(SequenceId id);  // the slot is now the caller's
     // Takes over one reference to every page, and the slot (-1: any, there is no state in it).
@@ -118,8 +129,7 @@ private:
     explicit Cache(Backend& backend) : backend_(backend) {}
     Result<> allocate(std::span<const LayerNeeds> needs);
     Result<SequenceId> open_entry(int32_t slot);
-    int32_t take_page(int64_t group);
-    int32_t take_slot();
+    const StateBuffer& state_part(int64_t part) const;
     Result<> take_pages(Entry& entry, int64_t tokens, bool skipped);
     Result<> own_last_page(Entry& entry, int64_t group);
     void free_old_pages(Entry& entry);

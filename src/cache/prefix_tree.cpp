@@ -71,7 +71,7 @@ void PrefixTree::search(Search& search) {
             const bool is_closer = !search.closest || begin + common > search.common ||
                                    (begin + common == search.common && child->kept_at > search.closest->kept_at);
             if (is_closer) search.closest = child.get(), search.common = begin + common;
-            const int64_t usable = usable_tokens(*child, std::min(begin + common, int64_t(search.prompt.size()) - 1));
+            const int64_t usable = usable_place(*child, std::min(begin + common, int64_t(search.prompt.size()) - 1));
             if (usable > search.tokens) search.node = child.get(), search.tokens = usable;
             if (common == kPageTokens) whole.push_back(child.get());
         }
@@ -79,12 +79,18 @@ void PrefixTree::search(Search& search) {
 }
 
 // The deepest place of the node, up to `most` tokens from the beginning, where a sequence can be opened; 0: none.
-int64_t PrefixTree::usable_tokens(const Node& node, int64_t most) const {
+int64_t PrefixTree::usable_place(const Node& node, int64_t most) const {
     if (!cache_.has_state() && most > node.begin && has_windows_at(node, most)) return most;
     int64_t usable = 0;
     for (const Point& point : node.points)
         if (point.tokens <= most) usable = point.tokens;
     return usable;
+}
+
+int64_t PrefixTree::usable_tokens(std::span<const int32_t> prompt, std::string_view partition) {
+    Search search{.prompt = prompt, .partition = partition};
+    this->search(search);
+    return search.tokens;
 }
 
 PrefixTree::Found PrefixTree::open(std::span<const int32_t> prompt, std::string_view partition, double now) {
@@ -376,6 +382,23 @@ bool PrefixTree::give_up_page(int64_t group) {
 }
 
 // ---- looking
+
+std::optional<PrefixTree::Kept> PrefixTree::look(std::span<const int32_t> text, std::string_view partition) {
+    Kept kept;
+    kept.pages.resize(size_t(cache_.groups()));
+    const int64_t length = int64_t(text.size());
+    for (Node* node = &root_; node->end() < length;) {
+        node = child_with(*node, next_page(*node, text), partition);
+        if (!node) return std::nullopt;
+        for (int64_t group = 0; group < cache_.groups(); ++group)
+            kept.pages[size_t(group)].push_back(node->groups[size_t(group)].page);
+        for (const Point& point : node->points)
+            if (point.tokens <= length) kept.points.push_back({point.tokens, point.is_callers, point.slot});
+    }
+    if (!needs_points_) kept.points.push_back({length, false, -1});
+    if (kept.points.empty() || kept.points.back().tokens != length) return std::nullopt;
+    return kept;
+}
 
 PrefixTree::Size PrefixTree::size() const {
     Size size{.nodes = int64_t(nodes_.size()), .points = int64_t(points_.size())};

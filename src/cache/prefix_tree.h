@@ -46,6 +46,9 @@ public:
     // All but the last token of a prompt may be found, since that must be computed. There must be room for a sequence.
     Found open(std::span<const int32_t> prompt, std::string_view partition, double now);
 
+    // So many open() would find.
+    int64_t usable_tokens(std::span<const int32_t> prompt, std::string_view partition);
+
     // The sequence has read these tokens. They are kept, and what it holds for them twice it shares from now on.
     // With points, they must be all it has read; without a slot to save the state in, nothing happens.
     void keep(SequenceId id, std::span<const int32_t> tokens, const KeepOptions& options) {
@@ -55,6 +58,18 @@ public:
         keep(id, tokens, options, true);
     }
     void clear();
+
+    // What is held of a whole text that was kept; nothing if some of it is gone.
+    struct Kept {
+        struct Point {
+            int64_t tokens;
+            bool is_callers;
+            int32_t slot;
+        };
+        std::vector<Point> points;                // ascending; without a need of points one at the end
+        std::vector<std::vector<int32_t>> pages;  // per group; -1: not held
+    };
+    std::optional<Kept> look(std::span<const int32_t> text, std::string_view partition);
 
     // Whether texts can only be continued at points.
     bool needs_points() const { return needs_points_; }
@@ -108,7 +123,7 @@ private:
 
     void keep(SequenceId id, std::span<const int32_t> tokens, const KeepOptions& options, bool closes);
     void search(Search& search);
-    int64_t usable_tokens(const Node& node, int64_t most) const;
+    int64_t usable_place(const Node& node, int64_t most) const;
     bool has_windows_at(const Node& node, int64_t tokens) const;
     Point* point_at(Node& node, int64_t tokens);
     Node* child_with(Node& parent, std::span<const int32_t> tokens, std::string_view partition) const;

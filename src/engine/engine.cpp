@@ -10,9 +10,11 @@
 #include <thread>
 
 #include "base/os.h"
+#include "cache/disk_tier.h"
 #include "cache/prefix_tree.h"
 #include "engine/dry_breakers.h"
 #include "engine/embedding.h"
+#include "engine/fingerprint.h"
 #include "engine/forward.h"
 #include "engine/generation.h"
 #include "engine/loaded_model.h"
@@ -40,15 +42,25 @@ std::string_view name_of(FinishReason reason) {
 
 class Engine::Impl {
 public:
+    static Result<std::unique_ptr<Impl>> start(std::unique_ptr<LoadedModel> loaded) {
+        std::unique_ptr<Impl> impl(new Impl(std::move(loaded)));
+        const EngineOptions& options = impl->loaded_->options;
+        if (!options.cache_directory.empty() && impl->loaded_->model->info().is_causal)
+            impl->disk_ = TRY(DiskTier::open(*impl->loaded_->cache, impl->prefixes_,
+                                             {.directory = options.cache_directory,
+                                              .most_bytes = options.cache_disk_bytes,
+                                              .fingerprint = TRY(fingerprint(*impl->loaded_)),
+                                              .complain = options.notice}));
+        impl->thread_ = std::thread([self = impl.get()] { self->run(); });
+        return impl;
+    }
     explicit Impl(std::unique_ptr<LoadedModel> loaded)
         : loaded_(std::move(loaded)),
           dry_breakers_(*loaded_->tokenizer, loaded_->model->info().vocabulary),
           timed_(loaded_->backend->ops()),
           measuring_(*loaded_->backend),
           forward_(*loaded_->model, *loaded_->cache, *loaded_->backend, ops_to_use()),
-          prefixes_(*loaded_->cache, loaded_->options.snapshot_every) {
-        thread_ = std::thread([this] { run(); });
-    }
+          prefixes_(*loaded_->cache, loaded_->options.snapshot_every) {}
     ~Impl();
 
     Result<RequestId> submit(Request request, EventSink sink) {
@@ -84,9 +96,10 @@ private:
     }
     Result<RequestId> enqueue(Result<std::unique_ptr<Job>> job);
     void run();
-    bool seat(Job& job);
+    void seat(Job& job);
     void keep(const Job& job, const Mark* mark);
-    void admit();
+    void admit(std::unique_lock<std::mutex>& lock);
+    void look_on_disk(const Job& job, std::unique_lock<std::mutex>& lock);
     void retire();
     void pass(std::unique_lock<std::mutex>& lock);
     Job* find(RequestId id);
@@ -96,7 +109,8 @@ private:
     TimedOps timed_;
     MeasuringOps measuring_;
     Forward forward_;
-    PrefixTree prefixes_;  // only the engine's thread touches it
+    PrefixTree prefixes_;             // only the engine's thread touches it
+    std::unique_ptr<DiskTier> disk_;  // likewise; null: kept texts stay in memory
 
     // Guards everything below, and every call into a Job but next_tokens and take_row, which the running pass
     // makes.
@@ -121,7 +135,7 @@ Engine::Impl::~Impl() {
         abandon_pass_ = true;
     }
     changed_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
 }
 
 Result<RequestId> Engine::Impl::enqueue(Result<std::unique_ptr<Job>> job) {
@@ -167,10 +181,9 @@ EngineLoad Engine::Impl::load() {
     return load;
 }
 
-// A place in the cache, if possible one that already holds the beginning of the prompt.
-bool Engine::Impl::seat(Job& job) {
+// A place in the cache, which has room: if possible one that already holds the beginning of the prompt.
+void Engine::Impl::seat(Job& job) {
     Cache& cache = *loaded_->cache;
-    if (!cache.has_room()) return false;
     const double now = monotonic_seconds();
     const Reuse reuse = job.reuse();
     PrefixReport report{.prompt_tokens = int64_t(job.prompt().size())};
@@ -183,7 +196,6 @@ bool Engine::Impl::seat(Job& job) {
     std::vector<Mark> marks;
     if (reuse.keeps) marks = prefixes_.marks(report.cached_tokens, report.prompt_tokens, reuse.keep_at);
     job.begin(now, report, std::move(marks));
-    return true;
 }
 
 // What a pass has read serves later prompts at once: where states must be saved, at its marks, else to its end.
@@ -198,12 +210,25 @@ void Engine::Impl::keep(const Job& job, const Mark* mark) {
                     .now = monotonic_seconds()});
 }
 
-void Engine::Impl::admit() {
-    while (!waiting_.empty()) {
-        if (!seat(*waiting_.front())) return;  // all places are taken: wait for one to finish
+void Engine::Impl::admit(std::unique_lock<std::mutex>& lock) {
+    while (!waiting_.empty() && loaded_->cache->has_room()) {
+        look_on_disk(*waiting_.front(), lock);
+        if (waiting_.empty()) return;  // it was cancelled meanwhile
+        seat(*waiting_.front());
         active_.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
     }
+}
+
+// Reading a long text takes a while, in which others may submit and cancel, this job too.
+void Engine::Impl::look_on_disk(const Job& job, std::unique_lock<std::mutex>& lock) {
+    const Reuse reuse = job.reuse();
+    if (!disk_ || !reuse.reads) return;
+    const std::vector<int32_t> prompt(job.prompt().begin(), job.prompt().end());
+    const std::string partition(reuse.partition);
+    lock.unlock();
+    disk_->load(prompt, partition, prefixes_.usable_tokens(prompt, partition), monotonic_seconds());
+    lock.lock();
 }
 
 void Engine::Impl::retire() {
@@ -213,12 +238,14 @@ void Engine::Impl::retire() {
         const Reuse reuse = job->reuse();
         // A pass that was given up spoils the recurrent state, and nothing of what pages hold already.
         const bool is_whole = job->is_state_whole() || !cache.has_state();
-        if (reuse.keeps && is_whole && job->done() > 0)
+        if (reuse.keeps && is_whole && job->done() > 0) {
+            if (disk_) disk_->finished(job->done_tokens(), reuse.partition, reuse.public_tokens);
             prefixes_.keep_and_close(
                 *job->sequence, job->done_tokens(),
                 {.partition = reuse.partition, .public_tokens = reuse.public_tokens, .now = monotonic_seconds()});
-        else
+        } else {
             cache.close(*job->sequence);
+        }
         job->sequence.reset();
     }
     std::erase_if(active_, [](const auto& job) { return job->is_over(); });
@@ -228,12 +255,17 @@ void Engine::Impl::run() {
     std::unique_lock lock(mutex_);
     while (!is_quitting_) {
         retire();
-        admit();
+        admit(lock);
         changed_.notify_all();
-        if (active_.empty())
-            changed_.wait(lock, [&] { return is_quitting_ || !waiting_.empty(); });
-        else
+        if (!active_.empty()) {
             pass(lock);
+        } else if (disk_ && disk_->has_work()) {
+            lock.unlock();
+            disk_->work();
+            lock.lock();
+        } else {
+            changed_.wait(lock, [&] { return is_quitting_ || !waiting_.empty(); });
+        }
     }
     retire();
 }
@@ -291,7 +323,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const std::string& path, const Engi
 
 Result<std::unique_ptr<Engine>> Engine::open(Checkpoint checkpoint, const EngineOptions& options) {
     auto loaded = TRY(LoadedModel::load(std::move(checkpoint), options));
-    return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(std::move(loaded))));
+    return std::unique_ptr<Engine>(new Engine(TRY(Impl::start(std::move(loaded)))));
 }
 
 Result<RequestId> Engine::submit(Request request, EventSink sink) {

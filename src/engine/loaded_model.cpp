@@ -39,14 +39,14 @@ std::unexpected<Error> not_enough_memory(Planner& planner, int64_t context, doub
 
 Result<> check_options(const EngineOptions& options) {
     if (options.context_tokens < 0 || options.sequences < 1 || options.step_tokens < 1 || options.snapshots < 0 ||
-        options.threads < 0 || options.cache_bytes < 0 || options.snapshot_every < 1)
-        return fail(
-            ErrorKind::bad_request,
-            fmt::format("{} sequences, {} tokens of context, {} tokens per pass, {} bytes of cache, {} snapshots, "
-                        "one every {} tokens, and {} threads make no sense together",
-                        options.sequences, options.context_tokens, options.step_tokens, options.cache_bytes,
-                        options.snapshots, options.snapshot_every, options.threads),
-            "use at least one sequence, one token per pass and per snapshot, and nothing below zero");
+        options.threads < 0 || options.cache_bytes < 0 || options.cache_disk_bytes < 0 || options.snapshot_every < 1)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("{} sequences, {} tokens of context, {} tokens per pass, {} bytes of cache and {} on "
+                                "disk, {} snapshots, "
+                                "one every {} tokens, and {} threads make no sense together",
+                                options.sequences, options.context_tokens, options.step_tokens, options.cache_bytes,
+                                options.cache_disk_bytes, options.snapshots, options.snapshot_every, options.threads),
+                    "use at least one sequence, one token per pass and per snapshot, and nothing below zero");
     return {};
 }
 

@@ -29,8 +29,13 @@ struct EngineOptions {
     int64_t cache_bytes = 0;
     int64_t snapshots = 0;
     int64_t snapshot_every = 512;  // tokens of a long prompt, where states must be saved to go on from
-    bool profile = false;          // note the time of every op: Engine::take_profile()
-    bool measure_inputs = false;   // note what drives each weight's inputs: Engine::take_input_squares(); slow
+    // Finished texts are also written there, while nothing runs, and read when memory has lost them. Empty: nowhere.
+    std::string cache_directory;
+    int64_t cache_disk_bytes = int64_t{10} << 30;  // most that all files there take
+    // Told on the engine's thread what a person should know: that nothing can be written there any more.
+    std::function<void(const std::string&)> notice;
+    bool profile = false;         // note the time of every op: Engine::take_profile()
+    bool measure_inputs = false;  // note what drives each weight's inputs: Engine::take_input_squares(); slow
     std::function<bool(double share)> progress;  // of loading, 0 .. 1; false gives it up
 };
 

@@ -50,6 +50,11 @@ public:
     virtual Result<Tensor> upload(std::span<const float> values, int64_t rows, int64_t width) = 0;  // into scratch
     virtual void copy_state(const StateBuffer& state, int32_t from_slot, int32_t to_slot) = 0;
     virtual void copy_page(const KvLayer& layer, int32_t from_page, int32_t to_page) = 0;
+    // kv_page_bytes() of one page, and all floats of one slot, to host memory and back.
+    virtual void read_page(const KvLayer& layer, int32_t page, std::byte* to) = 0;
+    virtual void write_page(const KvLayer& layer, int32_t page, const std::byte* from) = 0;
+    virtual void read_state(const StateBuffer& state, int32_t slot, float* to) = 0;
+    virtual void write_state(const StateBuffer& state, int32_t slot, const float* from) = 0;
 };
 
 }  // namespace hearth

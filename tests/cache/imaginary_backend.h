@@ -42,6 +42,18 @@ public:
         std::copy_n(layer.base + from * layer.page_stride, kPageTokens * sizeof(int32_t),
                     layer.base + to * layer.page_stride);
     }
+    void read_page(const KvLayer& layer, int32_t page, std::byte* to) override {
+        std::copy_n(layer.base + page * layer.page_stride, kPageTokens * sizeof(int32_t), to);
+    }
+    void write_page(const KvLayer& layer, int32_t page, const std::byte* from) override {
+        std::copy_n(from, kPageTokens * sizeof(int32_t), layer.base + page * layer.page_stride);
+    }
+    void read_state(const StateBuffer& state, int32_t slot, float* to) override {
+        std::copy_n(state.base + slot * state.slot_stride, state.floats, to);
+    }
+    void write_state(const StateBuffer& state, int32_t slot, const float* from) override {
+        std::copy_n(from, state.floats, state.base + slot * state.slot_stride);
+    }
 
     int refuse_after = -1;
     int64_t copied_states = 0, copied_pages = 0;

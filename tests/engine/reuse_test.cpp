@@ -1,8 +1,11 @@
 // What requests find of earlier ones: always the bits they would have computed themselves, whatever a family keeps
 // between steps, in whatever order requests come and are given up; and as much of it as promised.
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <map>
 #include <ostream>
+#include <thread>
 
 #include "engine/engine_run.h"
 
@@ -185,6 +188,43 @@ TEST_P(ReuseTest, KeptBytesAreInThePlan) {
     EXPECT_GT(more, 3 << 20);
     EXPECT_EQ(with->plan().kv, with->taken().kv);
     EXPECT_EQ(with->plan().state, with->taken().state);
+}
+
+// Written while the engine had nothing else to do, found by the next one.
+TEST_P(ReuseTest, TheCacheDirectoryServesAfterANewStart) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("reuse_" + GetParam().name);
+    std::filesystem::remove_all(folder);
+    EngineOptions options{.context_tokens = 1500, .snapshots = 4, .cache_directory = folder.string()};
+    const Ids text = random_prompt(1000, 3);
+    const auto next = [&] {
+        Request request = request_of(joined_ids(text, {1, 2, 3}));
+        request.keep_at = {1000};
+        return request;
+    };
+    Answer fresh;
+    {
+        const auto first = open(options);
+        fresh = ask(*first, next());
+        EXPECT_EQ(fresh.last.usage.cached_tokens, 0);
+        const auto is_written = [&] {
+            for (const auto& entry : std::filesystem::directory_iterator(folder))
+                if (entry.path().extension() == ".kept") return true;
+            return false;
+        };
+        for (int wait = 0; wait < 1000 && !is_written(); ++wait)
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        ASSERT_TRUE(is_written());
+    }
+    {
+        const auto second = open(options);
+        const Answer again = ask(*second, next());
+        EXPECT_GE(again.last.usage.cached_tokens, 1000);
+        EXPECT_EQ(again.tokens, fresh.tokens);
+        EXPECT_EQ(again.logprobs, fresh.logprobs);
+    }
+    options.kv_type = KvType::q8_0;  // other bytes
+    EXPECT_EQ(ask(*open(options), next()).last.usage.cached_tokens, 0);
+    std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -1,0 +1,33 @@
+// A kept text as a file: what it is for, its tokens, the pages that can be read of it and the states saved along it. A
+// file is hostile until its header was checked against its checksum, its size and the cache it is to be read into.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cache/marks.h"
+
+namespace hearth {
+
+struct KeptHeader {
+    std::string fingerprint;  // of all that the bytes depend on beside the tokens
+    std::string partition;
+    int64_t public_tokens = 0;
+    std::vector<int32_t> tokens;
+    std::vector<Mark> points;                 // ascending, the last at the end of the text
+    std::vector<std::vector<int32_t>> pages;  // per group: which pages of the text follow, ascending
+};
+
+// The file's first bytes; what they say of its length needs the sizes of pages and states.
+std::vector<std::byte> header_bytes(const KeptHeader& header);
+
+// To read it back: first how long it is, from the first bytes of a file of `file_bytes`.
+inline constexpr int64_t kKeptPrefixBytes = 32;
+Result<int64_t> header_size(std::span<const std::byte> prefix, int64_t file_bytes);
+Result<KeptHeader> parse_header(std::span<const std::byte> header);
+
+}  // namespace hearth
