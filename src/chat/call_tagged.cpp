@@ -1,5 +1,6 @@
 // Calls between <tool_call> and </tool_call>: JSON (Hermes), XML (Qwen 3.5, Nemotron 3) or keys and values (GLM).
 // Models of one family now and then write the form of another, so the first byte decides, not the family.
+#include "base/json.h"
 #include "chat/call_reader.h"
 #include "chat/value_reader.h"
 
@@ -14,7 +15,7 @@ public:
     void begin(std::string_view key, ParameterKind kind, std::string& out) {
         out += is_first_ ? "{\"" : ",\"";
         is_first_ = false;
-        append_escaped(key, out);
+        append_json_escaped(key, out);
         out += "\":";
         kind_ = kind;
         is_open_ = true;
@@ -23,7 +24,7 @@ public:
     }
     void take(char c, std::string& out) {
         if (streams())
-            append_escaped(std::string_view(&c, 1), out);
+            append_json_escaped(std::string_view(&c, 1), out);
         else
             text_ += c;
     }
