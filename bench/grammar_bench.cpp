@@ -2,7 +2,6 @@
 // VOCABULARY.gguf[.xz]. A plain program: what matters are the percentiles over all states of written texts.
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -11,23 +10,11 @@
 #include "base/rng.h"
 #include "grammar/matcher.h"
 #include "support/shared_data.h"
+#include "thread_time.h"
 #include "vocabularies.h"
 
 using namespace hearth;
 using namespace hearth::grammar;
-
-// Time of this thread on a core: other load on the machine does not count.
-static double now_us() {
-    timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return double(time.tv_sec) * 1e6 + double(time.tv_nsec) * 1e-3;
-}
-
-static double percentile(std::vector<double> times, double share) {
-    if (times.empty()) return 0;
-    std::ranges::sort(times);
-    return times[std::min(times.size() - 1, size_t(share * double(times.size())))];
-}
 
 struct Case {
     const char* name;
@@ -70,11 +57,11 @@ int main(int count, char** arguments) {
         std::fprintf(stderr, "usage: grammar_bench NAME   (reference/tokenizers/NAME.gguf.xz, such as qwen35-like)\n");
         return 2;
     }
-    const double start = now_us();
+    const double start = thread_us();
     const auto vocabulary = test::recorded_vocabulary(arguments[1]);
     if (!vocabulary) return 1;
     std::printf("%zu tokens, %zu nodes, read and sorted in %.0f ms, %.1f MB\n", vocabulary->size(),
-                vocabulary->all().nodes.size(), (now_us() - start) / 1000, double(vocabulary->memory_bytes()) / 1e6);
+                vocabulary->all().nodes.size(), (thread_us() - start) / 1000, double(vocabulary->memory_bytes()) / 1e6);
     std::printf("%-12s %10s %8s %10s %10s %10s %10s %8s\n", "schema", "compile us", "masks", "p50 us", "p90 us",
                 "p99 us", "max us", "KB");
     std::vector<double> all, compiling;
@@ -82,23 +69,23 @@ int main(int count, char** arguments) {
         std::vector<double> compile_times, times;
         std::shared_ptr<Constraint> constraint;
         for (int run = 0; run < 7; ++run) {
-            const double begin = now_us();
+            const double begin = thread_us();
             const auto made = Grammar::from_schema_text(c.schema, {.open_objects = c.open});
             if (!made) {
                 std::fprintf(stderr, "%s: %s\n", c.name, made.error().line().c_str());
                 return 1;
             }
             constraint = *Constraint::make(*made, vocabulary);
-            compile_times.push_back(now_us() - begin);
+            compile_times.push_back(thread_us() - begin);
         }
         Rng random(1);
         for (int walk = 0; walk < 8; ++walk) {
             Matcher matcher(constraint);
             for (int step = 0; step < 200 && !matcher.finished(); ++step) {
                 TokenBits bits(vocabulary->words(), UINT32_MAX);
-                const double begin = now_us();
+                const double begin = thread_us();
                 matcher.mask(bits);
-                times.push_back(now_us() - begin);
+                times.push_back(thread_us() - begin);
                 const auto ids = test::ids_of(bits);
                 if (ids.empty()) break;
                 int32_t chosen = ids[random.below(ids.size())];
@@ -126,9 +113,9 @@ int main(int count, char** arguments) {
             if (file.path().extension() != ".json") continue;
             const auto groups = Json::parse(test::read_text(file.path()));
             for (const Json& group : groups->items()) {
-                const double begin = now_us();
+                const double begin = thread_us();
                 const auto made = Grammar::from_json_schema(*group.find("schema"), {.open_objects = true});
-                if (made) suite.push_back({now_us() - begin, group.find("description")->as_string()});
+                if (made) suite.push_back({thread_us() - begin, group.find("description")->as_string()});
             }
         }
     std::ranges::sort(suite);

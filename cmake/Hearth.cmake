@@ -185,3 +185,10 @@ function(hearth_test name)
         set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT "GTEST_FILTER=${TEST_EMULATED}")
     endif()
 endfunction()
+
+# hearth_long_test(NAME): the same program once more with HEARTH_LONG=1, for cases that go on for minutes then; `./test --long` runs it.
+function(hearth_long_test name)
+    add_test(NAME ${name}_long COMMAND ${name})
+    set_tests_properties(${name}_long PROPERTIES LABELS long TIMEOUT 1800
+        ENVIRONMENT "HEARTH_LONG=1;HEARTH_SHARED=${HEARTH_SHARED};HEARTH_BINARY=${CMAKE_BINARY_DIR}/src/cli/hearth")
+endfunction()

@@ -11,6 +11,37 @@
 
 namespace hearth {
 
+void append_json_escaped(std::string_view text, std::string& out) {
+    for (const char c : text) switch (c) {
+            case '"':
+                out += "\\\"";
+                break;
+            case '\\':
+                out += "\\\\";
+                break;
+            case '\n':
+                out += "\\n";
+                break;
+            case '\r':
+                out += "\\r";
+                break;
+            case '\t':
+                out += "\\t";
+                break;
+            case '\b':
+                out += "\\b";
+                break;
+            case '\f':
+                out += "\\f";
+                break;
+            default:
+                if (uint8_t(c) < 0x20)
+                    out += fmt::format("\\u{:04x}", uint8_t(c));
+                else
+                    out += c;
+        }
+}
+
 Json::Json(int64_t value) : value_(Number{std::to_string(value)}) {}
 Json::Json(uint64_t value) : value_(Number{std::to_string(value)}) {}
 Json::Json(double value) {
@@ -63,36 +94,8 @@ void Json::set(std::string key, Json value) {
 namespace {
 
 void write_string(std::string& out, std::string_view text) {
-    const std::string clean = valid_utf8(text);
     out += '"';
-    for (const char c : clean) switch (c) {
-            case '"':
-                out += "\\\"";
-                break;
-            case '\\':
-                out += "\\\\";
-                break;
-            case '\n':
-                out += "\\n";
-                break;
-            case '\r':
-                out += "\\r";
-                break;
-            case '\t':
-                out += "\\t";
-                break;
-            case '\b':
-                out += "\\b";
-                break;
-            case '\f':
-                out += "\\f";
-                break;
-            default:
-                if (uint8_t(c) < 0x20)
-                    out += fmt::format("\\u{:04x}", c);
-                else
-                    out += c;
-        }
+    append_json_escaped(valid_utf8(text), out);
     out += '"';
 }
 

@@ -71,4 +71,8 @@ private:
     std::variant<std::monostate, bool, Number, std::string, Array, Object> value_;
 };
 
+// Appends what stands for `text` between the quotes of a JSON string. The bytes of a character may come in several
+// calls; whether they are UTF-8 is not looked at.
+void append_json_escaped(std::string_view text, std::string& out);
+
 }  // namespace hearth

@@ -34,6 +34,7 @@ public:
     void mask(std::span<uint32_t> allowed_bits) { matcher_->mask(allowed_bits); }
     Result<> accept(int32_t token);
     Result<> accept(std::string_view bytes);
+    bool allows(int32_t token) { return matcher_->allows(token); }
     // Tokens that come next whatever the model says, cut as the tokenizer would.
     std::span<const int32_t> forced();
     void give_up() { matcher_.reset(); }

@@ -58,6 +58,7 @@ public:
     std::unique_ptr<CallReader> clone() const override { return std::make_unique<NameJsonCallReader>(*this); }
 
     MarkSet marks() const override {
+        if (list_) return list_->marks();
         if (place_ == Place::name) return {Mark::call_id, Mark::arguments};
         if (place_ == Place::id) return {Mark::arguments};
         return {};

@@ -2,6 +2,7 @@
 // "f.call(...)").
 #include <cctype>
 
+#include "base/json.h"
 #include "chat/call_reader.h"
 #include "chat/value_reader.h"
 
@@ -93,7 +94,7 @@ private:
     }
     void begin_value(std::string_view key, Calls& calls) {
         out_ += arguments_++ == 0 ? "{\"" : ",\"";
-        append_escaped(key, out_);
+        append_json_escaped(key, out_);
         out_ += "\":";
         calls.arguments(out_);
         value_ = ValueReader(ValueReader::Flavour::python);

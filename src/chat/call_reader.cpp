@@ -1,5 +1,6 @@
 #include "chat/call_reader.h"
 
+#include "base/json.h"
 #include "base/rng.h"
 #include "chat/value_reader.h"
 
@@ -71,7 +72,7 @@ std::string typed_value(std::string_view text, ParameterKind kind) {
         if (std::string json = from_python(value); !json.empty()) return json;
     }
     std::string json = "\"";
-    append_escaped(text, json);
+    append_json_escaped(text, json);
     return json + '"';
 }
 

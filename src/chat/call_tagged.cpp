@@ -1,5 +1,6 @@
 // Calls between <tool_call> and </tool_call>: JSON (Hermes), XML (Qwen 3.5, Nemotron 3) or keys and values (GLM).
 // Models of one family now and then write the form of another, so the first byte decides, not the family.
+#include "base/json.h"
 #include "chat/call_reader.h"
 #include "chat/value_reader.h"
 
@@ -14,19 +15,22 @@ public:
     void begin(std::string_view key, ParameterKind kind, std::string& out) {
         out += is_first_ ? "{\"" : ",\"";
         is_first_ = false;
-        append_escaped(key, out);
+        append_json_escaped(key, out);
         out += "\":";
         kind_ = kind;
         is_open_ = true;
         text_.clear();
+        json_ = JsonPlace::before;
         if (streams()) out += '"';
     }
     void take(char c, std::string& out) {
         if (streams())
-            append_escaped(std::string_view(&c, 1), out);
+            append_json_escaped(std::string_view(&c, 1), out);
         else
-            text_ += c;
+            text_ += c, follow_json(c);
     }
+    // In a string of JSON: what reads like a mark is part of it.
+    bool is_in_json_string() const { return json_ == JsonPlace::string || json_ == JsonPlace::escape; }
     void end(std::string& out) {
         out += streams() ? "\"" : typed_value(text_, kind_);
         is_open_ = false;
@@ -38,9 +42,33 @@ public:
     }
 
 private:
+    enum class JsonPlace : uint8_t { before, outside, string, escape, none };
+
     bool streams() const { return kind_ == ParameterKind::string; }
+    void follow_json(char c) {
+        switch (json_) {
+            case JsonPlace::before:
+                if (Unit(c).is_space()) break;
+                json_ = c == '"' ? JsonPlace::string : c == '{' || c == '[' ? JsonPlace::outside : JsonPlace::none;
+                break;
+            case JsonPlace::outside:
+                if (c == '"') json_ = JsonPlace::string;
+                break;
+            case JsonPlace::string:
+                if (c == '\\') json_ = JsonPlace::escape;
+                if (c == '"') json_ = JsonPlace::outside;
+                if (c == '\n') json_ = JsonPlace::none;  // no JSON after all
+                break;
+            case JsonPlace::escape:
+                json_ = JsonPlace::string;
+                break;
+            case JsonPlace::none:
+                break;
+        }
+    }
     bool is_first_ = true, is_open_ = false;
     ParameterKind kind_ = ParameterKind::unknown;
+    JsonPlace json_ = JsonPlace::before;
     std::string text_;
 };
 
@@ -50,8 +78,10 @@ public:
 
     MarkSet marks() const override {
         if (place_ == Place::body) return {Mark::parameter, Mark::function_end};
-        if (place_ == Place::value) return {Mark::parameter_end, Mark::parameter_end_line};
-        return {};
+        if (place_ != Place::value) return {};
+        // With the line break in front it always ends: strings of JSON hold none.
+        if (parameters_.is_in_json_string() && !holds_line_) return {Mark::parameter_end_line};
+        return {Mark::parameter_end, Mark::parameter_end_line};
     }
 
     Step take(Unit unit, Calls& calls) override {

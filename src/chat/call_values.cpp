@@ -6,8 +6,8 @@
 
 #include "grammar/char_graph.h"
 #include "grammar/regex.h"
-#include "grammar/schema/check.h"
 #include "grammar/schema/formats.h"
+#include "grammar/schema_check.h"
 
 namespace hearth::chat {
 
@@ -178,7 +178,16 @@ ArgumentWriter::ExprId ArgumentWriter::any_text(Mark end) {
     return rules_.graph(text_before(end), Spelling::utf8);
 }
 
+// Tools have many parameters alike.
 Result<ArgumentWriter::ExprId> ArgumentWriter::bare_text(const Json& schema, Mark end) {
+    std::pair key{end, schema.dump()};
+    if (const auto known = bare_texts_.find(key); known != bare_texts_.end()) return known->second;
+    const ExprId made = TRY(new_bare_text(schema, end));
+    bare_texts_.emplace(std::move(key), made);
+    return made;
+}
+
+Result<ArgumentWriter::ExprId> ArgumentWriter::new_bare_text(const Json& schema, Mark end) {
     if (!schema.is_object()) return cannot("nothing satisfies a parameter");
     if (const char* keyword = combining_keyword(schema))
         return cannot(fmt::format("{} cannot be enforced where strings have no quotes", keyword));
@@ -187,11 +196,11 @@ Result<ArgumentWriter::ExprId> ArgumentWriter::bare_text(const Json& schema, Mar
     if (only.is_array()) values = values ? values : &only;
     if (values) {
         if (!values->is_array()) return cannot("\"enum\" is no list");
-        const auto document = TRY(grammar::SchemaDocument::make(schema));
+        auto check = TRY(grammar::SchemaCheck::make(schema));
         std::vector<ExprId> texts;
         const bool is_spelled = !lexicon_.token(end);
         for (const Json& value : values->items()) {
-            if (!value.is_string() || !TRY(grammar::ValueChecker(document).satisfies(value, {&schema}))) continue;
+            if (!value.is_string() || !TRY(check.holds_for(value))) continue;
             const std::string& text = value.as_string();
             if (is_spelled && text.find(lexicon_.text(end)) != std::string::npos) continue;
             texts.push_back(rules_.bytes(text));
@@ -221,10 +230,12 @@ Result<ArgumentWriter::ExprId> ArgumentWriter::bare_text(const Json& schema, Mar
         graph = TRY(grammar::combined(graph, other, Combination::both));
         return {};
     };
-    if (has_length) TRY(cut(grammar::length_graph(least, most == INT32_MAX ? std::nullopt : std::optional(most))));
     if (pattern && !pattern->is_string()) return cannot("\"pattern\" is no text");
     if (pattern) TRY(cut(TRY(grammar::expression_graph(pattern->as_string(), grammar::RegexDialect::ecma, false))));
     if (expression) TRY(cut(TRY(grammar::expression_graph(*expression, grammar::RegexDialect::ecma, true))));
+    if (has_length)
+        graph =
+            TRY(grammar::of_length(std::move(graph), least, most == INT32_MAX ? std::nullopt : std::optional(most)));
     if (grammar::is_empty(graph)) return cannot("nothing satisfies a parameter");
     graph_nodes_ += graph.nodes.size();
     if (graph_nodes_ > kMostPatternNodes) return cannot("the patterns of its parameters are too large");
@@ -266,11 +277,10 @@ Result<ArgumentWriter::ExprId> ArgumentWriter::bare_value(const Json& schema, Pa
 // JSON, or what Python writes otherwise: its three words and single quotes.
 Result<ArgumentWriter::ExprId> ArgumentWriter::python_value(const Json& schema, ParameterKind kind) {
     std::vector<ExprId> ways{TRY(json_within(schema))};
-    if (const auto document = grammar::SchemaDocument::make(schema); document && !combining_keyword(schema)) {
+    if (auto check = grammar::SchemaCheck::make(schema); check && !combining_keyword(schema)) {
         const std::pair<Json, const char*> words[] = {{true, "True"}, {false, "False"}, {nullptr, "None"}};
         for (const auto& [value, text] : words)
-            if (const auto holds = grammar::ValueChecker(*document).satisfies(value, {&schema}); holds && *holds)
-                ways.push_back(rules_.bytes(text));
+            if (const auto holds = check->holds_for(value); holds && *holds) ways.push_back(rules_.bytes(text));
     }
     static constexpr std::array kBinding{"enum", "const", "minLength", "maxLength", "pattern", "format"};
     const bool is_any = kind == ParameterKind::string && !combining_keyword(schema) &&

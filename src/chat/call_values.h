@@ -2,6 +2,7 @@
 // notation cannot bind is refused with a reason; the caller then lets any arguments pass and says so.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -49,6 +50,7 @@ private:
     Result<ExprId> bare_value(const Json& schema, ParameterKind kind, Mark end);
     // Text of a string that stands as it is, up to a mark.
     Result<ExprId> bare_text(const Json& schema, Mark end);
+    Result<ExprId> new_bare_text(const Json& schema, Mark end);
     ExprId any_text(Mark end);
     grammar::CharGraph text_before(Mark end) const;
     Result<ExprId> parameter(Notation notation, ExprId key, ExprId value);
@@ -67,8 +69,9 @@ private:
 
     const Lexicon& lexicon_;
     grammar::Rules& rules_;
-    const Json* root_ = nullptr;  // of the schema at hand
-    size_t graph_nodes_ = 0;      // of patterns so far
+    const Json* root_ = nullptr;                                 // of the schema at hand
+    size_t graph_nodes_ = 0;                                     // of patterns so far
+    std::map<std::pair<Mark, std::string>, ExprId> bare_texts_;  // by what ends them and their schema
     grammar::RuleId gemma_any_ = UINT32_MAX;
 };
 

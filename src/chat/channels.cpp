@@ -17,6 +17,8 @@ Lexicon::Lexicon(Channels channels, const Tokenizer* tokenizer) : channels_(std:
     }
     // Of two marks with one text the first counts.
     std::ranges::stable_sort(tokens_, {}, &std::pair<int32_t, Mark>::first);
+    // Where that end is a token, text does not read like it, with a line break in front or without.
+    if (token(Mark::parameter_end)) std::erase(spelled_, Mark::parameter_end_line);
 }
 
 Mark Lexicon::find(int32_t token) const {

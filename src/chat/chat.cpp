@@ -191,10 +191,14 @@ Result<std::unique_ptr<Guide>> ChatModel::guide(const Prompt& prompt, const Repl
     setup.is_one_call = !options.parallel_calls;
     setup.needs_call = must_call;
     if (must_call) TRY(check_choice(choice, prompt));
+    // Where the answer has a form, a call takes its place: no words beside it. Not where calls have no mark (bare), or
+    // where a grammar speaks of all messages (harmony).
+    const CallSyntax syntax = lexicon_->channels().calls;
+    const bool only_calls = must_call || (setup.form && syntax != CallSyntax::bare && syntax != CallSyntax::harmony);
     // A message that the prompt has begun can hold no call of harmony's.
     if (choice.kind != Kind::none && !prompt.tools->empty() && !setup.reply.begins_in_answer) {
         const CallBinding binding =
-            TRY(call_binding(prompt.tool_list, {.is_required = must_call,
+            TRY(call_binding(prompt.tool_list, {.is_required = only_calls,
                                                 .parallel = options.parallel_calls,
                                                 .only = choice.kind == Kind::named ? choice.name : ""}));
         setup.calls = binding.constraint;
@@ -203,7 +207,7 @@ Result<std::unique_ptr<Guide>> ChatModel::guide(const Prompt& prompt, const Repl
     if (must_call && !setup.calls)
         return fail(ErrorKind::unsupported, "a call cannot be required of this model in this place",
                     "let it choose (auto)");
-    if (must_call && lexicon_->channels().calls == CallSyntax::harmony) {
+    if (must_call && syntax == CallSyntax::harmony) {
         // What ends a thought begins an answer; here the header is left to the model.
         const auto channel = lexicon_->token(Mark::channel);
         const auto header = channel ? std::ranges::find(setup.end_thought, *channel) : setup.end_thought.end();

@@ -28,7 +28,8 @@ bool ChatGuide::mask(std::span<uint32_t> allowed_bits) {
         const bool may_call = by_form && setup_->reply.tools && !setup_->reply.tools->empty();
         for (const Mark mark : {Mark::think_open, Mark::call_open, Mark::call_open_too}) {
             if (mark == Mark::think_open ? !setup_->may_think || now_.parser.has_thought() : !may_call) continue;
-            if (const auto id = lexicon.token(mark))
+            const bool is_bound = mark != Mark::think_open && !now_.calls.is_any();
+            if (const auto id = lexicon.token(mark); id && (!is_bound || now_.calls.allows(*id)))
                 openings.emplace_back(*id, allowed_bits[size_t(*id) / 32] & 1u << *id % 32);
         }
     }
@@ -47,7 +48,8 @@ Result<> ChatGuide::take_by_grammars(State& state, int32_t token) const {
     }
     if (state.calls.is_any()) return {};
     if (!setup_->calls_cover_thoughts) {
-        if (!calls_bind(state)) return {};
+        const bool is_in_its_place = binds(state) && (mark == Mark::call_open || mark == Mark::call_open_too);
+        if (!calls_bind(state) && !is_in_its_place) return {};
         if (mark == Mark::think_open && may_open_thought(state.calls) && !state.parser.has_thought()) return {};
         return state.calls.accept(token);
     }
@@ -193,7 +195,9 @@ Result<> ChatGuide::accept(int32_t token, std::string_view piece, GuideEvents& o
 
 void ChatGuide::finish_state(State& state, GuideEvents& out) const {
     GuideEvents events;
-    const bool is_short = binds(state) && !state.form.may_end();
+    // In a thought or out of it.
+    const bool is_short =
+        !state.form.is_any() && !state.form.may_end() && !state.parser.has_calls() && !state.parser.is_in_call();
     const bool lacks_call = setup_->needs_call && !state.parser.has_calls() && !state.parser.is_in_call();
     state.parser.finish(events);
     if (is_short)

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "chat/call_values.h"
-#include "grammar/schema/check.h"
+#include "grammar/schema_check.h"
 
 namespace hearth::chat {
 
@@ -88,10 +88,9 @@ Result<ArgumentWriter::ExprId> ArgumentWriter::gemma_value(const Json& schema, i
     const Json *values = schema.find("enum"), *only = schema.find("const");
     if (values || only) {
         if (values && !values->is_array()) return not_in_gemma("an enum that is no list");
-        const auto document = TRY(grammar::SchemaDocument::make(schema));
-        grammar::ValueChecker checker(document);
+        auto check = TRY(grammar::SchemaCheck::make(schema));
         for (const Json& value : values ? values->items() : std::vector<Json>{*only})
-            if (TRY(checker.satisfies(value, {&schema}))) ways.push_back(TRY(gemma_literal(value)));
+            if (TRY(check.holds_for(value))) ways.push_back(TRY(gemma_literal(value)));
         return rules_.choice(std::move(ways));
     }
     const Json* type = schema.find("type");

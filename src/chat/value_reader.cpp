@@ -9,31 +9,6 @@
 
 namespace hearth::chat {
 
-void append_escaped(std::string_view text, std::string& out) {
-    for (const char c : text) switch (c) {
-            case '"':
-                out += "\\\"";
-                break;
-            case '\\':
-                out += "\\\\";
-                break;
-            case '\n':
-                out += "\\n";
-                break;
-            case '\r':
-                out += "\\r";
-                break;
-            case '\t':
-                out += "\\t";
-                break;
-            default:
-                if (uint8_t(c) < 0x20)
-                    out += fmt::format("\\u{:04x}", int(c));
-                else
-                    out += c;
-        }
-}
-
 void ValueReader::write_comma(std::string& out) {
     if (owes_comma_) out += ',';
     owes_comma_ = false;
@@ -98,7 +73,7 @@ bool ValueReader::end_word(std::string& out) {
     }
     write_comma(out);
     out += '"';
-    append_escaped(text, out);
+    append_json_escaped(text, out);
     out += '"';
     return true;
 }
@@ -141,7 +116,7 @@ Step ValueReader::take_escape(char c, std::string& out) {
         out += c;
     } else if (c != '\n' || flavour_ != Flavour::python) {
         out += "\\\\";  // a backslash that escapes nothing: models write regular expressions so
-        append_escaped(std::string_view(&c, 1), out);
+        append_json_escaped(std::string_view(&c, 1), out);
     }
     return Step::more;
 }
@@ -162,7 +137,7 @@ Step ValueReader::take_in_string(Unit unit, std::string& out) {
     }
     flush_surrogate(out);
     const char c = unit.byte();
-    append_escaped(std::string_view(&c, 1), out);
+    append_json_escaped(std::string_view(&c, 1), out);
     return Step::more;
 }
 

@@ -66,7 +66,4 @@ private:
     uint32_t code_ = 0, high_surrogate_ = 0;
 };
 
-// JSON text of a string: quotes around it, escapes inside. The bytes of one character may come in several calls.
-void append_escaped(std::string_view text, std::string& out);
-
 }  // namespace hearth::chat

@@ -95,8 +95,10 @@ void close(const CharGraph& graph, std::vector<uint32_t>& nodes) {
     std::ranges::sort(nodes);
 }
 
-// Without nodes that lead nowhere. The start stays.
-CharGraph trimmed(CharGraph graph) {
+using Pairs = std::vector<std::pair<uint32_t, uint32_t>>;
+
+// Without nodes that lead nowhere. The start stays. `pairs`: something about each node that goes with it.
+CharGraph trimmed(CharGraph graph, Pairs* pairs = nullptr) {
     std::vector<std::vector<uint32_t>> before(graph.nodes.size());
     std::vector<uint32_t> stack;
     std::vector<bool> is_useful(graph.nodes.size(), false);
@@ -123,7 +125,9 @@ CharGraph trimmed(CharGraph graph) {
         if (is_useful[node]) {
             moved[node] = uint32_t(kept.nodes.size());
             kept.nodes.push_back(std::move(graph.nodes[node]));
+            if (pairs) (*pairs)[moved[node]] = (*pairs)[node];
         }
+    if (pairs) pairs->resize(kept.nodes.size());
     for (CharGraph::Node& node : kept.nodes) {
         std::erase_if(node.edges, [&](const CharGraph::Edge& edge) { return !is_useful[edge.target]; });
         for (CharGraph::Edge& edge : node.edges) edge.target = moved[edge.target];
@@ -269,11 +273,14 @@ CharGraph length_graph(int64_t least, std::optional<int64_t> most) {
     return graph;
 }
 
-Result<CharGraph> combined(const CharGraph& first, const CharGraph& second, Combination how) {
+namespace {
+
+// `pairs`: the nodes of both that each node stands for.
+Result<CharGraph> product(const CharGraph& first, const CharGraph& second, Combination how, Pairs& pairs) {
     CharGraph made;
     constexpr uint32_t kOut = UINT32_MAX;  // the second has left its language for good
     std::map<std::pair<uint32_t, uint32_t>, uint32_t> ids;
-    std::vector<std::pair<uint32_t, uint32_t>> pairs;
+    pairs.clear();
     const auto id_of = [&](uint32_t a, uint32_t b) {
         const auto [found, is_new] = ids.try_emplace({a, b}, uint32_t(pairs.size()));
         if (is_new) {
@@ -304,7 +311,26 @@ Result<CharGraph> combined(const CharGraph& first, const CharGraph& second, Comb
             }
         }
     }
-    return trimmed(std::move(made));
+    return trimmed(std::move(made), &pairs);
+}
+
+}  // namespace
+
+Result<CharGraph> combined(const CharGraph& first, const CharGraph& second, Combination how) {
+    Pairs pairs;
+    return product(first, second, how, pairs);
+}
+
+Result<CharGraph> of_length(CharGraph graph, int64_t least, std::optional<int64_t> most) {
+    const CharGraph counter = length_graph(least, most);
+    Pairs pairs;
+    CharGraph made = TRY(product(graph, counter, Combination::both, pairs));
+    graph.lengths = nullptr;
+    auto lengths = std::make_shared<CharGraph::Lengths>(CharGraph::Lengths{
+        .before = std::move(graph), .places = {}, .last = uint32_t(counter.nodes.size() - 1), .may_go_on = !most});
+    for (const auto& [node, characters] : pairs) lengths->places.push_back({node, characters});
+    made.lengths = std::move(lengths);
+    return made;
 }
 
 Result<CharGraph> complement(const CharGraph& graph) {

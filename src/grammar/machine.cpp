@@ -131,6 +131,11 @@ uint32_t Machine::start_set(RuleId rule) {
     return rule_starts_[rule];
 }
 
+uint32_t Machine::set_at(uint32_t position) {
+    std::vector<uint32_t> positions{position};
+    return set_of(positions);
+}
+
 uint32_t Machine::find_next(uint32_t set, uint8_t byte) {
     gathered_.clear();
     ++mark_;
@@ -312,8 +317,7 @@ bool Machine::step_token(std::span<const Configuration> from, int32_t id, std::v
     for (const Configuration& c : from)
         for (const TokenMove move : std::vector(sets_[c.set].tokens))
             if (terminal_bits_[move.terminal][size_t(id) / 32] >> (id % 32) & 1) {
-                std::vector<uint32_t> target{move.target};
-                plan(set_of(target), c.stack, 0);
+                plan(set_at(move.target), c.stack, 0);
             }
     return close(out.size(), out);
 }

@@ -103,8 +103,11 @@ public:
         return known != kUnknown ? known : find_next(set, byte);
     }
     bool is_plain(uint32_t set) const { return sets_[set].is_plain; }
+    const Bytes& bytes(uint32_t set) const { return sets_[set].bytes; }
     bool only_accepts(uint32_t set) const { return sets_[set].only_accepts; }
     uint32_t start_set(RuleId rule);
+    uint32_t set_at(uint32_t position);  // and what it reaches without a byte
+    std::span<const uint32_t> positions(uint32_t set) const { return sets_[set].positions; }
     size_t memory_bytes() const;
 
 private:

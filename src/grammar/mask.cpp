@@ -1,9 +1,11 @@
 // Which tokens may come next: a walk of the vocabulary's tree that advances the state byte by byte, and short cuts for
 // the places where nearly everything is allowed.
 #include <algorithm>
+#include <bit>
 
 #include "grammar/mask_cache.h"
 #include "grammar/matcher.h"
+#include "grammar/measured_texts.h"
 #include "grammar/state.h"
 
 namespace hearth::grammar {
@@ -84,6 +86,133 @@ bool Constraint::is_one_character(uint32_t set) {
     if (one_character_.size() <= set) one_character_.resize(set + 1, 0);
     one_character_[set] = is_one ? 2 : 1;
     return is_one;
+}
+
+// Where plain text goes on for ever, in one set, but for a few kinds of bytes: those that may become the mark that ends
+// it. Now, as the first byte, some others may as well.
+const Constraint::TextButFor& Constraint::text_but_for(uint32_t set) {
+    if (texts_but_for_.size() <= set || !texts_but_for_[set]) {
+        TextButFor found = find_text_but_for(set);  // may make sets
+        if (texts_but_for_.size() <= set) texts_but_for_.resize(set + 1);
+        texts_but_for_[set] = std::move(found);
+    }
+    return *texts_but_for_[set];
+}
+
+Constraint::TextButFor Constraint::find_text_but_for(uint32_t set) {
+    const TextButFor no_such_set{.home = Machine::kDead};
+    constexpr size_t kMostPlaces = 64, kMostFirsts = 8;
+    TextButFor found{.home = Machine::kDead};
+    for (const char letter : {'a', 'q', '0'})
+        if (const uint32_t next = machine_->next(set, uint8_t(letter)); next != Machine::kDead)
+            if (machine_->next(next, 'a') == next && machine_->next(next, 'q') == next) found.home = next;
+    const uint32_t home = found.home;
+    if (home == Machine::kDead) return no_such_set;
+    if (home != set) found.kinds = text_but_for(home).kinds;
+    if (home != set && text_but_for(home).home != home) return no_such_set;
+    for (int byte = 0x20; byte < 0x80; ++byte) {
+        if (next_of_text(0, uint8_t(byte)) == kNoText || machine_->next(set, uint8_t(byte)) == home) continue;
+        if (home == set)
+            found.kinds |= 1ull << kind_of_byte(uint8_t(byte));
+        else
+            found.firsts += char(byte);
+    }
+    if (found.kinds & ~Vocabulary::kListedKinds || found.firsts.size() > kMostFirsts) return no_such_set;
+    std::vector<std::pair<uint8_t, uint32_t>> places{{0, set}};
+    for (size_t i = 0; i < places.size(); ++i)
+        for (int byte = 0x80; byte < 256; ++byte) {
+            const auto [text, now] = places[i];
+            const uint8_t next_text = next_of_text(text, uint8_t(byte));
+            if (next_text == kNoText) continue;
+            const uint32_t next = machine_->next(now, uint8_t(byte));
+            if (next == Machine::kDead || places.size() >= kMostPlaces || (next_text == 0 && next != home))
+                return no_such_set;
+            if (const std::pair place{next_text, next};
+                next_text != 0 && std::ranges::find(places, place) == places.end())
+                places.push_back(place);
+        }
+    return found;
+}
+
+// Whether no plain text but the beginning of one leads on from the configuration: it makes nothing of the others.
+bool Constraint::is_short_lived(const Configuration& c) const {
+    constexpr int kMostBytes = 100;
+    if (machine_->stack(c.stack).levels > machine_->safe_levels()) return false;
+    uint32_t set = c.set;
+    for (int count = 0; count < kMostBytes && machine_->is_plain(set); ++count) {
+        int only = -1;
+        for (int byte = 0x20; byte < 256; ++byte) {
+            if (!machine_->bytes(set)[size_t(byte)] || next_of_text(0, uint8_t(byte)) == kNoText) continue;
+            if (only >= 0 || byte >= 0x80) return false;
+            only = byte;
+        }
+        if (only < 0) return true;
+        set = machine_->next(set, uint8_t(only));
+        if (set == Machine::kDead) return true;
+    }
+    return false;
+}
+
+bool Constraint::takes(std::span<const Configuration> from, std::string_view bytes) {
+    const uint32_t mark = machine_->mark();
+    std::vector<Configuration> now(from.begin(), from.end()), after;
+    bool may_end = false;
+    for (size_t i = 0; i < bytes.size() && !now.empty(); ++i) {
+        after.clear();
+        may_end = machine_->step(now, uint8_t(bytes[i]), after);
+        std::swap(now, after);
+        if (now.empty() && i + 1 < bytes.size()) may_end = false;
+    }
+    machine_->drop_to(mark);
+    has_given_up_ |= machine_->is_exhausted();
+    const bool is_exhausted = machine_->is_exhausted();
+    machine_->forget_exhaustion();
+    return !is_exhausted && (!now.empty() || may_end);
+}
+
+// Plain tokens at such a set: all but those that begin or hold something else; which of these are taken is tried.
+bool Constraint::add_text_but_for(const TextButFor& found, std::span<const Configuration> now, TokenBits& bits) {
+    constexpr size_t kMostTokens = 10'000;
+    if (found.home == Machine::kDead) return false;
+    const Vocabulary& v = *vocabulary_;
+    size_t count = 0;
+    for (uint64_t rest = found.kinds; rest; rest &= rest - 1) count += v.plain_with(std::countr_zero(rest)).size();
+    if (count > kMostTokens) return false;
+    TokenBits plain = v.plain();
+    const auto clear = [&](uint32_t id) { plain[id / 32] &= ~(1u << (id % 32)); };
+    for (uint64_t rest = found.kinds; rest; rest &= rest - 1)
+        for (const uint32_t id : v.plain_with(std::countr_zero(rest)))
+            if (!takes(now, v.bytes(int32_t(id)))) clear(id);
+    const TokenTree& all = v.all();
+    for (const char first : found.firsts) {
+        const uint32_t begin = all.first_of_byte[uint8_t(first)], end = all.first_of_byte[uint8_t(first) + 1u];
+        for (uint32_t t = all.tokens_before[begin]; t < all.tokens_before[end]; ++t) clear(all.tokens[t]);
+        walk(all, begin, end, now, plain);
+    }
+    for (size_t word = 0; word < bits.size(); ++word) bits[word] |= plain[word];
+    return true;
+}
+
+// Where in a text of bounded length the set stands, if it is such a place and nothing besides.
+Constraint::MeasuredPlace Constraint::measured_place(uint32_t set) {
+    const auto& measured = machine_->network().measured;
+    if (measured.empty()) return {};
+    for (const uint32_t position : machine_->positions(set)) {
+        const auto behind = std::ranges::upper_bound(measured, position, {}, &Network::Measured::first);
+        if (behind == measured.begin()) continue;
+        const auto& [first, lengths] = *std::prev(behind);
+        if (position - first >= lengths->places.size()) continue;
+        if (machine_->set_at(position) != set || !MeasuredTexts::is_worth_it(*lengths, *vocabulary_)) return {};
+        if (!measured_.contains(lengths.get())) {
+            size_t bytes = 0;
+            for (const auto& [unused, texts] : measured_) bytes += texts->memory_bytes();
+            if (bytes > 2 * MeasuredTexts::kMostBytes) measured_.clear();
+        }
+        auto& texts = measured_[lengths.get()];
+        if (!texts) texts = std::make_unique<MeasuredTexts>(lengths, *vocabulary_);
+        return {texts.get(), position - first};
+    }
+    return {};
 }
 
 // The kinds of bytes of which all lead to one and the same set: to this one, else to where letters or digits lead.
@@ -193,10 +322,17 @@ void Constraint::compute(const State& state, TokenBits& bits) {
     };
     for (const Configuration& c : now) {
         if (is_deep(c)) continue;
+        if (const auto [texts, node] = measured_place(c.set); texts && is_alone(c)) {
+            texts->add_tokens(node, bits);
+            return walk_rest();
+        }
         if (keeps_plain_text(c.set, 0) && is_alone(c)) {
             add(v.plain());
             return walk_rest();
         }
+        const bool others_end =
+            std::ranges::all_of(now, [&](const Configuration& other) { return other == c || is_short_lived(other); });
+        if ((others_end || is_alone(c)) && add_text_but_for(text_but_for(c.set), now, bits)) return walk_rest();
         const Machine::Stack& top = machine_->stack(c.stack);
         if (!(top.what & Machine::kIsLoop) || c.stack == Machine::kRootStack) continue;
         const Network::Loop& loop = machine_->network().loops[top.what & ~Machine::kIsLoop];
@@ -210,10 +346,10 @@ void Constraint::compute(const State& state, TokenBits& bits) {
         return walk_rest();
     }
     const TokenTree& all = v.all();
-    std::vector<Configuration> after;
+    const Bytes possible = machine_->next_bytes(now);
     for (int byte = 0; byte < 256; ++byte) {
         const uint32_t begin = all.first_of_byte[size_t(byte)], end = all.first_of_byte[size_t(byte) + 1];
-        if (begin == end) continue;
+        if (begin == end || !possible[size_t(byte)]) continue;
         if (const TokenBits& plain = v.plain_from(uint8_t(byte));
             !plain.empty() && now.size() == 1 && !is_deep(now[0])) {
             const uint32_t next = machine_->next(now[0].set, uint8_t(byte));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "grammar/mask_cache.h"
+#include "grammar/measured_texts.h"
 #include "grammar/state.h"
 
 namespace hearth::grammar {
@@ -57,7 +58,11 @@ Result<std::shared_ptr<Constraint>> Constraint::make(std::shared_ptr<const Gramm
 
 size_t Constraint::memory_bytes() const {
     const std::lock_guard lock(mutex_);
-    return machine_->memory_bytes() + cache_->memory_bytes() + keeps_plain_.capacity() + one_character_.capacity();
+    size_t bytes = machine_->memory_bytes() + cache_->memory_bytes() + keeps_plain_.capacity() +
+                   one_character_.capacity() + sizeof(Run) * runs_.capacity() +
+                   sizeof(texts_but_for_[0]) * texts_but_for_.capacity();
+    for (const auto& [unused, texts] : measured_) bytes += texts->memory_bytes();
+    return bytes;
 }
 
 // Stacks pile up as texts grow, and belong to nobody once these are done.

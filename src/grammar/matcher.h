@@ -10,8 +10,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +29,7 @@ class Machine;
 class MaskCache;
 class Mask;
 class Matcher;
+class MeasuredTexts;
 struct Configuration;
 struct State;
 
@@ -48,6 +51,21 @@ private:
               TokenBits& bits);
     bool keeps_plain_text(uint32_t set, uint8_t after_byte);
     bool is_one_character(uint32_t set);
+    struct TextButFor {
+        uint32_t home;            // where plain text leads, and stays
+        uint64_t kinds = 0;       // of bytes that lead elsewhere from there
+        std::string firsts = {};  // bytes that do so now
+    };
+    const TextButFor& text_but_for(uint32_t set);
+    TextButFor find_text_but_for(uint32_t set);
+    bool add_text_but_for(const TextButFor& found, std::span<const Configuration> now, TokenBits& bits);
+    bool is_short_lived(const Configuration& c) const;
+    bool takes(std::span<const Configuration> from, std::string_view bytes);
+    struct MeasuredPlace {
+        MeasuredTexts* texts = nullptr;
+        uint32_t node = 0;
+    };
+    MeasuredPlace measured_place(uint32_t set);
     struct Run {
         uint64_t kinds;
         uint32_t next;
@@ -61,8 +79,10 @@ private:
     mutable std::mutex mutex_;
     std::unique_ptr<Machine> machine_;
     std::unique_ptr<MaskCache> cache_;
-    std::vector<uint8_t> keeps_plain_, one_character_;  // by set: 0 unknown, 1 no, 2 yes
-    std::vector<Run> runs_;                             // by set; next == kNone: not yet known
+    std::vector<uint8_t> keeps_plain_, one_character_;                // by set: 0 unknown, 1 no, 2 yes
+    std::vector<std::optional<TextButFor>> texts_but_for_;            // by set
+    std::vector<Run> runs_;                                           // by set; next == kNone: not yet known
+    std::map<const void*, std::unique_ptr<MeasuredTexts>> measured_;  // by graph
     std::vector<Matcher*> matchers_;
     size_t collect_above_;
     int64_t steps_left_ = 0;  // for the mask at hand

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <queue>
+#include <set>
 
 #include "grammar/network_builder.h"
 
@@ -270,12 +271,33 @@ void NetworkBuilder::add_graph(const CharGraph& graph, Spelling spelling, uint32
     std::vector<uint32_t> places(graph.nodes.size());
     for (uint32_t& place : places) place = position();
     add_empty(from, places[graph.start]);
+    if (graph.lengths && spelling != Spelling::bytes) {
+        network_.measured.push_back({places[0], graph.lengths});
+        measured_ends_.push_back(to);
+    }
     for (size_t node = 0; node < graph.nodes.size() && !is_too_large_; ++node) {
         for (const auto& [codes, target] : graph.nodes[node].edges)
             add_codes(codes, spelling, places[node], places[target]);
         for (const uint32_t target : graph.nodes[node].empty_edges) add_empty(places[node], places[target]);
         if (graph.nodes[node].accepts) add_empty(places[node], to);
     }
+}
+
+// Whether a byte of plain text (vocabulary.h) may come next, or something that is not known here.
+bool NetworkBuilder::may_be_plain_text(uint32_t from) const {
+    std::vector<uint32_t> stack{from};
+    std::set<uint32_t> seen{from};
+    while (!stack.empty()) {
+        const Network::Position& position = network_.positions[stack.back()];
+        stack.pop_back();
+        if (position.move != Network::Move::none && position.move != Network::Move::token) return true;
+        for (uint32_t e = position.first_edge; e != kNone; e = network_.edges[e].next)
+            for (int byte = network_.edges[e].low; byte <= network_.edges[e].high; ++byte)
+                if (byte >= 0x20 && byte != '"' && byte != '\\') return true;
+        for (uint32_t e = position.first_empty; e != kNone; e = network_.empty_edges[e].next)
+            if (seen.insert(network_.empty_edges[e].target).second) stack.push_back(network_.empty_edges[e].target);
+    }
+    return false;
 }
 
 namespace {
@@ -480,6 +502,10 @@ Result<Network> NetworkBuilder::build() {
         return fail(ErrorKind::bad_request,
                     fmt::format("the grammar is too large (more than {} positions)", kMostPositions),
                     "split it, or shorten repetitions of long parts");
+    size_t kept = 0;
+    for (size_t i = 0; i < network_.measured.size(); ++i)
+        if (!may_be_plain_text(measured_ends_[i])) network_.measured[kept++] = network_.measured[i];
+    network_.measured.resize(kept);
     EmptyWays ways(network_);
     ways.find();
     TRY(refuse_left_recursion(network_, ways));

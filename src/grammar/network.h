@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,12 +44,20 @@ struct Network {
         uint32_t least, most;  // most: kNone for any number
     };
 
+    // Positions of a graph cut to some lengths, one a node. No plain text may follow it (vocabulary.h), so that such a
+    // text neither leaves the graph nor comes in more than one way.
+    struct Measured {
+        uint32_t first;
+        std::shared_ptr<const CharGraph::Lengths> lengths;
+    };
+
     std::vector<Position> positions;
     std::vector<Edge> edges;
     std::vector<EmptyEdge> empty_edges;
     std::vector<RuleInfo> rules;
     std::vector<Loop> loops;
     std::vector<TokenTerminal> terminals;
+    std::vector<Measured> measured;          // ascending
     std::array<uint8_t, 256> class_of_byte;  // bytes that no edge tells apart
     uint32_t num_classes = 0;
     RuleId root = 0;

@@ -26,6 +26,7 @@ private:
     void add_rule(RuleId rule, uint32_t from, uint32_t to);
     void add_diagram(const Diagram& diagram, uint32_t from, uint32_t to);
     void add_graph(const CharGraph& graph, Spelling spelling, uint32_t from, uint32_t to);
+    bool may_be_plain_text(uint32_t from) const;
     bool is_inlined(RuleId rule);
     uint64_t size_of(ExprId id);
     void find_recursive_rules();
@@ -49,6 +50,7 @@ private:
     std::vector<uint64_t> sizes_;  // of expressions, 0: not yet known
     std::vector<uint32_t> uses_;   // of rules
     std::vector<bool> is_recursive_, is_planned_;
+    std::vector<uint32_t> measured_ends_;  // what follows each of network_.measured
     int inlined_depth_ = 0;
     std::map<ExprId, RuleId> loop_rules_;             // bodies of loops that are rules of their own
     std::vector<std::pair<RuleId, ExprId>> pending_;  // rules without their positions yet

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +38,21 @@ struct CharGraph {
         std::vector<uint32_t> empty_edges;
         bool accepts = false;
     };
+    // Of a graph that was cut to texts of some lengths: the graph before, and where in it each node is after how many
+    // characters. Beyond `last` they are not told apart (may_go_on), or the text is too long.
+    struct Lengths;
     std::vector<Node> nodes;
     uint32_t start = 0;
+    std::shared_ptr<const Lengths> lengths = {};
+};
+struct CharGraph::Lengths {
+    struct Place {
+        uint32_t node, characters;
+    };
+    CharGraph before;  // deterministic
+    std::vector<Place> places;
+    uint32_t last = 0;
+    bool may_go_on = false;
 };
 
 // One of `ids` or of the tokens written so in the vocabulary.

@@ -12,7 +12,8 @@ void NetworkBuilder::add_codes(const CodeSet& set, Spelling spelling, uint32_t f
         return;
     }
     if (spelling != Spelling::json) {
-        add_utf8(set, from, to);
+        // Halves of pairs have no UTF-8; llama.cpp takes what would be theirs.
+        add_utf8(spelling == Spelling::utf8 ? set.without(CodeSet(0xD800, 0xDFFF)) : set, from, to);
         if (spelling == Spelling::wide_utf8 && set.contains(kLastCode))
             add_utf8_range({kLastCode + 1, 0x3FFFFF, 3}, 0xF0, from, to);
         return;

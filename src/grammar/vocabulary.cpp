@@ -1,6 +1,7 @@
 #include "grammar/vocabulary.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "grammar/code_set.h"
 
@@ -57,6 +58,10 @@ std::shared_ptr<const Vocabulary> Vocabulary::make(std::span<const VocabularyTok
             for (uint32_t n = count; n < v.plain_.size(); ++n) set_bit(v.plain_[n], id);
             set_bit(v.plain_.back(), id);
             ++starting[uint8_t(token.bytes[0])];
+            uint64_t kinds = 0;
+            for (const char byte : token.bytes) kinds |= 1ull << kind_of_byte(uint8_t(byte));
+            for (uint64_t rest = kinds & kListedKinds; rest; rest &= rest - 1)
+                v.plain_with_[size_t(std::countr_zero(rest))].push_back(id);
         }
     }
     v.begins_.push_back(uint32_t(v.bytes_.size()));
@@ -152,6 +157,7 @@ size_t Vocabulary::memory_bytes() const {
                    4 * same_bytes_.capacity() + uses_.capacity() + 4 * words() * plain_.size() +
                    (sizeof(TokenTree::Node) + 18) * (all_.nodes.capacity() + not_plain_.nodes.capacity());
     for (const TokenBits& bits : plain_from_) bytes += 4 * bits.capacity();
+    for (const auto& ids : plain_with_) bytes += 4 * ids.capacity();
     return bytes;
 }
 

@@ -90,6 +90,9 @@ public:
     const TokenBits& plain() const { return plain_.back(); }
     // Sets the bits of plain tokens of at most that many characters.
     void add_plain(uint32_t most_characters, TokenBits& bits) const;
+    // Plain tokens that contain a kind of bytes, by id. Only of kinds that are rare in them (kListedKinds).
+    static constexpr uint64_t kListedKinds = ~0xFFFull;  // punctuation, each by itself
+    const std::vector<uint32_t>& plain_with(int kind) const { return plain_with_[size_t(kind)]; }
     // Plain tokens that begin with a byte; empty: too few to be worth it.
     const TokenBits& plain_from(uint8_t byte) const { return plain_from_[byte]; }
     size_t memory_bytes() const;
@@ -107,6 +110,7 @@ private:
     TokenTree all_, not_plain_;
     std::vector<TokenBits> plain_;                           // [n]: of at most n characters; the last: all
     std::vector<std::pair<uint32_t, uint32_t>> long_plain_;  // characters, id; those of more than kCountedCharacters
+    std::array<std::vector<uint32_t>, 64> plain_with_;
     std::array<TokenBits, 256> plain_from_;
 };
 

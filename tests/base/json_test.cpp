@@ -71,6 +71,13 @@ TEST(Json, TextIsEscapedAndMadeValid) {
     EXPECT_EQ(Json("\xFFok\xC3").dump(), "\"\xEF\xBF\xBDok\xEF\xBF\xBD\"");
     EXPECT_EQ(Json::parse(R"("\u00e4\ud83d\ude00")")->as_string(), "\xC3\xA4\xF0\x9F\x98\x80");
     EXPECT_EQ(Json::parse(R"("a\u0000b")")->as_string(), std::string("a\0b", 3));
+    // Piece by piece as at once, cut within a character too, and read back to what it was.
+    const std::string text = "\b\f\v\x1F \"\xE4\xBD\xA0\\";
+    std::string pieces = "\"";
+    for (const char c : text) append_json_escaped(std::string_view(&c, 1), pieces);
+    EXPECT_EQ(pieces += '"', "\"\\b\\f\\u000b\\u001f \\\"\xE4\xBD\xA0\\\\\"");
+    EXPECT_EQ(Json(text).dump(), pieces);
+    EXPECT_EQ(Json::parse(pieces)->as_string(), text);
 }
 
 TEST(Json, Indented) {

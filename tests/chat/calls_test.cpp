@@ -1,12 +1,13 @@
 // Calls bound to their tools: what models wrote is allowed, and whatever is allowed is a call.
 #include <algorithm>
 
-#include "chat/byte_vocabulary.h"
+#include "byte_vocabulary.h"
 #include "chat/call_form.h"
 #include "chat/chat_guide.h"
 #include "chat/family.h"
 #include "chat/replies.h"
 #include "grammar/validator.h"
+#include "grammar/vocabularies.h"
 
 namespace hearth::chat {
 namespace {
@@ -297,6 +298,43 @@ TEST(Calls, WhateverIsAllowedIsAValidCall) {
     EXPECT_GT(finished, walked * 3 / 4) << "of " << walked;
 }
 
+// Texts that go on up to a mark: nearly everything is allowed there, and masks take short cuts.
+TEST(Calls, MasksInsideOfThemAreWhatAcceptSays) {
+    NEED_SHARED("reference/tokenizers/gpt-2.gguf.xz");
+    const auto vocabulary = hearth::test::recorded_vocabulary("gpt-2");
+    ASSERT_TRUE(vocabulary);
+    const auto form =
+        call_form(Lexicon(find_family("qwen3.5")->channels), *Json::parse(kManyTools), {.is_required = true});
+    ASSERT_TRUE(form && form->grammar);
+    const auto constraint = *grammar::Constraint::make(form->grammar, vocabulary);
+    grammar::Matcher matcher(constraint);
+    for (const char* piece : {"<tool_call>\n<func",
+                              "tion=get_weather>\n<parameter=city>\n",
+                              "New",
+                              " \xC3",
+                              "\xA9<",
+                              "/b>",
+                              "\n",
+                              "\n</",
+                              "par",
+                              "x <",
+                              "</parameter",
+                              "s>",
+                              "\n</parameter>\n<parameter=unit>\nby",
+                              " feel\n</parameter>\n<parameter=opts>\n{\"",
+                              "lang\": \"a</",
+                              "\"}\n</parameter>\n<parameter=note>\n",
+                              "nul",
+                              "l\n",
+                              "</parameter>\n<parameter=code>\nab",
+                              "c\n</parameter>\n</function>",
+                              "\n</tool_call>"}) {
+        ASSERT_TRUE(matcher.accept(piece)) << piece;
+        ASSERT_EQ(hearth::test::mask_of(matcher), hearth::test::brute_force_mask(matcher)) << "after " << piece;
+    }
+    EXPECT_TRUE(matcher.may_end());
+}
+
 Words qwen_words(bool are_tokens) {
     return Words(find_family("qwen3")->channels, are_tokens);
 }
@@ -338,19 +376,24 @@ TEST(Calls, AFormOfTheAnswerAndCallsGoTogether) {
     const Json tools = *Json::parse(kManyTools);
     const Words words = qwen_words(true);
     const auto ids = [&](const std::string& text) { return words.vocabulary->ids(text); };
-    GuideSetup setup = bound(words, tools, {});
-    setup.form = *grammar::Constraint::make(*grammar::Grammar::from_regex("[0-9]+"),
-                                            grammar_vocabulary(words.tokenizer(), setup.ends));
-    const auto told = [&](const std::string& text) {
-        ChatGuide guide(setup);
-        GuideEvents events;
-        return say(guide, words, ids(text), events);
-    };
-    EXPECT_EQ(told("42<|im_end|>"), "");
-    EXPECT_EQ(told(kNow + "<|im_end|>"), "");
-    EXPECT_NE(told("x"), "");
-    EXPECT_NE(told("42" + kNow), "");
-    EXPECT_NE(told("<tool_call>\n{\"name\": \"nobody"), "");
+    for (const bool only_calls : {false, true}) {  // the calls' grammar: with words around them, or without
+        GuideSetup setup = bound(words, tools, {.is_required = only_calls});
+        setup.needs_call = false;
+        setup.form = *grammar::Constraint::make(*grammar::Grammar::from_regex("[0-9]+"),
+                                                grammar_vocabulary(words.tokenizer(), setup.ends));
+        const auto told = [&](const std::string& text) {
+            ChatGuide guide(setup);
+            GuideEvents events;
+            return say(guide, words, ids(text), events);
+        };
+        EXPECT_EQ(told("42<|im_end|>"), "");
+        EXPECT_EQ(told(kNow + "<|im_end|>"), "");
+        EXPECT_EQ(told(kNow + "\n" + kNow + "<|im_end|>"), "");
+        EXPECT_NE(told("x"), "");
+        EXPECT_NE(told("42" + kNow), "");
+        EXPECT_NE(told("<tool_call>\n{\"name\": \"nobody"), "");
+        EXPECT_EQ(told(kNow + "words") == "", !only_calls);
+    }
 }
 
 TEST(Calls, TheFirstOneEndsAReplyThatMayHoldOne) {

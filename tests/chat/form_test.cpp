@@ -1,7 +1,7 @@
 // Answers of a given form: whatever a model says where it has a choice, the answer satisfies its schema, with thoughts
 // before it or without, beside tools, with copies and steps back.
+#include "byte_vocabulary.h"
 #include "chat/answer_form.h"
-#include "chat/byte_vocabulary.h"
 #include "chat/chat_guide.h"
 #include "chat/family.h"
 #include "chat/replies.h"

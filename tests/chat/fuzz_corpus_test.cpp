@@ -4,8 +4,10 @@
 #include <filesystem>
 
 #include "base/rng.h"
+#include "calls_check.h"
 #include "chat/family.h"
 #include "chat_check.h"
+#include "schema_maker.h"
 #include "support/shared_data.h"
 
 namespace hearth {
@@ -62,6 +64,23 @@ TEST(ChatCorpus, RandomRepliesOfEveryFamily) {
             }
             check_chat(input);
         }
+}
+
+TEST(CallsCorpus, CallsOfAnyToolsAreReadBack) {
+    int files = 0;
+    for (const auto& file : std::filesystem::directory_iterator(std::string(HEARTH_CORPUS) + "/calls")) {
+        check_calls(hearth::test::read_text(file.path()));  // aborts on a broken promise
+        ++files;
+    }
+    EXPECT_GT(files, 20);
+}
+
+TEST(CallsCorpus, RandomToolsOfEveryFamily) {
+    uint64_t seed = 1;
+    for (size_t family = 0; family < chat::families().size(); ++family)
+        for (int choices = 0; choices < 8; ++choices, ++seed)
+            check_calls(std::string{char(family), char(choices)} +
+                        hearth::test::SchemaMaker(seed).make_object().dump());
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <memory>
 
-#include "chat/byte_vocabulary.h"
+#include "byte_vocabulary.h"
 #include "chat/chat_guide.h"
 #include "chat/family.h"
 #include "chat/replies.h"

@@ -124,6 +124,12 @@ TEST(Malformed, SmallSlipsAreUnderstood) {
         "[][]\nid weather({\"city\":\"X\"})\nid now({})");
 }
 
+// Where marks are spelled out, a text of arguments may read like one.
+TEST(Malformed, ListsOfMistralMayHoldItsMarks) {
+    EXPECT_EQ(read("mistral-small", R"([TOOL_CALLS][{"name": "weather", "arguments": {"city": "[ARGS]x[CALL_ID]"}}])"),
+              "[][]\nid weather({\"city\":\"[ARGS]x[CALL_ID]\"})");
+}
+
 TEST(Malformed, XmlTextsBecomeWhatTheSchemaSays) {
     const auto value = [](const std::string& key, const std::string& text) {
         const std::string prefix = "[][]\nid weather({\"" + key + "\":";
@@ -136,6 +142,10 @@ TEST(Malformed, XmlTextsBecomeWhatTheSchemaSays) {
     EXPECT_EQ(value("city", "null"), "\"null\"");
     EXPECT_EQ(value("city", "\n x \n"), "\"\\n x \\n\"");
     EXPECT_EQ(value("city", ""), "\"\"");
+    // In a string of JSON a mark is text, unless that cannot be JSON.
+    EXPECT_EQ(value("any", R"({"a": "x</parameter>\"y"})"), R"({"a": "x</parameter>\"y"})");
+    EXPECT_EQ(value("any", R"("x</parameter>")"), R"("x</parameter>")");
+    EXPECT_EQ(value("any", R"(["x)"), R"("[\"x")");
     EXPECT_EQ(value("city", "a</parameter"), "\"a</parameter\"");
     EXPECT_EQ(value("note", "None"), "null");
     EXPECT_EQ(value("note", "12"), "\"12\"");

@@ -1,7 +1,7 @@
 // From a conversation to tokens: special tokens stand where the template put them, whatever people write.
 #include <algorithm>
 
-#include "chat/byte_vocabulary.h"
+#include "byte_vocabulary.h"
 #include "chat/chat.h"
 #include "chat/replies.h"
 

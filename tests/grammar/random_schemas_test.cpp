@@ -123,5 +123,48 @@ TEST(RandomSchemas, MasksOfALargeVocabularyAreWhatAcceptSays) {
     EXPECT_TRUE(matcher.finished());
 }
 
+// Whatever is written can be read: halves of surrogate pairs have no UTF-8.
+TEST(RandomSchemas, NoExpressionWritesHalfAPair) {
+    for (const char* expression : {".{3}", "[^a]+", "[\\u{D700}-\\u{E010}]x"}) {
+        const auto made = Grammar::from_regex(expression);
+        ASSERT_TRUE(made) << made.error().line();
+        const auto constraint = *Constraint::make(*made, test::small_vocabulary());
+        Matcher matcher(constraint);
+        EXPECT_TRUE(matcher.accept("\xED\x9F")) << expression;
+        matcher.rollback(1);
+        EXPECT_FALSE(matcher.accept("\xED\xA0")) << expression;
+    }
+}
+
+// A pattern together with a length: what comes next is found without the length, and must not show that.
+TEST(RandomSchemas, MasksOfPatternsWithALengthAreWhatAcceptSays) {
+    NEED_SHARED("reference/tokenizers/gpt-2.gguf.xz");
+    const auto vocabulary = test::recorded_vocabulary("gpt-2");
+    ASSERT_TRUE(vocabulary);
+    const std::pair<const char*, std::vector<const char*>> cases[] = {
+        {R"({"type": "string", "pattern": "^[A-Z][a-zé]+( [A-Z][a-zé]+){0,4}$", "minLength": 6, "maxLength": 24})",
+         {"\"", "A", "nn", "a", " L", "\xC3", "\xA9", "e", " \\u0041", "nders", "on", " And", "e", "\""}},
+        {R"({"type": "string", "pattern": "[0-9]{3}$", "minLength": 12})",
+         {"\"", "the", " end", " of", " it all", " 1", "2", "34", "\""}},
+        // Several places at once: what is known of each alone does not help.
+        {R"({"anyOf": [{"type": "string", "pattern": "^a+$", "maxLength": 9}, {"type": "string", "pattern": "^[a-z]+$", "maxLength": 5}]})",
+         {"\"", "a", "aaa", "a", "aaa"}},
+        {R"({"type": "object", "additionalProperties": false, "patternProperties": {"^[a-z_]+$": true}, "propertyNames": {"maxLength": 9}})",
+         {"{\"", "long", "_n", "ame", "\": \"long", "_name\"", ", \"", "name"}},
+        {R"({"type": "array", "items": {"type": "string", "format": "email", "maxLength": 14}})",
+         {"[\"", "some", "one", "@", "x.", "org", "\", \"", "a@b.co"}},
+    };
+    for (const auto& [schema, pieces] : cases) {
+        const auto made = Grammar::from_schema_text(schema, {});
+        ASSERT_TRUE(made) << made.error().line();
+        const auto constraint = *Constraint::make(*made, vocabulary);
+        Matcher matcher(constraint);
+        for (const char* piece : pieces) {
+            ASSERT_TRUE(matcher.accept(piece)) << piece << " of " << schema;
+            ASSERT_EQ(test::mask_of(matcher), test::brute_force_mask(matcher)) << "after " << piece << " of " << schema;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace hearth

@@ -12,16 +12,18 @@ class SchemaMaker {
 public:
     explicit SchemaMaker(uint64_t seed) : random_(seed) {}
 
-    Json make() {
-        Json schema = value(3);
+    Json make() { return with_definitions(value(3)); }
+    // Of objects, as the parameters of tools are.
+    Json make_object() { return with_definitions(object(3)); }
+
+private:
+    Json with_definitions(Json schema) {
         if (!schema.is_object()) schema = Json::object();
         Json definitions = Json::object();
         for (const char* name : {"a", "b"}) definitions.set(name, value(2));
         schema.set("$defs", std::move(definitions));
         return schema;
     }
-
-private:
     bool chance(uint64_t one_in) { return random_.below(one_in) == 0; }
     template <class T>
     T pick(std::initializer_list<T> from) {

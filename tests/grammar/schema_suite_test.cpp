@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "base/json.h"
+#include "grammar/schema_check.h"
 #include "support/shared_data.h"
 #include "vocabularies.h"
 
@@ -135,6 +136,36 @@ TEST(SchemaSuite, NoVerdictIsWrong) {
     for (const auto& [file, count] : tally.refused) std::cout << "  refused in " << file << ": " << count << "\n";
     EXPECT_EQ(tally.wrong, 0);
     EXPECT_GE(tally.accepted, 215);
+}
+
+// The same suite for values that are there already: a schema is refused, or every verdict is right.
+TEST(SchemaSuite, ValuesAreCheckedAsItSays) {
+    NEED_SHARED("reference/json/json-schema-draft2020-12/type.json");
+    int verdicts = 0, refused = 0;
+    for (const auto& file : fs::directory_iterator(test::shared_path("reference/json/json-schema-draft2020-12"))) {
+        if (file.path().extension() != ".json") continue;
+        const auto groups = Json::parse(test::read_text(file.path()));
+        ASSERT_TRUE(groups) << file;
+        for (const Json& group : groups->items()) {
+            const Json& schema = *group.find("schema");
+            auto check = SchemaCheck::make(schema);
+            for (const Json& test : group.find("tests")->items()) {
+                const auto holds = check ? check->holds_for(*test.find("data")) : std::unexpected(check.error());
+                if (!holds) {
+                    EXPECT_NE(holds.error().what.find('#'), std::string::npos) << holds.error().line();
+                    ++refused;
+                    continue;
+                }
+                ++verdicts;
+                EXPECT_EQ(*holds, test.find("valid")->as_bool())
+                    << file.path().stem() << ": " << group.find("description")->as_string() << ", "
+                    << test.find("description")->as_string() << ": " << schema.dump() << " on "
+                    << test.find("data")->dump();
+            }
+        }
+    }
+    std::cout << verdicts << " verdicts, " << refused << " refused\n";
+    EXPECT_GE(verdicts, 1000);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "cli/terminal/markdown.h"
 
+#include <utility>
+
 #include "cli/terminal/width.h"
 #include "text/unicode.h"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "grammar/regex.h"
+#include "grammar/schema_check.h"
 
 namespace hearth::grammar {
 
@@ -18,6 +19,10 @@ constexpr size_t kMostSteps = 50'000'000;
 
 size_t size_of_list(const Json& list) {
     return list.is_array() ? list.items().size() : list.is_object() ? list.members().size() : 0;
+}
+
+bool says_nothing(const Json& schema) {
+    return (schema.is_bool() && schema.as_bool()) || (schema.is_object() && schema.members().empty());
 }
 
 // One value against one schema.
@@ -74,6 +79,7 @@ private:
             const Json* next = schema_.find(TRY(inner(value_, wanted)) ? "then" : "else");
             return next ? inner(value_, *next) : Result<bool>(true);
         }
+        if (key == "$dynamicRef") return document_.refuse(schema_, key, "is not supported", "use $ref");
         if (value_.is_number()) return number_keyword(key, wanted);
         if (value_.is_string()) return string_keyword(key, wanted);
         if (value_.is_array()) return array_keyword(key, wanted);
@@ -110,6 +116,9 @@ private:
         const auto& items = value_.items();
         if (key == "minItems") return int64_t(items.size()) >= wanted.as_int();
         if (key == "maxItems") return int64_t(items.size()) <= wanted.as_int();
+        if (key == "unevaluatedItems" && !says_nothing(wanted))
+            return document_.refuse(schema_, key, "is not supported", "use items");
+        if (key == "contains") return contains(wanted);
         const Json *prefix = schema_.find("prefixItems"), *list = schema_.find("items");
         if (list && list->is_array()) prefix = list;
         const size_t fixed = prefix && prefix->is_array() ? prefix->items().size() : 0;
@@ -129,8 +138,18 @@ private:
         return true;
     }
 
+    Result<bool> contains(const Json& wanted) {
+        const Json *least = schema_.find("minContains"), *most = schema_.find("maxContains");
+        int64_t count = 0;
+        for (const Json& item : value_.items()) count += TRY(inner(item, wanted));
+        return count >= (least && least->is_number() ? least->as_int() : 1) &&
+               (!most || !most->is_number() || count <= most->as_int());
+    }
+
     Result<bool> object_keyword(const std::string& key, const Json& wanted) {
         const auto& members = value_.members();
+        if (key == "unevaluatedProperties" && !says_nothing(wanted))
+            return document_.refuse(schema_, key, "is not supported", "use additionalProperties");
         if (key == "minProperties") return int64_t(members.size()) >= wanted.as_int();
         if (key == "maxProperties") return int64_t(members.size()) <= wanted.as_int();
         const auto has_all = [&](const Json& names) {
@@ -203,6 +222,24 @@ Result<> ValueChecker::charge(size_t steps) {
     if (steps_ <= kMostSteps) return {};
     return document_.refuse(document_.root(), "", "takes too many steps to check its listed values",
                             "shorten enum, or the schemas beside it");
+}
+
+struct SchemaCheck::Parts {
+    explicit Parts(SchemaDocument read) : document(std::move(read)), checker(document) {}
+    SchemaDocument document;
+    ValueChecker checker;
+};
+
+SchemaCheck::SchemaCheck(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+SchemaCheck::SchemaCheck(SchemaCheck&&) noexcept = default;
+SchemaCheck::~SchemaCheck() = default;
+
+Result<SchemaCheck> SchemaCheck::make(const Json& schema) {
+    return SchemaCheck(std::make_unique<Parts>(TRY(SchemaDocument::make(schema))));
+}
+
+Result<bool> SchemaCheck::holds_for(const Json& value) {
+    return parts_->checker.satisfies(value, {&parts_->document.root()});
 }
 
 }  // namespace hearth::grammar

@@ -70,8 +70,10 @@ Result<CharGraph> SchemaWriter::string_graph(const Facts& facts) {
                 fmt::format("combines a length beyond {} with a pattern or format, which cannot be enforced",
                             kMostCombinedLength),
                 "put the length into the pattern: ^[a-z]{1,5000}$");
-        TRY(cut(length_graph(facts.least_length, is_bounded ? std::optional(facts.most_length) : std::nullopt),
-                Combination::both, *place, "maxLength"));
+        auto made = of_length(std::move(graph), facts.least_length,
+                              is_bounded ? std::optional(facts.most_length) : std::nullopt);
+        if (!made) return refuse_graph(*place, "maxLength", made.error());
+        return made;
     }
     return graph;
 }

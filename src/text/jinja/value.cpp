@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/json.h"
 #include "text/unicode.h"
 
 namespace hearth::jinja {
@@ -420,38 +421,19 @@ namespace {
 
 void append_json_text(std::string& out, std::string_view text, bool is_ascii) {
     out += '"';
-    for (const std::string_view one : characters(text)) {
-        const uint32_t code = unicode::decode(reinterpret_cast<const uint8_t*>(one.data())).code;
-        switch (code) {
-            case '"':
-                out += "\\\"";
-                continue;
-            case '\\':
-                out += "\\\\";
-                continue;
-            case '\n':
-                out += "\\n";
-                continue;
-            case '\r':
-                out += "\\r";
-                continue;
-            case '\t':
-                out += "\\t";
-                continue;
-            case '\b':
-                out += "\\b";
-                continue;
-            case '\f':
-                out += "\\f";
-                continue;
+    if (!is_ascii) {
+        append_json_escaped(text, out);
+    } else {
+        for (const std::string_view one : characters(text)) {
+            const uint32_t code = unicode::decode(reinterpret_cast<const uint8_t*>(one.data())).code;
+            if (code <= 0x7E)
+                append_json_escaped(one, out);
+            else if (code < 0x10000)
+                out += fmt::format("\\u{:04x}", code);
+            else
+                out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((code - 0x10000) >> 10),
+                                   0xDC00 + ((code - 0x10000) & 0x3FF));
         }
-        if (code < 0x20 || (is_ascii && code > 0x7E && code < 0x10000))
-            out += fmt::format("\\u{:04x}", code);
-        else if (is_ascii && code >= 0x10000)
-            out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + ((code - 0x10000) >> 10),
-                               0xDC00 + ((code - 0x10000) & 0x3FF));
-        else
-            out += one;
     }
     out += '"';
 }

@@ -1,0 +1,157 @@
+#include "grammar/measured_texts.h"
+
+#include <algorithm>
+
+namespace hearth::grammar {
+
+namespace {
+
+constexpr uint32_t kNowhere = UINT32_MAX;
+constexpr size_t kMostEnds = 1 << 20;      // a node and a number of characters each
+constexpr size_t kMostPossible = 1 << 23;  // bits
+constexpr uint32_t kAscii = 128;
+
+}  // namespace
+
+bool MeasuredTexts::is_worth_it(const CharGraph::Lengths& lengths, const Vocabulary& vocabulary) {
+    const size_t nodes = lengths.before.nodes.size();
+    return nodes * (vocabulary.longest() + 1) <= kMostEnds && nodes * (size_t(lengths.last) + 1) <= kMostPossible;
+}
+
+MeasuredTexts::MeasuredTexts(std::shared_ptr<const CharGraph::Lengths> lengths, const Vocabulary& vocabulary)
+    : lengths_(std::move(lengths)), vocabulary_(vocabulary) {
+    const auto& nodes = lengths_->before.nodes;
+    possible_.assign(nodes.size() * (size_t(lengths_->last) + 1), false);
+    for (const auto& [node, characters] : lengths_->places)
+        possible_[node * (size_t(lengths_->last) + 1) + characters] = true;
+    ascii_.assign(nodes.size() * kAscii, kNowhere);
+    for (size_t node = 0; node < nodes.size(); ++node)
+        for (const auto& [codes, target] : nodes[node].edges)
+            for (const auto& [low, high] : codes.ranges())
+                for (uint32_t code = low; code <= high && code < kAscii; ++code) ascii_[node * kAscii + code] = target;
+    bytes_ = 4 * ascii_.capacity() + possible_.capacity() / 8;
+}
+
+size_t MeasuredTexts::Table::memory_bytes() const {
+    return sizeof(Group) * groups.capacity() + 4 * (tokens.capacity() + all.capacity());
+}
+
+uint32_t MeasuredTexts::next(uint32_t node, uint32_t code) const {
+    if (code < kAscii) return ascii_[node * kAscii + code];
+    const auto& edges = lengths_->before.nodes[node].edges;
+    const auto edge = std::ranges::find_if(edges, [&](const auto& e) { return e.codes.contains(code); });
+    return edge == edges.end() ? kNowhere : edge->target;
+}
+
+bool MeasuredTexts::is_possible(uint32_t node, uint64_t characters) const {
+    if (characters > lengths_->last && !lengths_->may_go_on) return false;
+    return possible_[node * (size_t(lengths_->last) + 1) + std::min<uint64_t>(characters, lengths_->last)];
+}
+
+// A walk of the whole vocabulary, without regard to lengths.
+MeasuredTexts::Table MeasuredTexts::make_table(uint32_t start) const {
+    struct Level {
+        uint32_t node, characters;
+        uint32_t code;  // of the character that is not complete
+        int missing;    // bytes of it
+    };
+    const TokenTree& tree = vocabulary_.all();
+    const TokenBits& plain = vocabulary_.plain();
+    std::vector<Level> levels(vocabulary_.longest() + 1);
+    levels[0] = {start, 0, 0, 0};
+    Table made;
+    made.all.assign(vocabulary_.words(), 0);
+    const size_t num_nodes = lengths_->before.nodes.size();
+    std::vector<std::vector<uint32_t>> group_at;         // by characters and node
+    std::vector<std::pair<uint32_t, uint32_t>> members;  // group, token
+    const auto group_of = [&](const Level& level) {
+        if (group_at.size() <= level.characters) group_at.resize(level.characters + 1);
+        std::vector<uint32_t>& row = group_at[level.characters];
+        if (row.empty()) row.assign(num_nodes, kNowhere);
+        if (row[level.node] == kNowhere) {
+            row[level.node] = uint32_t(made.groups.size());
+            made.groups.push_back({level.node, level.characters, 0, 0});
+        }
+        return row[level.node];
+    };
+    for (uint32_t i = 0; i < tree.nodes.size();) {
+        const TokenTree::Node& node = tree.nodes[i];
+        Level level = levels[node.depth - 1u];
+        bool is_dead = false;
+        if (level.missing > 0) {
+            level.code = level.code << 6 | (node.byte & 0x3F);
+            is_dead = (node.byte & 0xC0) != 0x80;
+            --level.missing;
+        } else if (node.byte < 0x80) {
+            level.code = node.byte;
+            is_dead = node.byte < 0x20 || node.byte == '"' || node.byte == '\\';
+        } else {
+            level.missing = node.byte >= 0xF0 ? 3 : node.byte >= 0xE0 ? 2 : 1;
+            level.code = node.byte & (0x3Fu >> level.missing);
+            is_dead = node.byte < 0xC0;
+        }
+        if (!is_dead && level.missing == 0) {
+            level.node = next(level.node, level.code);
+            ++level.characters;
+            is_dead = level.node == kNowhere || (level.characters > lengths_->last && !lengths_->may_go_on);
+        }
+        if (is_dead) {
+            i += node.size;
+            continue;
+        }
+        levels[node.depth] = level;
+        if (node.token != TokenTree::kNoToken && level.missing == 0)
+            vocabulary_.each_token(node, [&](uint32_t id) {
+                if (plain[id / 32] >> (id % 32) & 1) members.push_back({group_of(level), id});
+            });
+        ++i;
+    }
+    for (const auto& [group, token] : members) ++made.groups[group].end;
+    uint32_t begin = 0;
+    for (Table::Group& group : made.groups) {
+        group.begin = begin;
+        begin += group.end;
+        group.end = group.begin;
+    }
+    made.tokens.resize(members.size());
+    for (const auto& [group, token] : members) {
+        made.tokens[made.groups[group].end++] = token;
+        made.all[token / 32] |= 1u << (token % 32);
+    }
+    return made;
+}
+
+const MeasuredTexts::Table& MeasuredTexts::table_of(uint32_t node) {
+    if (const auto known = tables_.find(node); known != tables_.end()) return known->second;
+    Table made = make_table(node);
+    if (bytes_ + made.memory_bytes() > kMostBytes) {
+        for (const auto& [unused, table] : tables_) bytes_ -= table.memory_bytes();
+        tables_.clear();
+    }
+    bytes_ += made.memory_bytes();
+    return tables_.emplace(node, std::move(made)).first->second;
+}
+
+void MeasuredTexts::add_tokens(uint32_t node, TokenBits& bits) {
+    const auto [before, characters] = lengths_->places[node];
+    const Table& table = table_of(before);
+    size_t possible = 0;
+    for (const Table::Group& group : table.groups)
+        if (is_possible(group.node, uint64_t(characters) + group.characters)) possible += group.end - group.begin;
+    const bool are_most = 2 * possible > table.tokens.size();  // then the others are taken off
+    TokenBits found;
+    if (are_most) found = table.all;
+    for (const Table::Group& group : table.groups) {
+        if (is_possible(group.node, uint64_t(characters) + group.characters) == are_most) continue;
+        for (uint32_t at = group.begin; at < group.end; ++at) {
+            const uint32_t id = table.tokens[at];
+            if (are_most)
+                found[id / 32] &= ~(1u << (id % 32));
+            else
+                bits[id / 32] |= 1u << (id % 32);
+        }
+    }
+    for (size_t word = 0; word < found.size(); ++word) bits[word] |= found[word];
+}
+
+}  // namespace hearth::grammar
