@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import {execFileSync, spawn} from "node:child_process";
 import {test} from "node:test";
-import {becomes_quiet, model, running, sum, url} from "./world.mjs";
+import {becomes_quiet, endless, model, running, sum, url} from "./world.mjs";
 
 const key = process.env.HEARTH_KEY ? ["-H", `Authorization: Bearer ${process.env.HEARTH_KEY}`] : [];
 const curl = (...args) => execFileSync("curl", ["-sS", "--max-time", "30", ...key, ...args], {encoding: "utf8"});
@@ -39,7 +39,7 @@ test("mistakes have their status", () => {
 });
 
 test("an answer nobody waits for any more", async () => {
-    const child = spawn("curl", ["-sSN", ...key, ...json, "-d", body({stream: true, temperature: 1.5, seed: 1, max_tokens: 3000, ignore_eos: true}), chat]);
+    const child = spawn("curl", ["-sSN", ...key, ...json, "-d", body({stream: true, ...endless}), chat]);
     await new Promise((done) => child.stdout.once("data", done));
     for (const end = Date.now() + 2000; await running() === 0;) assert.ok(Date.now() < end, "the request does not run");
     child.kill("SIGKILL");

@@ -20,6 +20,8 @@ export function is_person(value) {
     assert.equal(typeof value.name, "string");
     assert.ok(Number.isInteger(value.age) && value.age >= 0 && value.age <= 150);
 }
+// An answer that does not end by itself: the tokens that end Ember's may not come.
+export const endless = {temperature: 2, top_p: 1, top_k: 0, seed: 1, logit_bias: {4083: -100, 4085: -100}};
 // Requests that are still being answered, as the server counts them.
 export async function running() {
     const text = await (await fetch(`${url}/metrics`)).text();
