@@ -19,7 +19,7 @@ const std::string kQuestion = R"({"messages": [{"role": "user", "content": "What
 // An answer of as many tokens: no end token may come before.
 std::string long_question(int tokens, bool streams = true) {
     return R"({"messages": [{"role": "user", "content": "go on"}], "temperature": 3, "top_k": 0, "top_p": 1,
-        "ignore_eos": true, "seed": 1, "stream": )" +
+        "logit_bias": {"4085": -100, "4083": -100}, "seed": 1, "stream": )" +
            std::string(streams ? "true" : "false") + ", \"max_tokens\": " + std::to_string(tokens) + "}";
 }
 
