@@ -81,6 +81,24 @@ TEST_F(ServeLife, LoadsModelsWhileConfined) {
     EXPECT_GE(http_post(again, kChat, kQuestion).status, 400);
 }
 
+TEST_F(ServeLife, BeginsItsLogAnewWhileConfined) {
+    fs::remove_all(folder / "logs");
+    fs::create_directories(folder / "logs");
+    const int port = start("--model ember --ctx 256 --threads 1 --access-log logs/access");
+    ASSERT_GT(port, 0);
+    const auto has_line = [&] {
+        for (int i = 0; i < 300; ++i) {
+            if (fs::exists(folder / "logs/access") && fs::file_size(folder / "logs/access") > 0) return true;
+            http_post(port, kChat, "{}");
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return false;
+    };
+    EXPECT_TRUE(has_line()) << said();
+    fs::rename(folder / "logs/access", folder / "logs/access.1");
+    EXPECT_TRUE(has_line()) << said();
+}
+
 TEST_F(ServeLife, ConfinementCanBeSwitchedOff) {
     const int port = start("--model ember --ctx 256 --threads 1 --no-confinement");
     ASSERT_GT(port, 0);
