@@ -67,7 +67,6 @@ public:
     }
 
     bool begin(long version) {
-        version_ = version;
         RulesetAttributes attributes{.files = kFirstVersion};
         if (version >= 2) attributes.files |= LANDLOCK_ACCESS_FS_REFER;
         if (version >= 3) attributes.files |= kTruncate;
@@ -101,7 +100,6 @@ public:
 
 private:
     int ruleset_ = -1;
-    long version_ = 0;
     uint64_t handled_ = 0;
 };
 
