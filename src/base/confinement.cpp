@@ -38,6 +38,7 @@ constexpr uint64_t kRead = kReadFile | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr uint64_t kWriteFile = kReadFile | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
 constexpr uint64_t kWrite = kRead | kWriteFile | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
                             LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER;
+constexpr uint64_t kLogs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
 constexpr uint64_t kSockets = LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 
 // Everything that the first version knows, execution among it.
@@ -66,7 +67,6 @@ public:
     }
 
     bool begin(long version) {
-        version_ = version;
         RulesetAttributes attributes{.files = kFirstVersion};
         if (version >= 2) attributes.files |= LANDLOCK_ACCESS_FS_REFER;
         if (version >= 3) attributes.files |= kTruncate;
@@ -100,7 +100,6 @@ public:
 
 private:
     int ruleset_ = -1;
-    long version_ = 0;
     uint64_t handled_ = 0;
 };
 
@@ -120,6 +119,7 @@ void confine_files(const Confinement& confinement, std::vector<std::string>& gap
     is_done = is_done && files.allow("/dev/null", kWriteFile);
     for (const std::string& path : confinement.read) is_done = is_done && files.allow(path, kRead);
     for (const std::string& path : confinement.write) is_done = is_done && files.allow(path, kWrite);
+    for (const std::string& path : confinement.logs) is_done = is_done && files.allow(path, kLogs);
     for (const std::string& path : confinement.sockets) is_done = is_done && files.allow(path, kSockets);
     if (!is_done || !files.enforce())
         gaps.push_back(fmt::format("Landlock fails ({}), so access to files is not confined", why()));

@@ -14,6 +14,7 @@ namespace hearth {
 struct Confinement {
     std::vector<std::string> read;     // files, and folders with all that is in them
     std::vector<std::string> write;    // likewise, and files can be made, changed and removed there
+    std::vector<std::string> logs;     // folders where files can be made and written to, but neither read nor removed
     std::vector<std::string> sockets;  // folders where Unix sockets can be made and removed
 };
 

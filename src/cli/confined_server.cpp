@@ -61,12 +61,14 @@ std::vector<std::string> places_of_model(const std::string& path) {
     return places;
 }
 
-Result<> confine_server(const server::ServerOptions& options) {
+Result<> confine_server(const server::ServerOptions& options, const std::string& log) {
     Confinement confinement;
     for (const server::ModelSpec& model : options.models)
         for (std::string& place : places_of_model(model.path)) confinement.read.push_back(std::move(place));
     for (const std::string& place : own_directories())
         if (!place.empty()) confinement.write.push_back(place);
+    // Its folder, for a log that was moved away is begun anew.
+    if (!log.empty()) confinement.logs.push_back(fs::absolute(log).parent_path().string());
     if (!options.http.unix_socket.empty())
         confinement.sockets.push_back(fs::absolute(options.http.unix_socket).parent_path().string());
     notice_gaps(TRY(confine(confinement)));

@@ -182,7 +182,7 @@ Result<int> serve(const ServeOptions& options) {
     if (options.no_confinement)
         notice("hearth: --no-confinement: this process keeps all rights of the user who started it");
     else
-        TRY(confine_server(made));
+        TRY(confine_server(made, options.log_to == "-" || options.log_to == "none" ? "" : options.log_to));
     auto started = server::Server::start(std::move(made));
     if (!started && started.error().kind == ErrorKind::cancelled && was_interrupted()) return kDone;
     const auto server = TRY(std::move(started));

@@ -55,11 +55,15 @@ protected:
 #endif
         root = fs::canonical(temporary_directory()) / "confined";
         fs::remove_all(root);
-        for (const char* folder : {"models", "data", "sockets", "outside"}) fs::create_directories(root / folder);
+        for (const char* folder : {"models", "data", "logs", "sockets", "outside"})
+            fs::create_directories(root / folder);
         std::ofstream(root / "models/weights") << "weights";
         std::ofstream(root / "outside/secret") << "secret";
         fs::create_symlink(root / "outside/secret", root / "models/link");
-        allowed = {.read = {at("models"), at("missing")}, .write = {at("data")}, .sockets = {at("sockets")}};
+        allowed = {.read = {at("models"), at("missing")},
+                   .write = {at("data")},
+                   .logs = {at("logs")},
+                   .sockets = {at("sockets")}};
     }
 
     std::string at(const std::string& below) const {
@@ -117,6 +121,16 @@ TEST_F(ConfinementTest, FilesThatWereNamedCanBeUsed) {
         }
     }
     EXPECT_EQ(opens("/dev/null", O_WRONLY), "done");
+}
+
+TEST_F(ConfinementTest, LogsCanBeBegunAnewAndNotRead) {
+    NEED_CONFINEMENT();
+    const int append = O_WRONLY | O_APPEND | O_CREAT;
+    EXPECT_EQ(confined([&] { return try_open(at("logs/access"), append); }), "done");
+    EXPECT_EQ(confined([&] { return try_open(at("logs/access"), append); }), "done");
+    EXPECT_EQ(confined([&] { return try_open(at("logs/access"), O_RDONLY); }), "EACCES");
+    EXPECT_EQ(confined([&] { return try_open(at("logs/access"), O_WRONLY | O_TRUNC); }), "EACCES");
+    EXPECT_EQ(confined([&] { return outcome(unlink(at("logs/access").c_str())); }), "EACCES");
 }
 
 TEST_F(ConfinementTest, OtherFilesCannot) {

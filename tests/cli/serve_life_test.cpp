@@ -19,7 +19,7 @@ const std::string kQuestion = R"({"messages": [{"role": "user", "content": "What
 // An answer of as many tokens: no end token may come before.
 std::string long_question(int tokens, bool streams = true) {
     return R"({"messages": [{"role": "user", "content": "go on"}], "temperature": 3, "top_k": 0, "top_p": 1,
-        "ignore_eos": true, "seed": 1, "stream": )" +
+        "logit_bias": {"4085": -100, "4083": -100}, "seed": 1, "stream": )" +
            std::string(streams ? "true" : "false") + ", \"max_tokens\": " + std::to_string(tokens) + "}";
 }
 
@@ -79,6 +79,24 @@ TEST_F(ServeLife, LoadsModelsWhileConfined) {
     fs::remove(folder / "cache/snapshots/model.gguf");
     fs::create_symlink(demo, folder / "cache/snapshots/model.gguf");
     EXPECT_GE(http_post(again, kChat, kQuestion).status, 400);
+}
+
+TEST_F(ServeLife, BeginsItsLogAnewWhileConfined) {
+    fs::remove_all(folder / "logs");
+    fs::create_directories(folder / "logs");
+    const int port = start("--model ember --ctx 256 --threads 1 --access-log logs/access");
+    ASSERT_GT(port, 0);
+    const auto has_line = [&] {
+        for (int i = 0; i < 300; ++i) {
+            if (fs::exists(folder / "logs/access") && fs::file_size(folder / "logs/access") > 0) return true;
+            http_post(port, kChat, "{}");
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return false;
+    };
+    EXPECT_TRUE(has_line()) << said();
+    fs::rename(folder / "logs/access", folder / "logs/access.1");
+    EXPECT_TRUE(has_line()) << said();
 }
 
 TEST_F(ServeLife, ConfinementCanBeSwitchedOff) {

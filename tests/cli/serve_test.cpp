@@ -33,7 +33,7 @@ TEST_F(Serve, WhatCannotBeServedIsSaid) {
     refused("\"$H\" serve --model ember --api-key-file missing.txt", 1, {"missing.txt"});
     refused("\"$H\" serve --model ember --no-tcp", 1, {"--unix-socket"});
     refused("\"$H\" serve --model a=ember --model a=ember", 1, {"two models have the name a"});
-    refused("\"$H\" serve --model ember --cache lots --check-config", 1, {"\"lots\" is no size"});
+    refused("\"$H\" serve --model ember --cache lots", 1, {"\"lots\" is no size"});
     const Ran fine = hearth("serve --model x=ember --cache 8M --check-config");
     EXPECT_EQ(fine.exit_code, 0);
     EXPECT_NE(fine.err.find("can be served"), std::string::npos) << fine.err;

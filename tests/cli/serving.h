@@ -14,6 +14,7 @@ class Serving : public Command {
 protected:
     // Starts it in the background; its port, once it listens. `before`: what the shell does first.
     int start(const std::string& flags, const std::string& before = "") {
+        Serving::TearDown();
         for (const char* name : {"serve.txt", "serve.pid", "serve.code"}) fs::remove(folder / name);
         shell("{ (" + before + " echo $BASHPID >serve.pid; exec \"$H\" serve --port 0 " + flags +
               ") >serve.out 2>serve.txt; echo $? >serve.code; } &");
@@ -42,7 +43,10 @@ protected:
         return exit_code();
     }
     void TearDown() override {
-        if (pid > 0 && exit_code() < 0) kill(pid, SIGKILL);
+        const std::string last = text_of("serve.pid");
+        if (last.empty() || exit_code() >= 0) return;
+        kill(std::stoi(last), SIGKILL);
+        exit_code_within(5);  // else its end would be taken for that of the next one
     }
     int pid = 0;
 };
