@@ -22,6 +22,7 @@ struct ApiContext {
                                                     const std::vector<std::string>& unknown) const;
 };
 
+void add_anthropic(Router& router, const ApiContext& api);           // /v1/messages and below
 void add_openai_chat(Router& router, const ApiContext& api);         // /v1/chat/completions
 void add_openai_completions(Router& router, const ApiContext& api);  // /v1/completions
 void add_openai_models(Router& router, const ApiContext& api);       // /v1/models
