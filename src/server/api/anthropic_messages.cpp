@@ -55,6 +55,7 @@ AnthropicMessages::Turn& AnthropicMessages::turn(const std::string& role) {
 
 void AnthropicMessages::flush() {
     if (!turn_) return;
+    has_question_ |= turn_->role == "user";
     const bool has_calls = !turn_->calls.items().empty();
     Json message = Json::Object{{"role", turn_->role}};
     message.set("content", has_calls && turn_->text.empty() ? Json() : Json(std::move(turn_->text)));
@@ -94,8 +95,7 @@ void AnthropicMessages::end() {
         if (!continues_) turn_.reset();  // nothing was begun
     }
     flush();
-    if (messages_.items().empty() || (messages_.items().size() == 1 && continues_))
-        fields_.refuse("messages", "hold nothing to answer");
+    if (!has_question_) fields_.refuse("messages", "hold nothing to answer");
 }
 
 bool AnthropicMessages::read_message(const Json& message) {
@@ -201,6 +201,7 @@ bool AnthropicMessages::read_result(const Json& block) {
     if (failed && failed->is_bool() && failed->as_bool() && !text.starts_with("Error"))
         text = text.empty() ? "Error" : "Error: " + text;
     flush();
+    has_question_ = true;
     messages_.push(Json::Object{{"role", "tool"},
                                 {"tool_call_id", plain_call_id(*id)},
                                 {"name", use->second.name},

@@ -54,7 +54,7 @@ private:
     std::optional<Turn> turn_;
     std::map<std::string, Use, std::less<>> uses_;  // by id
     Json messages_ = Json::array();
-    bool continues_ = false;
+    bool continues_ = false, has_question_ = false;
 };
 
 }  // namespace hearth::server
