@@ -74,6 +74,7 @@ public:
         add_openai_completions(router, api);
         add_openai_models(router, api);
         add_text_tools(router, api);
+        add_anthropic(router, api);
     }
 
     std::optional<InstantAnswer> instant(const HttpRequest& request) const {

@@ -26,6 +26,7 @@ struct ApiContext {
 };
 
 void add_metrics(Router& router, const ApiContext& api);             // /metrics, /v1/hearth/status
+void add_anthropic(Router& router, const ApiContext& api);           // /v1/messages and below
 void add_openai_chat(Router& router, const ApiContext& api);         // /v1/chat/completions
 void add_openai_completions(Router& router, const ApiContext& api);  // /v1/completions
 void add_openai_models(Router& router, const ApiContext& api);       // /v1/models

@@ -7,6 +7,7 @@
 #include "base/text_format.h"
 #include "server/api/api.h"
 #include "server/api/openai.h"
+#include "server/api/openai_completions_request.h"
 
 namespace hearth::server {
 
@@ -14,14 +15,6 @@ namespace {
 
 constexpr size_t kMostPrompts = 256;
 constexpr int64_t kUsualTokens = 16;  // OpenAI's default
-
-struct Asked {
-    std::vector<ModelRequest> requests;  // one a prompt
-    std::vector<std::string> prompts;    // their texts, where they are to be repeated
-    int64_t choices = 1;                 // a prompt
-    bool streams = false, includes_usage = false, echoes = false;
-    std::vector<std::string> warnings;
-};
 
 // One prompt: a text, or token ids.
 bool read_prompt(Fields& fields, const Json& json, PlainText& plain) {
@@ -61,9 +54,11 @@ std::vector<PlainText> read_prompts(Fields& fields) {
     return prompts;
 }
 
-ApiResult<Asked> read_completions(const HttpRequest& http, const ApiContext& api) {
+}  // namespace
+
+ApiResult<CompletionsRequest> read_completions(const HttpRequest& http, const ApiContext& api) {
     Fields fields = API_TRY(Fields::parse(http.body, api.json_depth));
-    Asked asked;
+    CompletionsRequest asked;
     ModelRequest common;
     common.model = fields.text("model").value_or("");
     const std::vector<PlainText> prompts = read_prompts(fields);
@@ -96,10 +91,12 @@ ApiResult<Asked> read_completions(const HttpRequest& http, const ApiContext& api
     return asked;
 }
 
+namespace {
+
 // All prompts of one HTTP request: their answers come at the same time and go into one reply.
 class Completion {
 public:
-    Completion(HttpReply reply, Asked& asked, std::string id, std::string version)
+    Completion(HttpReply reply, CompletionsRequest& asked, std::string id, std::string version)
         : reply_(std::move(reply)),
           id_(std::move(id)),
           version_(std::move(version)),

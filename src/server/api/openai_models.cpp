@@ -1,6 +1,7 @@
-// GET /v1/models and /v1/models/NAME.
+// GET /v1/models and /v1/models/NAME. Clients of Anthropic's interface ask at the same place and get its form.
 #include <fmt/format.h>
 
+#include "server/api/anthropic.h"
 #include "server/api/api.h"
 #include "server/api/openai.h"
 
@@ -20,12 +21,14 @@ Json described(const Models::Entry& entry) {
 
 void add_openai_models(Router& router, const ApiContext& api) {
     router.add("GET", "/v1/models", [&api](Call call) {
+        if (is_anthropic(call.request)) return anthropic_model_list(call, api);
         Json list = Json::array();
         for (const Models::Entry& entry : api.service.models().list()) list.push(described(entry));
         const Json body = Json::Object{{"object", "list"}, {"data", std::move(list)}};
         call.reply.send(200, "application/json", body.dump());
     });
     router.add("GET", "/v1/models/{name}", [&api](Call call) {
+        if (is_anthropic(call.request)) return anthropic_model(call, api);
         for (const Models::Entry& entry : api.service.models().list())
             if (entry.name == call.name) return call.reply.send(200, "application/json", described(entry).dump());
         openai_error(call.reply, {404, fmt::format("there is no model {}", call.name), "model_not_found", "model"});

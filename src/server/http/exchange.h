@@ -20,6 +20,7 @@ public:
     void on_gone(std::function<void()> callback) override;
     bool is_gone() const override;
     void abandon() override;
+    std::string id() const override { return id_; }
 
     // Of the connection.
     std::string take();          // bytes to be written now

@@ -23,7 +23,8 @@ public:
     virtual void finish() = 0;
     virtual void on_gone(std::function<void()> callback) = 0;
     virtual bool is_gone() const = 0;
-    virtual void abandon() = 0;  // no handle is left
+    virtual void abandon() = 0;                    // no handle is left
+    virtual std::string id() const { return {}; }  // of the request
 };
 
 class HttpReply {
@@ -48,6 +49,8 @@ public:
     // this thread if it has already left.
     void on_gone(std::function<void()> callback) const { guard_->channel->on_gone(std::move(callback)); }
     bool is_gone() const { return guard_->channel->is_gone(); }
+
+    std::string id() const { return guard_->channel->id(); }  // of the request, for forms of errors that hold it
 
 private:
     struct Guard {
