@@ -73,6 +73,8 @@ public:
         add_openai_chat(router, api);
         add_openai_completions(router, api);
         add_openai_models(router, api);
+        add_embeddings(router, api);
+        add_rerank(router, api);
         add_text_tools(router, api);
     }
 
