@@ -35,6 +35,9 @@ void add_openai_completions(Router& router, const ApiContext& api);  // /v1/comp
 void add_openai_models(Router& router, const ApiContext& api);       // /v1/models
 void add_embeddings(Router& router, const ApiContext& api);          // /v1/embeddings
 void add_rerank(Router& router, const ApiContext& api);              // /v1/rerank, /v2/rerank, /rerank
+void add_ollama_chat(Router& router, const ApiContext& api);         // /api/chat, /api/generate
+void add_ollama_embed(Router& router, const ApiContext& api);        // /api/embed, /api/embeddings
+void add_ollama_models(Router& router, const ApiContext& api);       // /api/tags, /api/show, /api/ps, /api/version
 void add_text_tools(Router& router, const ApiContext& api);          // /tokenize, /detokenize, /apply-template
 
 }  // namespace hearth::server
