@@ -8,6 +8,7 @@
 #include "engine/judge.h"
 #include "engine/vectors.h"
 #include "server/inbox.h"
+#include "server/metrics/answer_record.h"
 
 namespace hearth::server {
 
@@ -151,8 +152,11 @@ public:
     // False: it is over already.
     template <class Job>
     bool start(const Job& job) {
-        auto begun = begin(job);
-        if (!begun) end(std::unexpected(std::move(begun).error()));
+        record_ = job.identity.record;
+        if (auto begun = begin(job); !begun) {
+            if (record_) record_->is_rejected(begun.error().code);
+            end(std::unexpected(std::move(begun).error()));
+        }
         return !is_over_;
     }
 
@@ -195,10 +199,14 @@ private:
 
     ApiResult<> submit_more() {
         for (; sent_ < std::min(plan_.requests.size(), done_ + kTextsAhead); ++sent_) {
-            const auto sink = [inbox = inbox_, index = sent_](const Event& event) {
+            EmbedRequest& request = plan_.requests[sent_];
+            std::shared_ptr<AnswerRecord> noted;
+            if (record_) noted = record_->begins(plan_.model->name(), int64_t(request.tokens.size()), 1);
+            const auto sink = [inbox = inbox_, noted, index = sent_](const Event& event) {
+                if (noted) noted->event(0, event);
                 if (event.kind != Event::Kind::progress) inbox->put(index, event);
             };
-            const RequestId id = API_TRY(plan_.model->engine().submit(std::move(plan_.requests[sent_]), sink));
+            const RequestId id = API_TRY(plan_.model->engine().submit(std::move(request), sink));
             std::lock_guard lock(mutex_);
             ids_.push_back(id);
         }
@@ -227,6 +235,7 @@ private:
 
     Service& service_;
     TextsSink sink_;
+    std::shared_ptr<RequestRecord> record_;
     ReadingPlan plan_;
     const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
     std::vector<std::vector<float>> rows_;
