@@ -1,5 +1,4 @@
 // hearth embed: texts to vectors. A line in is a text, a line out is its vector.
-#include <cmath>
 #include <map>
 #include <memory>
 
@@ -8,7 +7,7 @@
 #include "cli/console.h"
 #include "cli/read_texts.h"
 #include "engine/loaded_model.h"
-#include "library/embedding_prompts.h"
+#include "engine/vectors.h"
 
 namespace hearth::cli {
 
@@ -45,13 +44,11 @@ Result<std::vector<std::string>> read_input(const EmbedOptions& options) {
 // What goes in front of every text.
 Result<std::string> prefix_of(const EmbedOptions& options, const TextReader& reader) {
     if (options.role.empty()) return options.prefix;
-    const auto known = embedding_prompts(reader.name());
+    auto known = reader.prefix(options.role);
     if (!known)
-        return fail(ErrorKind::unsupported,
-                    fmt::format("it is not known what {} wants in front of a {}",
-                                reader.name().empty() ? "this model" : one_line(reader.name()), options.role),
+        return fail(known.error().kind, one_line(known.error().what),
                     "look at the model's page and give it with --prefix");
-    return std::string(options.role == "query" ? known->query : known->passage);
+    return known;
 }
 
 Result<Pooling> pooling_of(const EmbedOptions& options, const TextReader& reader) {
@@ -59,14 +56,10 @@ Result<Pooling> pooling_of(const EmbedOptions& options, const TextReader& reader
         {"mean", Pooling::mean}, {"cls", Pooling::first}, {"last", Pooling::last}, {"none", Pooling::last}};
     if (options.pooling == "none") return reader.pooling().value_or(Pooling::mean);  // only decides what ends a text
     if (!options.pooling.empty()) return kNames.at(options.pooling);
-    if (reader.is_ranker())
-        return fail(ErrorKind::unsupported, "this model scores pairs of texts and was not made for embeddings",
-                    "use `hearth rerank`, or choose with --pooling");
-    if (reader.pooling()) return *reader.pooling();
-    notice(
-        "hearth: the file does not say how to pool, so it is perhaps no embedding model; the mean of all tokens is "
-        "taken (--pooling)");
-    return Pooling::mean;
+    const auto usual = reader.usual_pooling();
+    if (!usual) return fail(usual.error().kind, usual.error().what, "use `hearth rerank`, or choose with --pooling");
+    if (usual->is_guess) notice(fmt::format("hearth: {} (--pooling)", kPoolingGuessed));
+    return usual->pooling;
 }
 
 std::string_view name_of(Pooling pooling) {
@@ -74,11 +67,9 @@ std::string_view name_of(Pooling pooling) {
 }
 
 Result<> check_finite(std::span<const float> values, size_t line) {
-    for (const float value : values)
-        if (!std::isfinite(value))
-            return fail(ErrorKind::bad_file, fmt::format("the vector of line {} is not finite", line + 1),
-                        "download or convert the model again");
-    return {};
+    if (is_finite(values)) return {};
+    return fail(ErrorKind::bad_file, fmt::format("the vector of line {} is not finite", line + 1),
+                "download or convert the model again");
 }
 
 // How many numbers of a vector are kept.
@@ -86,14 +77,6 @@ Result<size_t> kept_of(const EmbedOptions& options, size_t width) {
     if (options.dimensions <= int64_t(width)) return options.dimensions > 0 ? size_t(options.dimensions) : width;
     return fail(ErrorKind::bad_request,
                 fmt::format("--dimensions {} is more than the {} of this model", options.dimensions, width));
-}
-
-// To length one; a vector of zeros stays as it is.
-void normalise(std::vector<float>& values) {
-    double squares = 0;
-    for (const float value : values) squares += double(value) * double(value);
-    const double factor = squares > 0 ? 1 / std::sqrt(squares) : 1;
-    for (float& value : values) value = float(double(value) * factor);
 }
 
 Result<> embed(const EmbedOptions& options) {

@@ -42,8 +42,7 @@ Result<std::unique_ptr<Engine>> open_for_texts(const ModelOptions& options, cons
     constexpr int64_t kRoom = 512;
     if (engine.context_tokens == 0) engine.context_tokens = std::max(longest, std::min(kRoom, reader.context_tokens()));
     // Texts that are read in one pass take no memory of their own; others hold their keys and values while they run.
-    const int64_t at_once = reader.is_causal() ? 4 : 32;
-    engine.sequences = std::clamp<int64_t>(int64_t(texts.size()), 1, at_once);
+    engine.sequences = std::clamp<int64_t>(int64_t(texts.size()), 1, reader.is_causal() ? 4 : kWholeTextsAtOnce);
     return open_engine(options, engine, false);
 }
 
@@ -102,12 +101,6 @@ Result<> read_all(Engine& engine, std::vector<EmbedRequest> requests,
     }
     for (const RequestId id : ids) engine.wait(id);  // no call of a request's `each_row` follows
     return {};
-}
-
-Json json_of(std::span<const float> values) {
-    Json list = Json::array();
-    for (const float value : values) list.push(Json::Number{fmt::format("{}", value)});
-    return list;
 }
 
 }  // namespace hearth::cli

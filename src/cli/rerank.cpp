@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/read_texts.h"
+#include "engine/judge.h"
 #include "engine/loaded_model.h"
 
 namespace hearth::cli {
@@ -67,28 +68,13 @@ Result<std::vector<Task>> read_input(const RerankOptions& options) {
     return tasks;
 }
 
-// How a model tells how well a document answers.
-struct Judge {
-    RowKind rows = RowKind::scores;
-    Pooling pooling = Pooling::first;
-    int32_t yes = -1, no = -1;  // where there is no classification head: the words it answers with
-
-    double score(std::span<const float> values) const {
-        if (rows == RowKind::scores) return double(values[0]);
-        return 1 / (1 + std::exp(double(values[size_t(no)]) - double(values[size_t(yes)])));
-    }
-};
-
-Result<Judge> choose_judge(const Checkpoint& checkpoint, const TextReader& reader) {
-    const Pooling pooling = reader.is_causal() ? Pooling::last : Pooling::first;
-    if (checkpoint.find("cls.output.weight")) return Judge{.pooling = pooling};
-    const auto yes = reader.tokenizer().find("yes"), no = reader.tokenizer().find("no");
-    const std::string family(checkpoint.metadata().text("general.architecture").value_or(""));
-    if (!family.starts_with("qwen3") || !yes || !no || !reader.tokenizer().find("<|im_end|>"))
-        return fail(ErrorKind::unsupported, "this model has no classification head, so it gives no scores",
-                    "use a reranker, or compare the vectors of `hearth embed`");
-    notice("hearth: the file has no classification head; the score is how likely the model says yes and not no");
-    return Judge{.rows = RowKind::logits, .pooling = Pooling::last, .yes = *yes, .no = *no};
+Result<Judge> judge_of(const TextReader& reader) {
+    auto judge = Judge::make(reader);
+    if (!judge)
+        return fail(judge.error().kind, judge.error().what, "use a reranker, or compare the vectors of `hearth embed`");
+    if (judge->judges_by_words())
+        notice("hearth: the file has no classification head; the score is how likely the model says yes and not no");
+    return judge;
 }
 
 struct Scored {
@@ -116,7 +102,7 @@ Json result_of(const RerankOptions& options, const Task& task, std::vector<Score
 Result<> rerank(const RerankOptions& options) {
     const std::vector<Task> tasks = TRY(read_input(options));
     const TextReader reader = TRY(TextReader::make(TRY(open_checkpoint(options.model.model))));
-    const Judge judge = TRY(choose_judge(reader.checkpoint(), reader));
+    const Judge judge = TRY(judge_of(reader));
 
     struct Place {
         size_t task, document;
@@ -127,8 +113,7 @@ Result<> rerank(const RerankOptions& options) {
         for (size_t document = 0; document < tasks[task].documents.size(); ++document) {
             const auto& [query, documents] = tasks[task];
             places.push_back({task, document});
-            texts.push_back(judge.rows == RowKind::scores ? TRY(reader.pair(query, documents[document]))
-                                                          : TRY(reader.question(query, documents[document])));
+            texts.push_back(TRY(judge.tokens(query, documents[document])));
         }
     const auto what = [&](size_t i) {
         if (options.query_argument.was_given()) return fmt::format("line {} with its query", places[i].document + 1);
@@ -139,7 +124,7 @@ Result<> rerank(const RerankOptions& options) {
     std::vector<int64_t> counts;
     for (auto& text : texts) {
         counts.push_back(int64_t(text.size()));
-        requests.push_back({.tokens = std::move(text), .rows = judge.rows, .pooling = judge.pooling, .each_row = {}});
+        requests.push_back(judge.request(std::move(text)));
     }
     std::vector<Scored> scored;
     int64_t tokens = 0;

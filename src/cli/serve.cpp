@@ -14,6 +14,7 @@
 #include "cli/confined_server.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/read_texts.h"
 #include "engine/loaded_model.h"
 #include "engine/texts.h"
 #include "library/installed.h"
@@ -25,7 +26,7 @@ namespace hearth::cli {
 namespace {
 
 struct ServeOptions {
-    ModelOptions model;  // of all models; the word is in `models`
+    ModelOptions model{.kv = ""};  // of all models; the word is in `models`. No kv: what suits their use
     std::vector<std::string> models, hosts;
     int port = 11435;
     std::string unix_socket, api_key_file, cache;
@@ -47,6 +48,17 @@ std::string name_of_file(const std::string& path) {
     return part == std::string::npos ? name : name.substr(0, part);
 }
 
+// Models that read texts for vectors or scores: nothing goes on from an earlier state, and the numbers are those of
+// `hearth embed` and `hearth rerank`.
+void suit_reading(const Checkpoint& checkpoint, bool chooses_kv, EngineOptions& engine) {
+    if (chooses_kv) engine.kv_type = KvType::f32;
+    engine.snapshots = 0;
+    if (is_causal(checkpoint)) return;
+    engine.sequences = std::max(engine.sequences, kWholeTextsAtOnce);
+    // --ctx is meant for all models; these know no more positions than they were trained on.
+    engine.context_tokens = std::min(engine.context_tokens, made_for_tokens(checkpoint));
+}
+
 Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& options) {
     std::error_code ignored;
     const size_t equals = word.find('=');
@@ -61,17 +73,16 @@ Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& o
                     "give the path of a GGUF file or of a model directory");
     ModelOptions model = options.model;
     model.model = spec.path;
+    if (model.kv.empty()) model.kv = "f16";
     EngineOptions engine = TRY(engine_options(model));
     engine.sequences = options.parallel;
     if (!options.cache.empty()) engine.cache_bytes = TRY(parse_size(options.cache));
     engine.snapshots = 2 * options.parallel;  // the next turn of a conversation goes on from there, an edited one too
-    spec.open = [model, engine]() -> Result<std::unique_ptr<Engine>> {
+    spec.open = [model, engine, chose_kv = !options.model.kv.empty()]() -> Result<std::unique_ptr<Engine>> {
         Checkpoint checkpoint = TRY(open_weights(model));
-        if (const FileUse use = use_of(checkpoint); use != FileUse::text)
-            return fail(ErrorKind::unsupported,
-                        fmt::format("{} is {}: it was not made for answers", model.model, name_of(use)),
-                        fmt::format("use `hearth {}`", command_of(use)));
-        return open_engine(model, std::move(checkpoint), engine, true);
+        EngineOptions suited = engine;
+        if (use_of(checkpoint) != FileUse::text) suit_reading(checkpoint, !chose_kv, suited);
+        return open_engine(model, std::move(checkpoint), suited, true);
     };
     return spec;
 }
@@ -211,7 +222,7 @@ Result<int> check_config(const ServeOptions& options, const Command& command) {
 
 void add_serve(Command& program) {
     auto options = std::make_shared<ServeOptions>();
-    Command command = program.add_command("serve", "Answer OpenAI's clients over HTTP");
+    Command command = program.add_command("serve", "Answer OpenAI's and Ollama's clients over HTTP");
     command.add(
         "--model", options->models,
         "A GGUF file or a Hugging Face directory, or NAME=PATH to give it a name; repeatable (default: ember, the "

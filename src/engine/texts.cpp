@@ -1,6 +1,10 @@
 #include "engine/texts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "engine/embedding_prompts.h"
 
 namespace hearth {
 
@@ -24,6 +28,10 @@ std::optional<Pooling> pooling_of(int64_t type) {
     return std::nullopt;
 }
 
+std::string family_of(const Metadata& file) {
+    return std::string(file.text("general.architecture").value_or(""));
+}
+
 void append(std::vector<int32_t>& tokens, int32_t id) {
     if (id >= 0) tokens.push_back(id);
 }
@@ -32,12 +40,12 @@ void append(std::vector<int32_t>& tokens, int32_t id) {
 
 FileUse use_of(const Checkpoint& checkpoint) {
     const Metadata& file = checkpoint.metadata();
-    const std::string family(file.text("general.architecture").value_or(""));
+    const std::string family = family_of(file);
     const int64_t type = file.integer(family + ".pooling_type").value_or(0);
     if (type == kRank || checkpoint.find("cls.output.weight")) return FileUse::scores;
     // Not all files say how to pool; those of families that only read at least have no output to choose a token from.
-    const bool reads_only = family.ends_with("bert") || family == "nomic-bert-moe" || family == "gemma-embedding" ||
-                            !file.boolean(family + ".attention.causal").value_or(true);
+    const bool reads_only =
+        family.ends_with("bert") || family == "nomic-bert-moe" || family == "gemma-embedding" || !is_causal(checkpoint);
     return pooling_of(type) || reads_only ? FileUse::embeddings : FileUse::text;
 }
 
@@ -49,20 +57,56 @@ std::string_view command_of(FileUse use) {
     return use == FileUse::scores ? "rerank" : use == FileUse::embeddings ? "embed" : "run";
 }
 
+bool is_causal(const Checkpoint& checkpoint) {
+    const Metadata& file = checkpoint.metadata();
+    return file.boolean(family_of(file) + ".attention.causal").value_or(true);
+}
+
+int64_t made_for_tokens(const Checkpoint& checkpoint) {
+    const Metadata& file = checkpoint.metadata();
+    return std::max<int64_t>(1, file.integer(family_of(file) + ".context_length").value_or(512));
+}
+
 Result<TextReader> TextReader::make(Checkpoint checkpoint) {
-    TextReader reader;
-    reader.checkpoint_ = std::move(checkpoint);
-    const Metadata& file = reader.checkpoint_.metadata();
-    const std::string family(file.text("general.architecture").value_or(""));
-    const int64_t type = file.integer(family + ".pooling_type").value_or(0);
-    reader.pooling_ = pooling_of(type);
-    reader.is_ranker_ = type == kRank;
-    reader.is_causal_ = file.boolean(family + ".attention.causal").value_or(true);
-    reader.context_tokens_ = std::max<int64_t>(1, file.integer(family + ".context_length").value_or(512));
-    reader.name_ = std::string(file.text("general.name").value_or(""));
-    reader.pair_form_ = std::string(file.text("tokenizer.chat_template.rerank").value_or(""));
-    reader.tokenizer_ = TRY(load_tokenizer(reader.checkpoint_));
+    auto own = std::make_shared<Own>();
+    own->checkpoint = std::move(checkpoint);
+    own->tokenizer = TRY(load_tokenizer(own->checkpoint));
+    TextReader reader = of(own->checkpoint, *own->tokenizer);
+    reader.own_ = std::move(own);
     return reader;
+}
+
+TextReader TextReader::of(const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
+    TextReader reader;
+    reader.checkpoint_ = &checkpoint;
+    reader.tokenizer_ = &tokenizer;
+    reader.read_file();
+    return reader;
+}
+
+void TextReader::read_file() {
+    const Metadata& file = checkpoint_->metadata();
+    const int64_t type = file.integer(family_of(file) + ".pooling_type").value_or(0);
+    pooling_ = pooling_of(type);
+    is_ranker_ = type == kRank;
+    is_causal_ = hearth::is_causal(*checkpoint_);
+    context_tokens_ = made_for_tokens(*checkpoint_);
+    name_ = std::string(file.text("general.name").value_or(""));
+    pair_form_ = std::string(file.text("tokenizer.chat_template.rerank").value_or(""));
+}
+
+Result<PoolingChoice> TextReader::usual_pooling() const {
+    if (is_ranker_)
+        return fail(ErrorKind::unsupported, "this model scores pairs of texts and was not made for embeddings");
+    return PoolingChoice{.pooling = pooling_.value_or(Pooling::mean), .is_guess = !pooling_};
+}
+
+Result<std::string> TextReader::prefix(std::string_view role) const {
+    const auto known = embedding_prompts(name_);
+    if (!known)
+        return fail(ErrorKind::unsupported, fmt::format("it is not known what {} wants in front of a {}",
+                                                        name_.empty() ? "this model" : name_, role));
+    return std::string(role == "query" ? known->query : known->passage);
 }
 
 Result<std::vector<int32_t>> TextReader::text(std::string_view text, Pooling pooling) const {

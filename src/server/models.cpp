@@ -15,19 +15,29 @@ Result<std::shared_ptr<const ServedModel>> ServedModel::open(const ModelSpec& sp
     auto model = std::make_shared<ServedModel>();
     model->name_ = spec.name;
     model->engine_ = TRY(spec.open());
-    auto chat = chat::ChatModel::make(model->engine_->checkpoint().metadata(), model->engine_->tokenizer());
+    const Checkpoint& file = model->engine_->checkpoint();
+    model->use_ = use_of(file);
+    model->texts_ = TextReader::of(file, model->engine_->tokenizer());
+    if (model->use_ != FileUse::text) {
+        model->why_no_chat_ = {ErrorKind::unsupported,
+                               fmt::format("{} is {}: it was not made for answers", spec.name, name_of(model->use_)),
+                               model->use_ == FileUse::scores ? "use /v1/rerank" : "use /v1/embeddings"};
+        return model;
+    }
+    auto chat = chat::ChatModel::make(file.metadata(), model->engine_->tokenizer());
     if (chat) {
         model->chat_ = std::move(*chat);
         model->note_ = model->chat_->note();
     } else {
         model->why_no_chat_ = chat.error();
+        model->why_no_chat_.try_this = "use /v1/completions to continue a text";
     }
     return model;
 }
 
 Result<const chat::ChatModel*> ServedModel::chat() const {
     if (chat_) return chat_.get();
-    return fail(ErrorKind::unsupported, why_no_chat_.what, "use /v1/completions to continue a text");
+    return fail(ErrorKind::unsupported, why_no_chat_.what, why_no_chat_.try_this);
 }
 
 Result<std::shared_ptr<grammar::Constraint>> ServedModel::form(const chat::FormRequest& form) const {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "chat/chat.h"
 #include "chat/form_request.h"
 #include "engine/engine.h"
+#include "engine/texts.h"
 
 namespace hearth::server {
 
@@ -32,7 +34,9 @@ public:
 
     const std::string& name() const { return name_; }
     Engine& engine() const { return *engine_; }
-    // Fails for models without a chat form, and says why.
+    FileUse use() const { return use_; }
+    const TextReader& texts() const { return *texts_; }  // how texts are read for vectors and scores
+    // Fails for models without a chat form and for those that were not made for answers, and says why.
     Result<const chat::ChatModel*> chat() const;
     const std::string& note() const { return note_; }  // what a person should know about its template
     // The form as this model's grammar; those used last are kept.
@@ -41,6 +45,8 @@ public:
 private:
     std::string name_, note_;
     std::unique_ptr<Engine> engine_;
+    FileUse use_ = FileUse::text;
+    std::optional<TextReader> texts_;
     std::unique_ptr<chat::ChatModel> chat_;
     Error why_no_chat_;
     mutable std::mutex mutex_;

@@ -73,12 +73,19 @@ public:
         add_openai_chat(router, api);
         add_openai_completions(router, api);
         add_openai_models(router, api);
+        add_embeddings(router, api);
+        add_rerank(router, api);
+        add_ollama_chat(router, api);
+        add_ollama_embed(router, api);
+        add_ollama_models(router, api);
         add_text_tools(router, api);
         add_anthropic(router, api);
     }
 
     std::optional<InstantAnswer> instant(const HttpRequest& request) const {
         if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
+        // How Ollama's clients see whether somebody is there.
+        if (request.path == "/" && request.method == "HEAD") return InstantAnswer{200, "text/plain", "ok\n"};
         if (request.path == "/livez") return InstantAnswer{200, "text/plain", "ok\n"};
         if (request.path != "/readyz" && request.path != "/health") return std::nullopt;
         if (is_draining_) return InstantAnswer{503, "application/json", R"({"status":"stopping"})"};

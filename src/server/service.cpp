@@ -1,40 +1,13 @@
 #include "server/service.h"
 
 #include <atomic>
-#include <deque>
 
 #include "server/answer_reader.h"
+#include "server/inbox.h"
 #include "server/metrics/answer_record.h"
 #include "server/prepare.h"
 
 namespace hearth::server {
-
-namespace {
-
-// Where the engine leaves its events: it must not wait, and must not become the last to hold a model.
-struct Inbox {
-    std::mutex mutex;
-    std::deque<std::pair<size_t, Event>> events;
-    bool is_read = true;  // somebody is reading, or is about to
-    std::function<void()> wake;
-
-    void put(size_t choice, const Event& event) {
-        {
-            std::lock_guard lock(mutex);
-            events.emplace_back(choice, event);
-            if (std::exchange(is_read, true)) return;
-        }
-        wake();
-    }
-    // What came since the last time; nothing: the reader goes, and will be woken.
-    std::deque<std::pair<size_t, Event>> take() {
-        std::lock_guard lock(mutex);
-        if (events.empty()) is_read = false;
-        return std::exchange(events, {});
-    }
-};
-
-}  // namespace
 
 class Service::Run final : public Running, public std::enable_shared_from_this<Run> {
 public:
@@ -76,14 +49,7 @@ public:
 private:
     ApiResult<> begin(ModelRequest request) {
         const bool has_scores = request.logprobs >= 0;
-        auto model = service_.models_.get(request.model);
-        if (!model) {
-            ApiError error = api_error(model.error());
-            if (model.error().kind == ErrorKind::not_found) error.code = "model_not_found";
-            error.param = "model";
-            return std::unexpected(std::move(error));
-        }
-        model_ = std::move(*model);
+        model_ = API_TRY(service_.model(request.model));
         Prepared prepared = API_TRY(prepare(*model_, request));
         const PromptInfo& info = prepared.info;
         if (info.prompt_tokens >= info.context_tokens)
@@ -157,10 +123,7 @@ private:
 
 std::shared_ptr<Running> Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink) {
     auto run = std::make_shared<Run>(*this, std::move(sink));
-    {
-        std::lock_guard lock(mutex_);
-        running_.insert(run);
-    }
+    keep(run);
     if (!run->start(std::move(request))) {
         over(run);
         return nullptr;
@@ -179,14 +142,28 @@ void Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink,
     });
 }
 
-void Service::over(const std::shared_ptr<Run>& run) {
+ApiResult<std::shared_ptr<const ServedModel>> Service::model(const std::string& name) {
+    auto model = models_.get(name);
+    if (model) return std::move(*model);
+    ApiError error = api_error(model.error());
+    if (model.error().kind == ErrorKind::not_found) error.code = "model_not_found";
+    error.param = "model";
+    return std::unexpected(std::move(error));
+}
+
+void Service::keep(std::shared_ptr<Running> run) {
+    std::lock_guard lock(mutex_);
+    running_.insert(std::move(run));
+}
+
+void Service::over(const std::shared_ptr<Running>& run) {
     std::lock_guard lock(mutex_);
     running_.erase(run);
     changed_.notify_all();
 }
 
 void Service::cancel_all() {
-    std::set<std::shared_ptr<Run>> all;
+    std::set<std::shared_ptr<Running>> all;
     {
         std::lock_guard lock(mutex_);
         all = running_;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "server/api/api_error.h"
 #include "server/models.h"
 #include "server/request.h"
 #include "server/workers.h"
@@ -35,18 +36,26 @@ public:
              const std::function<void(std::function<void()> cancel)>& when_gone);
 
     Models& models() { return models_; }
+    // One of them, loaded if need be; the error has the code and the field that clients expect.
+    ApiResult<std::shared_ptr<const ServedModel>> model(const std::string& name);
+
+    // For requests of another kind (embed_service.h): from keep() to over() they are kept, and cancelled and waited for
+    // with the rest.
+    void keep(std::shared_ptr<Running> run);
+    void over(const std::shared_ptr<Running>& run);
+    Workers& encoders() { return encoders_; }
+
     void cancel_all();
     void wait_until_idle();
 
 private:
     class Run;
-    void over(const std::shared_ptr<Run>& run);
 
     Models& models_;
     Workers& encoders_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::set<std::shared_ptr<Run>> running_;
+    std::set<std::shared_ptr<Running>> running_;
 };
 
 }  // namespace hearth::server

@@ -18,4 +18,11 @@ ApiResult<std::vector<std::string>> ApiContext::warnings_of(const HttpRequest& r
     return warnings;
 }
 
+void add_warnings(Json& answer, const std::vector<std::string>& warnings) {
+    if (warnings.empty()) return;
+    Json list = Json::array();
+    for (const std::string& one : warnings) list.push(one);
+    answer.set("warnings", std::move(list));
+}
+
 }  // namespace hearth::server

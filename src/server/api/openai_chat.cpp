@@ -106,13 +106,6 @@ private:
                    Json::Object{{"content", openai_token_scores(std::exchange(one.scores, {}))}, {"refusal", nullptr}});
     }
 
-    static void add_warnings(Json& object, const std::vector<std::string>& warnings) {
-        if (warnings.empty()) return;
-        Json list = Json::array();
-        for (const std::string& one : warnings) list.push(one);
-        object.set("warnings", std::move(list));
-    }
-
     // Null where an event says nothing in this form.
     static Json delta_of(const GuideEvent& event, Choice& one) {
         switch (ReplyPart(event.kind)) {

@@ -1,4 +1,4 @@
-#include "library/embedding_prompts.h"
+#include "engine/embedding_prompts.h"
 
 #include <algorithm>
 #include <cctype>
