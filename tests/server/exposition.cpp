@@ -3,12 +3,20 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <regex>
 #include <sstream>
+#include <string_view>
 
 namespace hearth::test {
 
 namespace {
+
+bool is_name(std::string_view text, bool may_have_colons) {
+    if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
+    return std::ranges::all_of(text, [&](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+               (c == ':' && may_have_colons);
+    });
+}
 
 // What stands between the braces, unescaped; false: it is no list of labels.
 bool read_labels(const std::string& text, std::map<std::string, std::string>& labels) {
@@ -17,7 +25,7 @@ bool read_labels(const std::string& text, std::map<std::string, std::string>& la
         const size_t equals = text.find("=\"", at);
         if (equals == std::string::npos) return false;
         const std::string name = text.substr(at, equals - at);
-        if (!std::regex_match(name, std::regex("[a-zA-Z_][a-zA-Z0-9_]*"))) return false;
+        if (!is_name(name, false)) return false;
         std::string value;
         for (at = equals + 2; at < text.size() && text[at] != '"'; ++at) {
             if (text[at] != '\\') {
@@ -85,35 +93,43 @@ double Exposition::sum(const std::string& name, const std::vector<std::string>& 
 Exposition read_exposition(const std::string& text) {
     Exposition all;
     if (!text.ends_with('\n')) all.problems.push_back("the last line has no end");
-    static const std::regex kSample(R"(([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(.*)\})? (\S+))");
-    static const std::regex kHead(R"(# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) (.*))");
     std::istringstream lines(text);
     std::string current;
     for (std::string line; std::getline(lines, line);) {
-        std::smatch match;
-        if (std::regex_match(line, match, kHead)) {
-            Exposition::Family& family = all.families[match[2]];
-            std::string& place = match[1] == "HELP" ? family.help : family.type;
+        if (line.starts_with("# HELP ") || line.starts_with("# TYPE ")) {
+            const size_t end = line.find(' ', 7);
+            const std::string name = line.substr(7, end - 7);
+            if (end == std::string::npos || !is_name(name, true)) {
+                all.problems.push_back("no head: " + line);
+                continue;
+            }
+            Exposition::Family& family = all.families[name];
+            std::string& place = line[2] == 'H' ? family.help : family.type;
             if (!place.empty() || family.samples > 0) all.problems.push_back("twice: " + line);
-            place = match[3];
-            current = match[2];
+            place = line.substr(end + 1);
+            current = name;
             continue;
         }
+        // NAME or NAME{LABELS}, a blank, the number; blanks may be in labels only.
+        const size_t blank = line.rfind(' '), brace = line.find('{');
+        const std::string series = line.substr(0, blank), name = series.substr(0, brace);
         std::map<std::string, std::string> labels;
-        if (!std::regex_match(line, match, kSample) || !read_labels(match[3], labels)) {
+        const bool has_labels = brace != std::string::npos && brace < series.size();
+        if (blank == std::string::npos || !is_name(name, true) ||
+            (has_labels &&
+             (!series.ends_with('}') || !read_labels(series.substr(brace + 1, series.size() - brace - 2), labels)))) {
             all.problems.push_back("no sample: " + line);
             continue;
         }
-        const std::string family = family_of(match[1], all);
+        const std::string family = family_of(name, all);
         if (family.empty() || family != current) all.problems.push_back("out of its family: " + line);
         if (family.empty()) continue;
         ++all.families[family].samples;
-        const std::string number = match[4];
+        const std::string number = line.substr(blank + 1);
         char* end = nullptr;
-        const double value = number == "+Inf" ? HUGE_VAL : std::strtod(number.c_str(), &end);
-        if (end && *end) all.problems.push_back("no number: " + line);
-        if (!all.samples.emplace(match[1].str() + match[2].str(), value).second)
-            all.problems.push_back("twice: " + line);
+        const double value = std::strtod(number.c_str(), &end);
+        if (number.empty() || *end) all.problems.push_back("no number: " + line);
+        if (!all.samples.emplace(series, value).second) all.problems.push_back("twice: " + line);
     }
     for (const auto& [name, family] : all.families)
         if (family.help.empty() || (family.type != "counter" && family.type != "gauge" && family.type != "histogram"))
