@@ -208,13 +208,14 @@ TEST_F(Anthropic, ToolsAreUsed) {
     EXPECT_EQ(at(call, "input").dump(), R"({"city":"Paris"})");
     EXPECT_TRUE(text_at(call, "id").starts_with("toolu_"));
     EXPECT_GT(text_at(call, "id").size(), 10u);
-    const Json result = Json::Object{
-        {"type", "tool_result"}, {"tool_use_id", text_at(call, "id")}, {"content", R"({"weather": "rain"})"}};
+    const Json result = Json::Object{{"type", "tool_result"},
+                                     {"tool_use_id", text_at(call, "id")},
+                                     {"content", R"({"weather":"rain","temperature":11})"}};
     const Json next =
         both(message_of(Json::Array{user(question), assistant(at(answer, "content")), user(Json::Array{result})},
                         {{"tools", weather()}}));
     EXPECT_EQ(text_at(next, "stop_reason"), "end_turn");
-    EXPECT_NE(text_at(next, "content", 0, "text").find("rain"), std::string::npos) << next.dump();
+    EXPECT_NE(text_at(next, "content", 0, "text").find("11"), std::string::npos) << next.dump();
     EXPECT_GT(at(next, "usage", "cache_read_input_tokens").as_int(), 10);
     // Choices: any call, this call, one call, no call.
     for (const Json& choice :
