@@ -24,6 +24,26 @@ TEST_F(Serve, AnswersUntilItIsToldToStop) {
     EXPECT_EQ(read_text(folder / "serve.out"), "");
 }
 
+// With the same numbers as the commands, also where --ctx is more than such a model can read.
+TEST_F(Serve, ModelsThatOnlyReadAreServedToo) {
+    NEED_SHARED("reference/bert");
+    NEED_SHARED("reference/qwen3-embedding");
+    const std::string file_of[] = {fs::absolute(shared_path("reference/bert/bert-cls.gguf")),
+                                   fs::absolute(shared_path("reference/qwen3-embedding/qwen3-embed.gguf"))};
+    const int port =
+        start("--model cls=" + file_of[0] + " --model last=" + file_of[1] + " --ctx 256 --threads 1 --parallel 2");
+    ASSERT_GT(port, 0);
+    for (size_t i = 0; i < 2; ++i) {
+        const std::string name = i == 0 ? "cls" : "last";
+        const auto line = Json::parse(hearth("embed --threads 1 " + file_of[i], "the river was calm").out);
+        ASSERT_TRUE(line) << name;
+        const Json answer =
+            http_post(port, "/v1/embeddings", R"({"model": ")" + name + R"(", "input": "the river was calm"})").json();
+        ASSERT_TRUE(answer.find("data")) << answer.dump();
+        EXPECT_EQ(answer.find("data")->items()[0].find("embedding")->dump(), line->find("embedding")->dump());
+    }
+}
+
 TEST_F(Serve, WhatCannotBeServedIsSaid) {
     refused("\"$H\" serve --model nothing.gguf", 1, {"no file nothing.gguf"});
     refused("\"$H\" serve --model ember --model ember --check-config --port 70000", 2, {"--port"});
