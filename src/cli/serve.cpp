@@ -20,6 +20,7 @@
 #include "library/installed.h"
 #include "library/quantise_file.h"
 #include "server/server.h"
+#include "store/store.h"
 
 namespace hearth::cli {
 
@@ -32,7 +33,8 @@ struct ServeOptions {
     std::string unix_socket, api_key_file, cache;
     std::string log_to = "-", log_format;
     std::vector<std::string> allowed_hosts, allowed_origins;
-    bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false;
+    bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false,
+         keeps_nothing = false;
     std::string max_memory;
     int64_t max_models = 0, idle = 0;
     bool no_confinement = false;
@@ -160,6 +162,14 @@ private:
     double last_ = 0;
 };
 
+// Null where nothing can be kept; who asks for it is told.
+std::shared_ptr<store::Store> store_of_responses() {
+    auto opened = store::Store::open(data_directory());
+    if (opened) return std::make_shared<store::Store>(std::move(*opened));
+    notice("hearth: responses are not kept: " + opened.error().line());
+    return nullptr;
+}
+
 // Until somebody wants it to end, and through that end.
 void live(server::Server& server, const Supervisor& supervisor, int64_t drain_seconds) {
     Pulse pulse(server, supervisor);
@@ -189,6 +199,7 @@ Result<int> serve(const ServeOptions& options) {
         TRY(check(std::move(made)));
         return kDone;
     }
+    if (!options.keeps_nothing) made.store = store_of_responses();
     // As early as can be, for model files may be hostile; and before there are threads, which would not be confined.
     if (options.no_confinement)
         notice("hearth: --no-confinement: this process keeps all rights of the user who started it");
@@ -280,6 +291,8 @@ void add_serve(Command& program) {
         .show_default()
         .between(0, 86400);
     command.add_flag("--strict", options->strict, "Fields of a request that are not known are errors, not warnings");
+    command.add_flag("--no-save", options->keeps_nothing,
+                     "Keep no responses: clients must send the whole conversation each time");
     command.add_flag("--no-confinement", options->no_confinement,
                      "Keep all rights of the user; else the server gives up all files but the models' folders, other "
                      "programs and new connections");

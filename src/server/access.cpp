@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <fstream>
+#include <span>
+
+#include "base/sha256.h"
 
 namespace hearth::server {
 
@@ -36,7 +39,11 @@ public:
         for (size_t i = 0; i < keys_.size(); ++i)
             if (is_equal_in_constant_time(sent, keys_[i])) found = int(i);
         if (found < 0) return std::unexpected(ApiError{401, "this key is not known here", "invalid_api_key"});
-        return Identity{fmt::format("key {}", found + 1)};
+        // A key's place in the file may change, and what was kept for it must not become another's.
+        Sha256 hash;
+        hash.add("owner of what hearth keeps\n" + keys_[size_t(found)]);
+        const Sha256::Digest digest = hash.finish();
+        return Identity{.name = fmt::format("key {}", found + 1), .owner = hex_text(std::span(digest).first(16))};
     }
 
 private:

@@ -12,8 +12,9 @@
 namespace hearth::server {
 
 struct Identity {
-    std::string name;                       // empty: nobody in particular
-    std::shared_ptr<RequestRecord> record;  // of the request; null: nothing is noted about it
+    std::string name;   // empty: nobody in particular
+    std::string owner;  // of what is kept for them; the same for ever, empty where everybody is let in
+    std::shared_ptr<RequestRecord> record = nullptr;  // of the request; null: nothing is noted about it
 };
 
 // Asked once per request, on a worker thread, by several at a time.

@@ -53,7 +53,7 @@ public:
           access_(options.access ? std::move(options.access) : open_access()),
           encoders_(2),
           service_(*models_, encoders_),
-          api_{service_, options.version, options.is_strict, options.http.limits.json_depth, &monitor_},
+          api_{service_, options.version, options.is_strict, options.http.limits.json_depth, &monitor_, options.store},
           starters_(std::make_unique<Workers>(options.workers)) {
         // Counted from zero, not from the first request on.
         for (const Models::Entry& entry : models_->list()) monitor_.metrics().of(entry.name);
@@ -73,6 +73,7 @@ public:
         add_openai_chat(router, api);
         add_openai_completions(router, api);
         add_openai_models(router, api);
+        add_openai_responses(router, api);
         add_embeddings(router, api);
         add_rerank(router, api);
         add_ollama_chat(router, api);

@@ -12,6 +12,10 @@
 #include "server/metrics/access_log.h"
 #include "server/models.h"
 
+namespace hearth::store {
+class Store;
+}
+
 namespace hearth::server {
 
 struct ServerOptions {
@@ -22,6 +26,7 @@ struct ServerOptions {
     bool loads_at_start = true;      // false: a model is loaded when it is first asked for
     bool is_strict = false;          // unknown fields of requests are errors
     int workers = 4;
+    std::shared_ptr<store::Store> store;  // where responses are kept; null: nowhere
     std::string version;
     AccessLogOptions access_log;
 };

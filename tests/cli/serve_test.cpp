@@ -44,6 +44,42 @@ TEST_F(Serve, ModelsThatOnlyReadAreServedToo) {
     }
 }
 
+// Whoever has the last byte of an answer finds it again.
+TEST_F(Serve, ResponsesOutliveAServerThatIsKilled) {
+    const std::string flags = "--model ember --ctx 256 --threads 1";
+    int port = start(flags);
+    ASSERT_GT(port, 0);
+    std::vector<std::string> ids;
+    for (const char* more : {"", R"(, "stream": true)"}) {
+        HttpClient client(port);
+        client.send(post_request("/v1/responses",
+                                 R"({"input": "What is 17 + 25?", "temperature": 0)" + std::string(more) + "}"));
+        const HttpAnswer answer = client.receive();
+        EXPECT_EQ(answer.status, 200) << answer.body;
+        const size_t id = answer.body.find("resp_");
+        ASSERT_NE(id, std::string::npos) << answer.body;
+        ids.push_back(answer.body.substr(id, answer.body.find('"', id) - id));
+        kill(pid, SIGKILL);
+        ASSERT_GE(exit_code_within(5), 0);
+        port = start(flags);
+        ASSERT_GT(port, 0);
+    }
+    for (const std::string& id : ids) {
+        const HttpAnswer found = http_get(port, "/v1/responses/" + id);
+        EXPECT_EQ(found.status, 200) << found.body;
+        EXPECT_NE(found.body.find("17 + 25 = 42"), std::string::npos) << found.body;
+    }
+    const HttpAnswer next =
+        http_post(port, "/v1/responses",
+                  R"({"input": "What is 2 + 3?", "temperature": 0, "previous_response_id": ")" + ids[1] + "\"}");
+    EXPECT_NE(next.body.find("2 + 3 = 5"), std::string::npos) << next.body;
+    kill(pid, SIGKILL);
+    ASSERT_GE(exit_code_within(5), 0);
+    port = start(flags + " --no-save");
+    ASSERT_GT(port, 0);
+    EXPECT_EQ(http_get(port, "/v1/responses/" + ids[0]).status, 404);
+}
+
 TEST_F(Serve, WhatCannotBeServedIsSaid) {
     refused("\"$H\" serve --model nothing.gguf", 1, {"no file nothing.gguf"});
     refused("\"$H\" serve --model ember --model ember --check-config --port 70000", 2, {"--port"});

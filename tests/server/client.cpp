@@ -47,7 +47,9 @@ std::vector<std::string> HttpAnswer::events() const {
     for (size_t at = 0; at < body.size();) {
         const size_t end = std::min(body.find("\n\n", at), body.size());
         const std::string event = body.substr(at, end - at);
-        if (event.starts_with("data: ")) found.push_back(event.substr(6));
+        // It may have a name in front.
+        const size_t data = event.starts_with("event: ") ? event.find('\n') + 1 : 0;
+        if (event.compare(data, 6, "data: ") == 0) found.push_back(event.substr(data + 6));
         at = end + 2;
     }
     return found;

@@ -1,6 +1,7 @@
 // What every dialect of the API is given, and the dialects themselves: one file and one line each.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,10 @@
 #include "server/api/api_error.h"
 #include "server/router.h"
 #include "server/service.h"
+
+namespace hearth::store {
+class Store;
+}
 
 namespace hearth::server {
 
@@ -19,6 +24,7 @@ struct ApiContext {
     bool is_strict = false;
     int json_depth = 100;
     Monitor* monitor = nullptr;
+    std::shared_ptr<store::Store> store = nullptr;  // what lasts; null: nothing is kept
 
     // Unknown fields of a request: an error where the server or the request (header X-Hearth-Strict) is strict, else
     // warnings that go with the answer.
@@ -34,6 +40,7 @@ void add_anthropic(Router& router, const ApiContext& api);           // /v1/mess
 void add_openai_chat(Router& router, const ApiContext& api);         // /v1/chat/completions
 void add_openai_completions(Router& router, const ApiContext& api);  // /v1/completions
 void add_openai_models(Router& router, const ApiContext& api);       // /v1/models
+void add_openai_responses(Router& router, const ApiContext& api);    // /v1/responses
 void add_embeddings(Router& router, const ApiContext& api);          // /v1/embeddings
 void add_rerank(Router& router, const ApiContext& api);              // /v1/rerank, /v2/rerank, /rerank
 void add_ollama_chat(Router& router, const ApiContext& api);         // /api/chat, /api/generate

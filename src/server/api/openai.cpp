@@ -162,6 +162,35 @@ void read_overflow(Fields& fields, ModelRequest& request) {
         if (const auto policy = chat::overflow_named(*name)) request.overflow = *policy;
 }
 
+std::optional<std::string> read_reasoning_effort(Fields& fields, std::string_view name,
+                                                 chat::Conversation& conversation) {
+    auto effort = fields.one_of(name, {"none", "minimal", "low", "medium", "high", "xhigh"});
+    if (!effort) return effort;
+    conversation.thinking = *effort != "none" && *effort != "minimal";
+    if (*conversation.thinking)
+        conversation.variables.emplace_back("reasoning_effort", *effort == "xhigh" ? "high" : *effort);
+    return effort;
+}
+
+void read_thinking_switches(Fields& fields, ModelRequest& request, chat::Conversation& conversation) {
+    if (const Json* variables = fields.any("chat_template_kwargs")) {
+        if (!variables->is_object()) return fields.refuse("chat_template_kwargs", "is no object");
+        for (const auto& [name, value] : variables->members()) {
+            if (name == "enable_thinking" && value.is_bool())
+                conversation.thinking = value.as_bool();
+            else if (name == "messages" || name == "tools" || name == "add_generation_prompt")
+                return fields.refuse("chat_template_kwargs", fmt::format("may not set {}", name));
+            else
+                conversation.variables.emplace_back(name, value);
+        }
+    }
+    if (const auto thinking = fields.boolean("enable_thinking")) conversation.thinking = thinking;
+    if (const auto budget = fields.integer("thinking_budget", -1, INT64_MAX); budget && *budget >= 0) {
+        request.thinking_budget = *budget;
+        if (*budget == 0) conversation.thinking = false;
+    }
+}
+
 Json openai_usage(const std::vector<AnswerUsage>& choices) {
     int64_t generated = 0, thinking = 0;
     for (const AnswerUsage& one : choices) {

@@ -2,7 +2,9 @@
 // and in which form it comes, with those that llama.cpp and vLLM added.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -25,6 +27,11 @@ void read_stops(Fields& fields, ModelRequest& request);
 // response_format, json_schema, grammar, structured_outputs, guided_*: at most one of them.
 void read_form(Fields& fields, ModelRequest& request);
 void read_overflow(Fields& fields, ModelRequest& request);
+// A level of effort: whether the model thinks, and what its template is told.
+std::optional<std::string> read_reasoning_effort(Fields& fields, std::string_view name,
+                                                 chat::Conversation& conversation);
+// enable_thinking, thinking_budget and vLLM's chat_template_kwargs.
+void read_thinking_switches(Fields& fields, ModelRequest& request, chat::Conversation& conversation);
 
 // Of all choices together: the prompt counts once.
 Json openai_usage(const std::vector<AnswerUsage>& choices);

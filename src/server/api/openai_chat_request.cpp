@@ -128,30 +128,6 @@ void read_tools(Fields& fields, ModelRequest& request, chat::Conversation& conve
         fields.refuse("tool_choice", "asks for a call, and the answer is to have another form");
 }
 
-void read_thinking(Fields& fields, ModelRequest& request, chat::Conversation& conversation) {
-    if (const auto effort = fields.one_of("reasoning_effort", {"none", "minimal", "low", "medium", "high", "xhigh"})) {
-        conversation.thinking = *effort != "none" && *effort != "minimal";
-        if (*conversation.thinking)
-            conversation.variables.emplace_back("reasoning_effort", *effort == "xhigh" ? "high" : *effort);
-    }
-    if (const Json* variables = fields.any("chat_template_kwargs")) {
-        if (!variables->is_object()) return fields.refuse("chat_template_kwargs", "is no object");
-        for (const auto& [name, value] : variables->members()) {
-            if (name == "enable_thinking" && value.is_bool())
-                conversation.thinking = value.as_bool();
-            else if (name == "messages" || name == "tools" || name == "add_generation_prompt")
-                return fields.refuse("chat_template_kwargs", fmt::format("may not set {}", name));
-            else
-                conversation.variables.emplace_back(name, value);
-        }
-    }
-    if (const auto thinking = fields.boolean("enable_thinking")) conversation.thinking = thinking;
-    if (const auto budget = fields.integer("thinking_budget", -1, INT64_MAX); budget && *budget >= 0) {
-        request.thinking_budget = *budget;
-        if (*budget == 0) conversation.thinking = false;
-    }
-}
-
 void read_limits(Fields& fields, ModelRequest& request) {
     auto most = fields.integer("max_completion_tokens", -1, INT64_MAX);
     const char* name = most ? "max_completion_tokens" : "max_tokens";
@@ -195,7 +171,8 @@ ApiResult<OpenaiChatRequest> read_openai_chat(const HttpRequest& http, const Api
     read_limits(fields, request);
     read_form(fields, request);
     read_tools(fields, request, conversation);
-    read_thinking(fields, request, conversation);
+    read_reasoning_effort(fields, "reasoning_effort", conversation);
+    read_thinking_switches(fields, request, conversation);
     read_overflow(fields, request);
     asked.streams = fields.boolean("stream").value_or(false);
     if (auto options = fields.object("stream_options")) {
