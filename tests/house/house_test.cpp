@@ -34,7 +34,7 @@ const std::map<std::string, Rooms> kMayImport = {
     {"cache", {"base", "tensor", "ops", "models"}},
     {"engine", {"base", "tensor", "files", "huggingface", "text", "ops", "backends", "models", "cache"}},
     {"chat", {"base", "files", "text", "grammar", "engine"}},
-    {"server", {"base", "text", "grammar", "engine", "chat"}},
+    {"server", {"base", "store", "text", "grammar", "engine", "chat"}},
     {"library", {"base", "tensor", "files", "huggingface", "text", "models"}},
     // Which kernels run is chosen and named on the command line; tensors are listed and dumped by their type.
     {"cli",

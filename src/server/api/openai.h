@@ -24,6 +24,8 @@ void read_sampling(Fields& fields, ModelRequest& request);
 void read_stops(Fields& fields, ModelRequest& request);
 // response_format, json_schema, grammar, structured_outputs, guided_*: at most one of them.
 void read_form(Fields& fields, ModelRequest& request);
+// priority and deadline_ms: when it is to begin.
+void read_turn(Fields& fields, ModelRequest& request);
 void read_overflow(Fields& fields, ModelRequest& request);
 
 // Of all choices together: the prompt counts once.

@@ -197,6 +197,7 @@ ApiResult<OpenaiChatRequest> read_openai_chat(const HttpRequest& http, const Api
     read_tools(fields, request, conversation);
     read_thinking(fields, request, conversation);
     read_overflow(fields, request);
+    read_turn(fields, request);
     asked.streams = fields.boolean("stream").value_or(false);
     if (auto options = fields.object("stream_options")) {
         asked.includes_usage = options->boolean("include_usage").value_or(false);
