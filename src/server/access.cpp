@@ -19,7 +19,7 @@ const Scopes kAllScopes{Scope::infer, Scope::embed, Scope::metrics, Scope::manag
 // "127.0.0.1:51234" -> "127.0.0.1". Of IPv6, what one house has: its first 64 bits are the client.
 std::string address_of(const std::string& peer) {
     std::string address = peer.substr(0, peer.rfind(':'));
-    if (!address.starts_with('[')) return address;
+    if (!address.starts_with('[') || address.find('.') != std::string::npos) return address;  // the old ones, mapped
     size_t end = 0;
     for (int group = 0; group < 4 && end != std::string::npos; ++group) end = address.find(':', end + 1);
     const size_t gap = address.find("::");

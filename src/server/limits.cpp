@@ -62,8 +62,8 @@ void RateLimits::Admitted::over() {
 void RateLimits::forget_idle(double now) {
     if (now - swept_at_ < 1) return;
     swept_at_ = now;
-    std::erase_if(clients_, [&](auto& one) {
-        Client& client = one.second;
+    std::erase_if(clients_, [&](const auto& one) {
+        Client client = one.second;
         client.requests.fill(now);
         client.tokens.fill(now);
         return client.at_work == 0 && client.requests.is_full() && client.tokens.is_full();

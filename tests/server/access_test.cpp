@@ -17,6 +17,8 @@ namespace {
 using store::Scope;
 
 const std::string kPath = "/v1/chat/completions";
+// So wild that no answer repeats itself, which would end it.
+const std::string kNoEnd = R"(, "temperature": 3, "top_k": 0, "top_p": 1)";
 
 std::string ask(int64_t max_tokens, const std::string& more = "", const std::string& model = "small") {
     return R"({"model": ")" + model + R"(", "messages": [{"role": "user", "content": "hi"}], "ignore_eos": true,
@@ -187,7 +189,7 @@ TEST_F(KeyDoor, OneAtOnceMayComeAgainWhenItsAnswerIsWhole) {
         ASSERT_EQ(http_post(port, kPath, ask(1, more), bearer(one.secret)).status, 200) << i;
     }
     HttpClient busy(port);
-    busy.send(post_request(kPath, ask(900, ", \"stream\": true", "ember"), bearer(one.secret)));
+    busy.send(post_request(kPath, ask(900, kNoEnd + ", \"stream\": true", "ember"), bearer(one.secret)));
     ASSERT_FALSE(busy.receive_until("content").empty());
     const HttpAnswer refused = http_post(port, kPath, ask(1), bearer(one.secret));
     EXPECT_EQ(refused.status, 429);
@@ -238,15 +240,15 @@ TEST_F(KeyDoor, AFullQueueSendsAway) {
     std::vector<HttpClient> waiting;
     for (int i = 0; i < 3; ++i) {
         waiting.emplace_back(port);
-        waiting.back().send(post_request(kPath, ask(900, ", \"stream\": true, \"n\": 1", "ember")));
+        waiting.back().send(post_request(kPath, ask(900, kNoEnd + ", \"stream\": true", "ember")));
     }
     for (int i = 0; i < 8; ++i) {
         waiting.emplace_back(port);
-        waiting.back().send(post_request(kPath, ask(900, "", "ember")));
+        waiting.back().send(post_request(kPath, ask(900, kNoEnd, "ember")));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     const HttpAnswer refused = http_post(port, kPath, ask(1, "", "ember"));
-    EXPECT_EQ(refused.status, 429) << refused.body;
+    ASSERT_EQ(refused.status, 429) << refused.body;
     EXPECT_EQ(text_at(refused.json(), "error", "code"), "queue_full");
     EXPECT_GE(std::stoi(refused.header("Retry-After")), 1);
     // Another model is not concerned; more answers than ever fit are a mistake of the request.

@@ -137,8 +137,8 @@ TEST(Queue, OneClientCannotFillIt) {
     while (queue.add({.ticket = ticket, .client = "greedy"})) ++ticket;
     EXPECT_EQ(ticket, 80u);  // eight times what it left free
     EXPECT_FALSE(queue.has_room("greedy", 1));
-    EXPECT_TRUE(queue.has_room("other", 10));
-    EXPECT_FALSE(queue.has_room("other", 11));
+    EXPECT_TRUE(queue.has_room("other", 9));
+    EXPECT_FALSE(queue.has_room("other", 10));
     EXPECT_TRUE(queue.add({.ticket = 1000, .client = "other"}));
     // Who leaves makes room at once.
     EXPECT_TRUE(queue.remove(3));
