@@ -10,6 +10,7 @@ void add_bench(Command& program);
 void add_convert(Command& program);
 void add_embed(Command& program);
 void add_imatrix(Command& program);
+void add_keys(Command& program);
 void add_perplexity(Command& program);
 void add_rerank(Command& program);
 void add_serve(Command& program);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/os.h"
+#include "base/private_files.h"
 #include "base/supervisor.h"
 #include "base/text_format.h"
 #include "cli/access_log.h"
@@ -19,12 +20,15 @@
 #include "engine/texts.h"
 #include "library/installed.h"
 #include "library/quantise_file.h"
+#include "server/access.h"
 #include "server/server.h"
 #include "store/store.h"
 
 namespace hearth::cli {
 
 namespace {
+
+constexpr int64_t kMostLimit = int64_t{1} << 50;
 
 struct ServeOptions {
     ModelOptions model{.kv = ""};  // of all models; the word is in `models`. No kv: what suits their use
@@ -33,12 +37,13 @@ struct ServeOptions {
     std::string unix_socket, api_key_file, cache;
     std::string log_to = "-", log_format;
     std::vector<std::string> allowed_hosts, allowed_origins;
+    store::KeyLimits limits;
     bool insecure = false, strict = false, check_config = false, on_demand = false, no_tcp = false,
          keeps_nothing = false;
     std::string max_memory;
     int64_t max_models = 0, idle = 0;
     bool no_confinement = false;
-    int64_t parallel = 4, drain = 30, max_body = 64;
+    int64_t parallel = 4, queue = 256, drain = 30, max_body = 64;
 };
 
 // "models/Qwen3.5-2B-Q4_K_M.gguf" -> "Qwen3.5-2B-Q4_K_M"; of a file in parts: without the part's number.
@@ -114,13 +119,20 @@ Result<server::ServerOptions> server_options(const ServeOptions& options, std::v
     made.http.inherited = std::move(inherited);
     made.http.port = options.port;
     made.http.unix_socket = options.unix_socket;
-    made.http.may_leave_loopback = options.insecure || !options.api_key_file.empty();
     made.http.allowed_hosts = options.allowed_hosts;
     made.http.allowed_origins = options.allowed_origins;
     server::Limits& limits = made.http.limits;
     limits.body_bytes = size_t(options.max_body) << 20;
     limits.all_bodies_bytes = std::max(limits.all_bodies_bytes, 2 * limits.body_bytes);
-    if (!options.api_key_file.empty()) made.access = TRY(server::key_file_access(options.api_key_file));
+    server::StoreAccessOptions access{.folder = data_directory(), .others = {}};
+    if (!options.api_key_file.empty()) access.others = TRY(server::key_file_access(options.api_key_file));
+    auto door = TRY(server::StoreAccess::open(std::move(access)));
+    made.http.may_leave_loopback = options.insecure || door->wants_keys();
+    if (!door->wants_keys() && options.insecure)
+        notice("hearth: --insecure: everybody who reaches this machine may use the models");
+    made.access = std::move(door);
+    made.limits = options.limits;
+    made.most_waiting = size_t(options.queue);
     const bool has_limits = !options.max_memory.empty() || options.max_models > 0;
     made.loads_at_start = !options.on_demand && !(has_limits && made.models.size() > 1);
     made.is_strict = options.strict;
@@ -201,6 +213,8 @@ Result<int> serve(const ServeOptions& options) {
     }
     if (!options.keeps_nothing) made.store = store_of_responses();
     // As early as can be, for model files may be hostile; and before there are threads, which would not be confined.
+    // A folder that is made later, for a first key, could not be read any more. Without one there are no keys.
+    if (!data_directory().empty()) (void)make_private_folder(data_directory());
     if (options.no_confinement)
         notice("hearth: --no-confinement: this process keeps all rights of the user who started it");
     else
@@ -215,8 +229,6 @@ Result<int> serve(const ServeOptions& options) {
         notice(fmt::format("model {}{}", entry.name, entry.model ? "" : " (loaded when it is asked for)"));
     }
     for (const std::string& address : server->addresses()) notice("listening on " + address);
-    if (options.insecure && options.api_key_file.empty())
-        notice("hearth: --insecure: everybody who reaches this machine may use the models");
     live(*server, supervisor, options.drain);
     return kDone;
 }
@@ -253,6 +265,9 @@ void add_serve(Command& program) {
     command.add("--parallel", options->parallel, "Answers of one model at the same time; more wait")
         .show_default()
         .between(1, 1024);
+    command.add("--queue", options->queue, "Requests for one model that wait; more are sent away with 429")
+        .show_default()
+        .between(0, 100000);
     command.add(
         "--cache", options->cache,
         "Memory for each model to remember finished texts in (800M, 4G), beside what running answers leave free");
@@ -264,7 +279,8 @@ void add_serve(Command& program) {
         .in_group(reach);
     command.add_flag("--no-tcp", options->no_tcp, "Listen on --unix-socket alone").in_group(reach);
     command
-        .add("--api-key-file", options->api_key_file, "Only requests with a key of this file, one a line, are answered")
+        .add("--api-key-file", options->api_key_file,
+             "Answer only requests with a key: one of this file, one a line, or of `hearth keys`")
         .in_group(reach);
     command
         .add_flag("--insecure", options->insecure,
@@ -286,6 +302,19 @@ void add_serve(Command& program) {
     command.add("--log-format", options->log_format, "Of these lines (default: text on a terminal, else json)")
         .in_group(log)
         .one_of({"json", "text"});
+    const std::string limits = "What each client may ask, unless its key says otherwise (0: anything)";
+    command.add("--requests-per-minute", options->limits.requests_per_minute, "Requests in a minute")
+        .in_group(limits)
+        .show_default()
+        .between(0, kMostLimit);
+    command.add("--tokens-per-minute", options->limits.tokens_per_minute, "Of prompts and answers")
+        .in_group(limits)
+        .show_default()
+        .between(0, kMostLimit);
+    command.add("--concurrent", options->limits.concurrency, "Requests at the same time")
+        .in_group(limits)
+        .show_default()
+        .between(0, kMostLimit);
     command.add("--max-body", options->max_body, "Largest request in MiB").show_default().between(1, 4096);
     command.add("--drain", options->drain, "Seconds that answers may still take once the server is told to stop")
         .show_default()

@@ -189,6 +189,7 @@ private:
         plan_.result.model = plan_.model->name();
         API_TRY(plan_texts(job, plan_));
         rows_.resize(plan_.requests.size());
+        service_.limits().charge(job.identity, plan_.result.tokens);
         inbox_->wake = [&encoders = service_.encoders(), weak = weak_from_this()] {
             encoders.post([weak] {
                 if (const auto self = weak.lock()) self->read();
@@ -204,7 +205,7 @@ private:
             if (record_) noted = record_->begins(plan_.model->name(), int64_t(request.tokens.size()), 1);
             const auto sink = [inbox = inbox_, noted, index = sent_](const Event& event) {
                 if (noted) noted->event(0, event);
-                if (event.kind != Event::Kind::progress) inbox->put(index, event);
+                if (event.kind != Event::Kind::progress) inbox->put({index, event});
             };
             const RequestId id = API_TRY(plan_.model->engine().submit(std::move(request), sink));
             std::lock_guard lock(mutex_);
@@ -237,7 +238,8 @@ private:
     TextsSink sink_;
     std::shared_ptr<RequestRecord> record_;
     ReadingPlan plan_;
-    const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+    using Events = Inbox<std::pair<size_t, Event>>;  // by the number of the text
+    const std::shared_ptr<Events> inbox_ = std::make_shared<Events>();
     std::vector<std::vector<float>> rows_;
     size_t sent_ = 0, done_ = 0;
     bool is_over_ = false;  // of the one thread that reads

@@ -6,30 +6,29 @@
 #include <mutex>
 #include <utility>
 
-#include "engine/engine.h"
-
 namespace hearth::server {
 
-// Of one request: the events of its parts, by their number. `wake` is set before the first event can come.
+// Of one request: what happens to its parts. `wake` is set before the first item can come.
+template <class Item>
 struct Inbox {
     std::mutex mutex;
-    std::deque<std::pair<size_t, Event>> events;
+    std::deque<Item> items;
     bool is_read = true;  // somebody is reading, or is about to
     std::function<void()> wake;
 
-    void put(size_t part, const Event& event) {
+    void put(Item item) {
         {
             std::lock_guard lock(mutex);
-            events.emplace_back(part, event);
+            items.push_back(std::move(item));
             if (std::exchange(is_read, true)) return;
         }
         wake();
     }
     // What came since the last time; nothing: the reader goes, and will be woken.
-    std::deque<std::pair<size_t, Event>> take() {
+    std::deque<Item> take() {
         std::lock_guard lock(mutex);
-        if (events.empty()) is_read = false;
-        return std::exchange(events, {});
+        if (items.empty()) is_read = false;
+        return std::exchange(items, {});
     }
 };
 

@@ -62,6 +62,10 @@ struct ModelRequest {
     std::string form_field;  // the name of the field that asked for it, for errors
     chat::Overflow overflow = chat::Overflow::refuse;
 
+    // Which of those that wait is answered first.
+    int64_t priority = 0;                // lower is earlier, among the requests of one client
+    std::optional<int64_t> deadline_ms;  // it must have begun by then, counted from its arrival
+
     Identity identity;
 };
 

@@ -7,10 +7,61 @@
 
 namespace hearth::server {
 
-void Router::add(std::string_view method, std::string_view path, Handler handler) {
+namespace {
+
+// Adds to an answer what its client has left, and makes room for the client's next request before the last byte is on
+// its way: who waits for the answer must not be refused when it comes with the next one.
+class LimitedReply final : public ReplyChannel {
+public:
+    LimitedReply(HttpReply reply, RateLimits& limits, Identity identity, std::shared_ptr<RateLimits::Admitted> admitted)
+        : reply_(std::move(reply)), limits_(limits), identity_(std::move(identity)), admitted_(std::move(admitted)) {}
+
+    void send(int status, std::string_view content_type, std::string body, std::vector<Header> headers) override {
+        over();
+        reply_.send(status, content_type, std::move(body), with_limits(std::move(headers)));
+    }
+    void begin_stream(std::string_view content_type, std::vector<Header> headers) override {
+        reply_.begin_stream(content_type, with_limits(std::move(headers)));
+    }
+    bool write(std::string_view bytes) override { return reply_.write(bytes); }
+    void finish() override {
+        over();
+        reply_.finish();
+    }
+    void on_gone(std::function<void()> callback) override { reply_.on_gone(std::move(callback)); }
+    bool is_gone() const override { return reply_.is_gone(); }
+    std::string id() const override { return reply_.id(); }
+    void abandon() override { over(); }  // our own handle goes now
+
+private:
+    void over() {
+        if (admitted_) admitted_->over();
+    }
+    std::vector<Header> with_limits(std::vector<Header> headers) const {
+        for (Header& one : limits_.headers(identity_)) headers.push_back(std::move(one));
+        return headers;
+    }
+
+    const HttpReply reply_;
+    RateLimits& limits_;
+    const Identity identity_;
+    const std::shared_ptr<RateLimits::Admitted> admitted_;
+};
+
+std::vector<std::string> words_of(store::Scopes scopes) {
+    std::vector<std::string> words;
+    for (const store::Scope one :
+         {store::Scope::infer, store::Scope::embed, store::Scope::metrics, store::Scope::manage})
+        if (scopes.has(one)) words.push_back(store::Scopes{one}.text());
+    return words;
+}
+
+}  // namespace
+
+void Router::add(std::string_view method, std::string_view path, store::Scopes scopes, Handler handler) {
     const size_t brace = path.find('{');
-    routes_.push_back(
-        {std::string(method), std::string(path.substr(0, brace)), brace != std::string_view::npos, std::move(handler)});
+    routes_.push_back({std::string(method), std::string(path.substr(0, brace)), brace != std::string_view::npos, scopes,
+                       std::move(handler)});
 }
 
 void Router::tell_errors(std::string_view prefix, ErrorWriter writer) {
@@ -34,7 +85,28 @@ ErrorWriter Router::error_writer(std::string_view path) const {
     return found;
 }
 
-void Router::handle(HttpRequest request, HttpReply reply, const Access& access) const {
+void Router::answer(const Route& route, Call call, RateLimits& limits, ErrorWriter tell) {
+    const auto refuse = [&](const ApiError& error) {
+        if (call.request.record) call.request.record->is_rejected(error.code);
+        tell(call.reply, error);
+    };
+    if (!route.scopes.shares(call.identity.scopes))
+        return refuse({403,
+                       fmt::format("this key may do {}, and {} needs {}", call.identity.scopes.text(),
+                                   call.request.path, fmt::join(words_of(route.scopes), " or ")),
+                       "missing_scope"});
+    if (route.method == "POST") {
+        auto admitted = limits.admit(call.identity);
+        Identity who = call.identity;
+        who.record.reset();  // the reply may be kept longer than the request lasts
+        call.reply = HttpReply(std::make_shared<LimitedReply>(std::move(call.reply), limits, std::move(who),
+                                                              admitted ? *admitted : nullptr));
+        if (!admitted) return refuse(admitted.error());
+    }
+    route.handler(std::move(call));
+}
+
+void Router::handle(HttpRequest request, HttpReply reply, const Access& access, RateLimits& limits) const {
     const ErrorWriter tell = error_writer(request.path);
     auto identity = access.admit(request);
     if (!identity) {
@@ -53,7 +125,8 @@ void Router::handle(HttpRequest request, HttpReply reply, const Access& access) 
         }
         if (request.record) request.record->is_routed(route.path + (route.takes_rest ? "{name}" : ""));
         std::string name = percent_decoded(std::string_view(request.path).substr(route.path.size()));
-        return route.handler({std::move(request), std::move(reply), std::move(*identity), std::move(name)});
+        return answer(route, {std::move(request), std::move(reply), std::move(*identity), std::move(name)}, limits,
+                      tell);
     }
     if (!others.empty())
         return tell(reply, {405, fmt::format("{} does not take {}, only {}", request.path, request.method, others),

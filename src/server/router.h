@@ -10,6 +10,7 @@
 #include "server/access.h"
 #include "server/http/message.h"
 #include "server/http/reply.h"
+#include "server/limits.h"
 
 namespace hearth::server {
 
@@ -26,21 +27,24 @@ using ErrorWriter = void (*)(const HttpReply& reply, const ApiError& error);
 
 class Router {
 public:
-    // The path may end with {name}, which takes the rest, with slashes in it. GET answers HEAD too.
-    void add(std::string_view method, std::string_view path, Handler handler);
+    // The path may end with {name}, which takes the rest, with slashes in it. GET answers HEAD too. Who has one of the
+    // scopes may ask; what is sent with POST counts against limits.
+    void add(std::string_view method, std::string_view path, store::Scopes scopes, Handler handler);
     // How errors below a path are told; the longest prefix counts.
     void tell_errors(std::string_view prefix, ErrorWriter writer);
 
-    void handle(HttpRequest request, HttpReply reply, const Access& access) const;
+    void handle(HttpRequest request, HttpReply reply, const Access& access, RateLimits& limits) const;
     ErrorWriter error_writer(std::string_view path) const;
 
 private:
     struct Route {
         std::string method, path;
         bool takes_rest = false;
+        store::Scopes scopes;
         Handler handler;
         bool fits(std::string_view asked) const;
     };
+    static void answer(const Route& route, Call call, RateLimits& limits, ErrorWriter tell);
     std::vector<Route> routes_;
     std::vector<std::pair<std::string, ErrorWriter>> writers_;
 };

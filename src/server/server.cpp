@@ -33,7 +33,7 @@ public:
             self->starters_->post([self, taken, reply, is_late] {
                 if (is_late || self->is_giving_up_)
                     return self->router_.error_writer(taken->path)(reply, {503, "this server is stopping", "stopping"});
-                self->router_.handle(std::move(*taken), reply, *self->access_);
+                self->router_.handle(std::move(*taken), reply, *self->access_, self->limits_);
             });
         };
         options.http.record = [self = impl.get()](const HttpRequest& request) { return self->monitor_.open(request); };
@@ -51,8 +51,9 @@ public:
         : monitor_(options.version, std::move(options.access_log)),
           models_(std::move(models)),
           access_(options.access ? std::move(options.access) : open_access()),
+          limits_(options.limits),
           encoders_(2),
-          service_(*models_, encoders_),
+          service_(*models_, encoders_, limits_, options.most_waiting),
           api_{service_, options.version, options.is_strict, options.http.limits.json_depth, &monitor_, options.store},
           starters_(std::make_unique<Workers>(options.workers)) {
         // Counted from zero, not from the first request on.
@@ -98,6 +99,7 @@ public:
     std::unique_ptr<Models> models_;
     std::unique_ptr<Access> access_;
     std::atomic<bool> is_draining_ = false, is_giving_up_ = false, is_loading_ = true;
+    RateLimits limits_;
     Workers encoders_;
     Service service_;
     ApiContext api_;

@@ -24,6 +24,8 @@ struct ServerOptions {
     ModelLimits model_limits;
     std::unique_ptr<Access> access;  // null: everybody
     bool loads_at_start = true;      // false: a model is loaded when it is first asked for
+    store::KeyLimits limits;         // of clients that have none of their own
+    size_t most_waiting = 256;       // requests for a model beside those that are being answered
     bool is_strict = false;          // unknown fields of requests are errors
     int workers = 4;
     std::shared_ptr<store::Store> store;  // where responses are kept; null: nowhere

@@ -1,7 +1,10 @@
 #include "server/service.h"
 
-#include <atomic>
+#include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/os.h"
 #include "server/answer_reader.h"
 #include "server/inbox.h"
 #include "server/metrics/answer_record.h"
@@ -9,17 +12,48 @@
 
 namespace hearth::server {
 
+namespace {
+
+// What happens to one choice of a request.
+struct Happened {
+    enum class What : uint8_t {
+        begun,    // the engine has it
+        event,    // the engine said something of it
+        refused,  // the engine does not take it, or it may not begin any more
+        left,     // it was cancelled while it waited
+    } what = What::event;
+    size_t choice = 0;
+    Event event = {};
+    ApiError error = {};
+};
+
+// What an answer may cost at most is seldom what it costs; who names no limit is expected to want this much.
+constexpr int64_t kUsualAnswer = 1024, kMostExpected = 4096;
+
+int64_t expected_tokens(const ModelRequest& request, const PromptInfo& info) {
+    const int64_t wanted = request.max_tokens < 0 ? kUsualAnswer : std::min(request.max_tokens, kMostExpected);
+    return std::min(wanted, info.context_tokens - info.prompt_tokens);
+}
+
+ApiError given_up() {
+    return {503, "the answer was given up: the server stops", "cancelled"};
+}
+
+}  // namespace
+
 class Service::Run final : public Running, public std::enable_shared_from_this<Run> {
 public:
-    Run(Service& service, std::unique_ptr<AnswerSink> sink) : service_(service), sink_(std::move(sink)) {}
+    Run(Service& service, std::unique_ptr<AnswerSink> sink)
+        : service_(service), sink_(std::move(sink)), arrived_(monotonic_seconds()) {}
+    ~Run() override { settle(); }
 
     // False: it is over already.
     bool start(ModelRequest request) {
         record_ = request.identity.record;
         if (auto begun = begin(std::move(request)); !begun) {
             if (record_) record_->is_rejected(begun.error().code);
-            cancel();
             is_over_ = true;
+            settle();
             sink_->failed(begun.error());
             return false;
         }
@@ -29,19 +63,23 @@ public:
     void cancel() override {
         is_cancelled_ = true;
         std::vector<RequestId> ids;
+        std::vector<FairQueue::Ticket> tickets;
         {
             std::lock_guard lock(mutex_);
             ids = ids_;
+            tickets = tickets_;
         }
+        for (size_t choice = 0; choice < tickets.size(); ++choice)
+            if (admission_->leave(tickets[choice])) leaves(choice);
         for (const RequestId id : ids) model_->engine().cancel(id);
     }
 
     void read() {
         while (true) {
-            auto events = inbox_->take();
-            if (events.empty()) return;
-            for (auto& [choice, event] : events)
-                if (!is_over_) take(choice, event);
+            auto all = inbox_->take();
+            if (all.empty()) return;
+            for (Happened& one : all)
+                if (!is_over_) take(one);
             if (is_over_) return service_.over(shared_from_this());
         }
     }
@@ -51,75 +89,180 @@ private:
         const bool has_scores = request.logprobs >= 0;
         model_ = API_TRY(service_.model(request.model));
         Prepared prepared = API_TRY(prepare(*model_, request));
-        const PromptInfo& info = prepared.info;
-        if (info.prompt_tokens >= info.context_tokens)
+        info_ = std::move(prepared.info);
+        if (info_.prompt_tokens >= info_.context_tokens)
             return std::unexpected(ApiError{
                 400,
                 fmt::format("the prompt has {} tokens, the context holds {} and an answer needs some too; shorten it, "
                             "or start the server with a larger --ctx",
-                            info.prompt_tokens, info.context_tokens),
+                            info_.prompt_tokens, info_.context_tokens),
                 "context_length_exceeded", "messages"});
         for (size_t choice = 0; choice < prepared.requests.size(); ++choice)
             answers_.emplace_back(model_->engine().tokenizer(), prepared.is_chat, prepared.begins_in_thought,
                                   has_scores);
         left_ = answers_.size();
-        std::shared_ptr<AnswerRecord> noted;
-        if (record_) noted = record_->begins(model_->name(), info.prompt_tokens, answers_.size());
+        if (record_) noted_ = record_->begins(model_->name(), info_.prompt_tokens, answers_.size());
+        requests_ = std::move(prepared.requests);
         inbox_->wake = [&encoders = service_.encoders_, weak = weak_from_this()] {
             encoders.post([weak] {
                 if (const auto self = weak.lock()) self->read();
             });
         };
-        for (size_t choice = 0; choice < prepared.requests.size(); ++choice) {
-            const RequestId id = API_TRY(model_->engine().submit(std::move(prepared.requests[choice]),
-                                                                 [inbox = inbox_, noted, choice](const Event& event) {
-                                                                     if (noted) noted->event(choice, event);
-                                                                     inbox->put(choice, event);
-                                                                 }));
-            std::lock_guard lock(mutex_);
-            ids_.push_back(id);
+        return enter(request);
+    }
+
+    // Every choice takes a place of its own.
+    ApiResult<> enter(const ModelRequest& request) {
+        identity_ = request.identity;
+        const int64_t expected = expected_tokens(request, info_);
+        std::vector<Admission::Applicant> applicants;
+        std::vector<FairQueue::Ticket> tickets;
+        for (size_t choice = 0; choice < requests_.size(); ++choice) {
+            Admission::Applicant& one = applicants.emplace_back();
+            one.entry = {.ticket = service_.next_ticket_++,
+                         .client = identity_.id,
+                         .cost = info_.prompt_tokens + expected,
+                         .priority = request.priority};
+            if (request.deadline_ms) one.entry.deadline = arrived_ + double(*request.deadline_ms) / 1000;
+            one.start = [weak = weak_from_this(), choice] {
+                const auto self = weak.lock();
+                return self && self->submit(choice);
+            };
+            one.late = [inbox = inbox_, noted = noted_, choice, deadline = request.deadline_ms.value_or(0)] {
+                refuse(*inbox, noted.get(), choice,
+                       {503, fmt::format("the answer could not begin within deadline_ms, {} ms", deadline),
+                        "deadline_exceeded", "deadline_ms"});
+            };
+            tickets.push_back(one.entry.ticket);
         }
-        if (is_cancelled_) cancel();  // it came while the ids were not known
-        sink_->begin(info);
+        charged_ = info_.prompt_tokens + expected * int64_t(requests_.size());
+        service_.limits_.charge(identity_, charged_);
+        admission_ = service_.admission_of(*model_);
+        {
+            std::lock_guard lock(mutex_);
+            tickets_ = std::move(tickets);
+        }
+        API_TRY(admission_->enter(std::move(applicants)));
+        if (is_cancelled_) cancel();  // it came before all this was known
         return {};
     }
 
-    void take(size_t choice, const Event& event) {
-        switch (event.kind) {
-            case Event::Kind::progress:
-                return sink_->progress(event.tokens_done);
-            case Event::Kind::token:
-                return hand_on(choice, event);
-            case Event::Kind::finish:
-                hand_on(choice, event);
-                sink_->ended(int64_t(choice), answers_[choice].end(event));
-                is_over_ = --left_ == 0;
-                return;
-            case Event::Kind::failed:
-                is_over_ = true;
-                cancel();
-                return sink_->failed(api_error(event.error));
-        }
+    static void refuse(Inbox<Happened>& inbox, AnswerRecord* noted, size_t choice, ApiError error) {
+        Event event;
+        event.kind = Event::Kind::failed;
+        if (noted) noted->event(choice, event);
+        inbox.put({Happened::What::refused, choice, {}, std::move(error)});
+    }
+    // It was cancelled before the engine had it.
+    void leaves(size_t choice) {
+        Happened left{Happened::What::left, choice};
+        left.event.kind = Event::Kind::finish;
+        left.event.reason = FinishReason::cancelled;
+        left.event.usage.prompt_tokens = info_.prompt_tokens;
+        if (noted_) noted_->event(choice, left.event);
+        inbox_->put(std::move(left));
     }
 
-    void hand_on(size_t choice, const Event& event) {
+    // On the thread that made room. False: the place stays free.
+    bool submit(size_t choice) {
+        if (is_cancelled_) {
+            leaves(choice);
+            return false;
+        }
+        const double now = monotonic_seconds();
+        auto sink = [inbox = inbox_, noted = noted_, choice, &encoders = service_.encoders_, admission = admission_,
+                     now, waited = now - arrived_](const Event& event) {
+            Happened happened{Happened::What::event, choice, event};
+            happened.event.usage.queue_seconds += waited;
+            if (noted) noted->event(choice, happened.event);
+            inbox->put(std::move(happened));
+            if (event.kind != Event::Kind::finish && event.kind != Event::Kind::failed) return;
+            // Not here: whoever is next is handed to the engine, which this is a thread of.
+            encoders.post([admission, now] { admission->release(monotonic_seconds() - now); });
+        };
+        const auto id = model_->engine().submit(std::move(requests_[choice]), std::move(sink));
+        if (!id) {
+            refuse(*inbox_, noted_.get(), choice, api_error(id.error()));
+            return false;
+        }
+        {
+            std::lock_guard lock(mutex_);
+            ids_.push_back(*id);
+        }
+        inbox_->put({Happened::What::begun, choice});
+        if (is_cancelled_) model_->engine().cancel(*id);
+        return true;
+    }
+
+    void take(Happened& one) {
+        if (one.what == Happened::What::refused) {
+            if (record_) record_->is_rejected(one.error.code);
+            return fail_with(one.error);
+        }
+        if (one.what == Happened::What::left && !has_begun_) return fail_with(given_up());
+        if (one.event.kind == Event::Kind::failed && one.what == Happened::What::event)
+            return fail_with(api_error(one.event.error));
+        if (!std::exchange(has_begun_, true)) sink_->begin(info_);
+        if (one.what != Happened::What::begun) take(one.choice, one.event);
+    }
+
+    void take(size_t choice, Event& event) {
+        if (event.kind == Event::Kind::progress) return sink_->progress(event.tokens_done);
+        if (event.kind == Event::Kind::token) ++generated_;
         AnswerPart part;
         answers_[choice].take(event, part);
         if (!part.events.empty() || !part.scores.empty()) sink_->part(int64_t(choice), part);
+        if (event.kind != Event::Kind::finish) return;
+        is_over_ = --left_ == 0;
+        if (is_over_) settle();
+        sink_->ended(int64_t(choice), answers_[choice].end(event));
+    }
+
+    void fail_with(const ApiError& error) {
+        is_over_ = true;
+        cancel();
+        settle();
+        sink_->failed(error);
+    }
+
+    // What was charged in advance becomes what it was. Before the client hears of the end: its next request counts on
+    // it.
+    void settle() {
+        const int64_t used = has_begun_ ? info_.prompt_tokens + generated_ : 0;
+        const int64_t charged = std::exchange(charged_, 0);
+        if (charged != 0) service_.limits_.charge(identity_, used - charged);
     }
 
     Service& service_;
     std::unique_ptr<AnswerSink> sink_;
     std::shared_ptr<RequestRecord> record_;
+    std::shared_ptr<AnswerRecord> noted_;
+    const double arrived_;
+    Identity identity_;
+    PromptInfo info_;
     std::shared_ptr<const ServedModel> model_;
-    const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
+    std::shared_ptr<Admission> admission_;
+    const std::shared_ptr<Inbox<Happened>> inbox_ = std::make_shared<Inbox<Happened>>();
+    std::vector<Request> requests_;  // until the engine has them
     std::vector<AnswerReader> answers_;
     size_t left_ = 0;
-    bool is_over_ = false;  // of the one thread that reads
+    int64_t charged_ = 0, generated_ = 0;
+    bool has_begun_ = false, is_over_ = false;  // of the one thread that reads
     std::atomic<bool> is_cancelled_ = false;
     std::mutex mutex_;
     std::vector<RequestId> ids_;
+    std::vector<FairQueue::Ticket> tickets_;
 };
+
+Service::Service(Models& models, Workers& encoders, RateLimits& limits, size_t most_waiting)
+    : models_(models), encoders_(encoders), limits_(limits), most_waiting_(most_waiting) {}
+
+std::shared_ptr<Admission> Service::admission_of(const ServedModel& model) {
+    std::lock_guard lock(mutex_);
+    std::shared_ptr<Admission>& found = admissions_[model.name()];
+    if (!found) found = std::make_shared<Admission>(model.engine().options().sequences, most_waiting_);
+    return found;
+}
 
 std::shared_ptr<Running> Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink) {
     auto run = std::make_shared<Run>(*this, std::move(sink));
@@ -172,8 +315,14 @@ void Service::cancel_all() {
 }
 
 void Service::wait_until_idle() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return running_.empty(); });
+    std::map<std::string, std::shared_ptr<Admission>> admissions;
+    {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return running_.empty(); });
+        admissions = admissions_;
+    }
+    // Some were given up and are not out of the engine yet.
+    for (const auto& [name, admission] : admissions) admission->wait_until_empty();
 }
 
 }  // namespace hearth::server

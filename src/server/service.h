@@ -1,14 +1,19 @@
-// Runs requests on models: makes the prompt, fits it into the context, submits it, and brings the engine's events to
-// the request's sink on threads where that may take its time.
+// Runs requests on models: makes the prompt, fits it into the context, hands it to the engine when its turn has come,
+// and brings the engine's events to the request's sink on threads where that may take its time.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
 
+#include "server/admission.h"
 #include "server/api/api_error.h"
+#include "server/limits.h"
 #include "server/models.h"
 #include "server/request.h"
 #include "server/workers.h"
@@ -24,8 +29,8 @@ public:
 
 class Service {
 public:
-    // `encoders`: where sinks are called.
-    Service(Models& models, Workers& encoders) : models_(models), encoders_(encoders) {}
+    // `encoders`: where sinks are called. `most_waiting`: requests for a model beside those that are being answered.
+    Service(Models& models, Workers& encoders, RateLimits& limits, size_t most_waiting = 256);
 
     // Does all that comes before the queue on the calling thread (loading a model, too). What goes wrong goes to the
     // sink. The answer goes on without the caller; null: it is over already.
@@ -44,18 +49,24 @@ public:
     void keep(std::shared_ptr<Running> run);
     void over(const std::shared_ptr<Running>& run);
     Workers& encoders() { return encoders_; }
+    RateLimits& limits() { return limits_; }
 
     void cancel_all();
     void wait_until_idle();
 
 private:
     class Run;
+    std::shared_ptr<Admission> admission_of(const ServedModel& model);
 
     Models& models_;
     Workers& encoders_;
+    RateLimits& limits_;
+    const size_t most_waiting_;
+    std::atomic<FairQueue::Ticket> next_ticket_ = 1;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::set<std::shared_ptr<Running>> running_;
+    std::map<std::string, std::shared_ptr<Admission>> admissions_;  // by the name of the model
 };
 
 }  // namespace hearth::server

@@ -20,8 +20,8 @@ void Workers::post(std::function<void()> work) {
         std::lock_guard lock(mutex_);
         if (is_stopping_) return;
         waiting_.push_back(std::move(work));
+        arrived_.notify_one();  // not later: the work could end all this before
     }
-    arrived_.notify_one();
 }
 
 void Workers::run() {

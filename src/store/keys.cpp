@@ -151,6 +151,12 @@ Result<std::vector<ApiKey>> Keys::list() {
     return list;
 }
 
+Result<bool> Keys::has_any() {
+    Transaction transaction = TRY(database_->read());
+    Statement row = TRY(transaction.prepare("SELECT 1 FROM keys LIMIT 1"));
+    return row.next();
+}
+
 Result<> Keys::revoke(std::string_view id, int64_t now_ms) {
     Transaction transaction = TRY(database_->write());
     TRY(transaction.run("UPDATE keys SET revoked_ms = ? WHERE id = ? AND revoked_ms = 0", {now_ms, id}));

@@ -27,6 +27,7 @@ public:
     bool has(Scope scope) const { return (bits_ & uint8_t(scope)) != 0; }
     bool is_empty() const { return bits_ == 0; }
     int64_t bits() const { return bits_; }
+    bool shares(Scopes other) const { return (bits_ & other.bits_) != 0; }
     std::string text() const;
     friend bool operator==(Scopes, Scopes) = default;
 
@@ -72,6 +73,7 @@ public:
 
     Result<AddedKey> add(const NewKey& wanted, int64_t now_ms);
     Result<std::vector<ApiKey>> list();  // oldest first, revoked ones too
+    Result<bool> has_any();              // revoked and expired ones count
     Result<> revoke(std::string_view id, int64_t now_ms);
 
     // Whose secret this is. An Error says that the store failed, not that the secret is wrong. Sees at once what other

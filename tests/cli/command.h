@@ -44,7 +44,7 @@ protected:
         if (!fs::exists(model)) fs::copy_file(shared_path("reference/qwen35/dense_r1.gguf"), model);
     }
 
-    // A shell line in which $H is the program and $M the model.
+    // A shell line in which $H is the program and $M the model. What it keeps stays in the folder.
     Ran shell(const std::string& line, const std::string& in = "") const {
         std::ofstream(folder / "in.txt", std::ios::binary) << in;
         const std::string script =

@@ -1,6 +1,8 @@
 // POST /v1/messages and /v1/messages/count_tokens.
 #include "server/api/anthropic.h"
 
+#include <algorithm>
+
 #include "server/api/anthropic_answer.h"
 #include "server/api/anthropic_request.h"
 #include "server/prepare.h"
@@ -57,7 +59,8 @@ Json anthropic_error_body(const ApiError& error, const std::string& request_id) 
 void anthropic_error(const HttpReply& reply, const ApiError& error) {
     std::vector<Header> headers = anthropic_headers(reply);
     if (error.status == 401) headers.push_back({"WWW-Authenticate", "Bearer"});
-    if (error.status == 429 || error.status == 503) headers.push_back({"Retry-After", "1"});
+    if (error.status == 429 || error.status == 503)
+        headers.push_back({"Retry-After", std::to_string(std::max<int64_t>(error.retry_seconds, 1))});
     reply.send(error.status, "application/json", anthropic_error_body(error, reply.id()).dump(), std::move(headers));
 }
 
@@ -78,7 +81,7 @@ void add_anthropic_warnings(Json& object, const std::vector<std::string>& warnin
 
 void add_anthropic(Router& router, const ApiContext& api) {
     router.tell_errors("/v1/messages", anthropic_error);
-    router.add("POST", "/v1/messages", [&api](Call call) {
+    router.add("POST", "/v1/messages", {store::Scope::infer}, [&api](Call call) {
         auto asked = read_anthropic(call.request, api, AnthropicPurpose::answer);
         if (!asked) return anthropic_error(call.reply, asked.error());
         asked->model.identity = std::move(call.identity);
@@ -86,7 +89,7 @@ void add_anthropic(Router& router, const ApiContext& api) {
         api.service.run(std::move(request), anthropic_sink(call.reply, std::move(*asked)),
                         [&](std::function<void()> cancel) { call.reply.on_gone(std::move(cancel)); });
     });
-    router.add("POST", "/v1/messages/count_tokens", [&api](Call call) {
+    router.add("POST", "/v1/messages/count_tokens", {store::Scope::infer}, [&api](Call call) {
         auto answer = count_tokens(call.request, api);
         if (!answer) return anthropic_error(call.reply, answer.error());
         call.reply.send(200, "application/json", std::move(*answer), anthropic_headers(call.reply));

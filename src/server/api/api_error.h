@@ -1,6 +1,7 @@
 // An error on its way to a client, before a dialect gives it its form.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <string>
 
@@ -11,8 +12,9 @@ namespace hearth::server {
 struct ApiError {
     int status = 400;
     std::string message;
-    std::string code = {};   // a word for programs: "model_not_found"; may be empty
-    std::string param = {};  // the field that is wrong: "messages[0].role"; may be empty
+    std::string code = {};      // a word for programs: "model_not_found"; may be empty
+    std::string param = {};     // the field that is wrong: "messages[0].role"; may be empty
+    int64_t retry_seconds = 0;  // when to come again, with 429 and 503; 0: soon
 };
 
 template <class T = void>

@@ -98,7 +98,7 @@ std::string embeddings_answer(const TextsRead& read, bool as_base64, std::vector
 }  // namespace
 
 void add_embeddings(Router& router, const ApiContext& api) {
-    router.add("POST", "/v1/embeddings", [&api](Call call) {
+    router.add("POST", "/v1/embeddings", {store::Scope::embed}, [&api](Call call) {
         auto asked = read_embeddings(call.request, api);
         if (!asked) return openai_error(call.reply, asked.error());
         asked->job.identity = std::move(call.identity);

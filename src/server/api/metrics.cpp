@@ -71,10 +71,10 @@ Json status(Monitor& monitor, const Models& models, const std::string& version) 
 }  // namespace
 
 void add_metrics(Router& router, const ApiContext& api) {
-    router.add("GET", "/metrics", [&api](Call call) {
+    router.add("GET", "/metrics", {store::Scope::metrics}, [&api](Call call) {
         call.reply.send(200, Registry::kContentType, api.monitor->metrics_text(api.service.models()));
     });
-    router.add("GET", "/v1/hearth/status", [&api](Call call) {
+    router.add("GET", "/v1/hearth/status", {store::Scope::metrics}, [&api](Call call) {
         call.reply.send(200, "application/json", status(*api.monitor, api.service.models(), api.version).dump());
     });
 }

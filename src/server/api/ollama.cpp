@@ -13,7 +13,8 @@ namespace hearth::server {
 void ollama_error(const HttpReply& reply, const ApiError& error) {
     std::vector<Header> headers;
     if (error.status == 401) headers.push_back({"WWW-Authenticate", "Bearer"});
-    if (error.status == 429 || error.status == 503) headers.push_back({"Retry-After", "1"});
+    if (error.status == 429 || error.status == 503)
+        headers.push_back({"Retry-After", std::to_string(std::max<int64_t>(error.retry_seconds, 1))});
     reply.send(error.status, "application/json", Json(Json::Object{{"error", error.message}}).dump(),
                std::move(headers));
 }

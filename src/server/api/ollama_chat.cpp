@@ -198,8 +198,9 @@ void answer_ollama(const ApiContext& api, Call call, OllamaReader read) {
 }  // namespace
 
 void add_ollama_chat(Router& router, const ApiContext& api) {
-    router.add("POST", "/api/chat", [&api](Call call) { answer_ollama(api, std::move(call), read_ollama_chat); });
-    router.add("POST", "/api/generate",
+    router.add("POST", "/api/chat", {store::Scope::infer},
+               [&api](Call call) { answer_ollama(api, std::move(call), read_ollama_chat); });
+    router.add("POST", "/api/generate", {store::Scope::infer},
                [&api](Call call) { answer_ollama(api, std::move(call), read_ollama_generate); });
 }
 

@@ -97,8 +97,10 @@ void embed_ollama(const ApiContext& api, Call call, bool is_old) {
 }  // namespace
 
 void add_ollama_embed(Router& router, const ApiContext& api) {
-    router.add("POST", "/api/embed", [&api](Call call) { embed_ollama(api, std::move(call), false); });
-    router.add("POST", "/api/embeddings", [&api](Call call) { embed_ollama(api, std::move(call), true); });
+    router.add("POST", "/api/embed", {store::Scope::embed},
+               [&api](Call call) { embed_ollama(api, std::move(call), false); });
+    router.add("POST", "/api/embeddings", {store::Scope::embed},
+               [&api](Call call) { embed_ollama(api, std::move(call), true); });
 }
 
 }  // namespace hearth::server

@@ -210,25 +210,26 @@ constexpr NotYet kNotYet[] = {
 void add_ollama_models(Router& router, const ApiContext& api) {
     const auto cards = std::make_shared<ModelCards>();
     router.tell_errors("/api/", ollama_error);
-    router.add("GET", "/api/version", [&api](const Call& call) {
+    const store::Scopes any_use{store::Scope::infer, store::Scope::embed};
+    router.add("GET", "/api/version", any_use, [&api](const Call& call) {
         call.reply.send(200, "application/json", Json(Json::Object{{"version", api.version}}).dump());
     });
-    router.add("GET", "/api/tags", [&api, cards](const Call& call) {
+    router.add("GET", "/api/tags", any_use, [&api, cards](const Call& call) {
         Json list = Json::array();
         for (const Models::Entry& entry : api.service.models().list()) list.push(listed(entry, *cards));
         call.reply.send(200, "application/json", Json(Json::Object{{"models", std::move(list)}}).dump());
     });
-    router.add("GET", "/api/ps", [&api, cards](const Call& call) {
+    router.add("GET", "/api/ps", any_use, [&api, cards](const Call& call) {
         const Json body = Json::Object{{"models", running_models(api.service.models(), *cards)}};
         call.reply.send(200, "application/json", body.dump());
     });
-    router.add("POST", "/api/show", [&api](const Call& call) {
+    router.add("POST", "/api/show", any_use, [&api](const Call& call) {
         auto answer = show_model(call.request, api);
         if (!answer) return ollama_error(call.reply, answer.error());
         call.reply.send(200, "application/json", std::move(*answer));
     });
     for (const NotYet& one : kNotYet)
-        router.add(one.method, one.path, [what = one.what](const Call& call) {
+        router.add(one.method, one.path, any_use, [what = one.what](const Call& call) {
             ollama_error(call.reply, {501, what, "not_implemented"});
         });
 }

@@ -24,7 +24,8 @@ Json openai_error_body(const ApiError& error) {
 void openai_error(const HttpReply& reply, const ApiError& error) {
     std::vector<Header> headers;
     if (error.status == 401) headers.push_back({"WWW-Authenticate", "Bearer"});
-    if (error.status == 429 || error.status == 503) headers.push_back({"Retry-After", "1"});
+    if (error.status == 429 || error.status == 503)
+        headers.push_back({"Retry-After", std::to_string(std::max<int64_t>(error.retry_seconds, 1))});
     reply.send(error.status, "application/json", openai_error_body(error).dump(), std::move(headers));
 }
 
@@ -155,6 +156,12 @@ void read_form(Fields& fields, ModelRequest& request) {
         if (outputs->boolean("json_object").value_or(false)) form.set(*outputs, "json_object", Kind::json_object, {});
     }
     request.form_field = form.from;
+}
+
+void read_turn(Fields& fields, ModelRequest& request) {
+    request.priority = fields.integer("priority", INT32_MIN, INT32_MAX).value_or(0);
+    if (const auto deadline = fields.integer("deadline_ms", 1, int64_t{24} * 3600 * 1000))
+        request.deadline_ms = *deadline;
 }
 
 void read_overflow(Fields& fields, ModelRequest& request) {

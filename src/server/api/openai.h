@@ -26,6 +26,8 @@ void read_sampling(Fields& fields, ModelRequest& request);
 void read_stops(Fields& fields, ModelRequest& request);
 // response_format, json_schema, grammar, structured_outputs, guided_*: at most one of them.
 void read_form(Fields& fields, ModelRequest& request);
+// priority and deadline_ms: when it is to begin.
+void read_turn(Fields& fields, ModelRequest& request);
 void read_overflow(Fields& fields, ModelRequest& request);
 // A level of effort: whether the model thinks, and what its template is told.
 std::optional<std::string> read_reasoning_effort(Fields& fields, std::string_view name,

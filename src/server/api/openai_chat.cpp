@@ -189,7 +189,7 @@ private:
 }  // namespace
 
 void add_openai_chat(Router& router, const ApiContext& api) {
-    router.add("POST", "/v1/chat/completions", [&api](Call call) {
+    router.add("POST", "/v1/chat/completions", {store::Scope::infer}, [&api](Call call) {
         auto asked = read_openai_chat(call.request, api);
         if (!asked) return openai_error(call.reply, asked.error());
         asked->model.identity = std::move(call.identity);

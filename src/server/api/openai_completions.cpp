@@ -65,6 +65,7 @@ ApiResult<CompletionsRequest> read_completions(const HttpRequest& http, const Ap
     read_sampling(fields, common);
     read_stops(fields, common);
     read_form(fields, common);
+    read_turn(fields, common);
     common.max_tokens = fields.integer("max_tokens", -1, INT64_MAX).value_or(kUsualTokens);
     if (common.max_tokens == 0) fields.refuse("max_tokens", "is 0; ask for at least 1 token");
     common.choices = asked.choices = fields.integer("n", 1, 32).value_or(1);
@@ -309,7 +310,7 @@ private:
 }  // namespace
 
 void add_openai_completions(Router& router, const ApiContext& api) {
-    router.add("POST", "/v1/completions", [&api](Call call) {
+    router.add("POST", "/v1/completions", {store::Scope::infer}, [&api](Call call) {
         auto asked = read_completions(call.request, api);
         if (!asked) return openai_error(call.reply, asked.error());
         auto all = std::make_shared<Completion>(call.reply, *asked, "cmpl-" + call.request.id, "hearth-" + api.version);

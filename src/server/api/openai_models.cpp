@@ -20,14 +20,15 @@ Json described(const Models::Entry& entry) {
 }  // namespace
 
 void add_openai_models(Router& router, const ApiContext& api) {
-    router.add("GET", "/v1/models", [&api](Call call) {
+    const store::Scopes any_use{store::Scope::infer, store::Scope::embed};
+    router.add("GET", "/v1/models", any_use, [&api](Call call) {
         if (is_anthropic(call.request)) return anthropic_model_list(call, api);
         Json list = Json::array();
         for (const Models::Entry& entry : api.service.models().list()) list.push(described(entry));
         const Json body = Json::Object{{"object", "list"}, {"data", std::move(list)}};
         call.reply.send(200, "application/json", body.dump());
     });
-    router.add("GET", "/v1/models/{name}", [&api](Call call) {
+    router.add("GET", "/v1/models/{name}", any_use, [&api](Call call) {
         if (is_anthropic(call.request)) return anthropic_model(call, api);
         for (const Models::Entry& entry : api.service.models().list())
             if (entry.name == call.name) return call.reply.send(200, "application/json", described(entry).dump());

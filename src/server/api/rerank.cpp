@@ -80,7 +80,7 @@ std::string rerank_answer(const TextsRead& read, const AskedRanking& asked, cons
 
 void add_rerank(Router& router, const ApiContext& api) {
     for (const char* path : {"/v1/rerank", "/v2/rerank", "/rerank"})
-        router.add("POST", path, [&api](Call call) {
+        router.add("POST", path, {store::Scope::embed}, [&api](Call call) {
             auto read = read_rerank(call.request, api);
             if (!read) return openai_error(call.reply, read.error());
             const auto asked = std::make_shared<AskedRanking>(std::move(*read));

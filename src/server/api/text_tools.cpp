@@ -76,7 +76,7 @@ void add_text_tools(Router& router, const ApiContext& api) {
     for (const auto& [path, work] : {std::pair<const char*, Work>{"/tokenize", tokenize},
                                      {"/detokenize", detokenize},
                                      {"/apply-template", apply_template}})
-        router.add("POST", path, [&api, work = work](Call call) {
+        router.add("POST", path, {store::Scope::infer, store::Scope::embed}, [&api, work = work](Call call) {
             auto answer = work(call.request, api);
             if (!answer) return openai_error(call.reply, answer.error());
             call.reply.send(200, "application/json", std::move(*answer));

@@ -1,0 +1,52 @@
+// The door of one model: as many requests as its engine answers at the same time are inside, the others wait in a
+// FairQueue that decides who is next.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "server/api/api_error.h"
+#include "server/queue.h"
+
+namespace hearth::server {
+
+class Admission {
+public:
+    struct Applicant {
+        FairQueue::Entry entry;
+        // Its turn has come: begins, on the thread that made room. False: it does not want the place any more.
+        std::function<bool()> start;
+        std::function<void()> late;  // the deadline is over; on a thread of the Admission, must return soon
+    };
+
+    Admission(int64_t places, size_t most_waiting);
+    ~Admission();
+
+    // All of them, or none: 429 when so many wait already. Some may start before it returns.
+    ApiResult<> enter(std::vector<Applicant> applicants);
+    bool leave(FairQueue::Ticket ticket);  // waits no longer; false: it does not wait
+    void release(double seconds);          // one that started is over, after so long
+    void wait_until_empty();
+
+private:
+    void hand_on();
+    void watch_deadlines();
+    ApiError full() const;
+
+    const int64_t places_;
+    std::mutex mutex_;
+    std::condition_variable changed_, emptied_;
+    FairQueue queue_;
+    std::map<FairQueue::Ticket, Applicant> applicants_;
+    int64_t inside_ = 0;
+    double usual_seconds_ = 0;  // that one is inside
+    bool is_stopping_ = false;
+    std::thread watcher_;  // runs once somebody has a deadline
+};
+
+}  // namespace hearth::server
