@@ -19,7 +19,8 @@ using namespace server;
 struct Decoders {
     std::unique_ptr<Models> models = *Models::make({});
     Workers encoders{1};
-    Service service{*models, encoders};
+    RateLimits limits;
+    Service service{*models, encoders, limits};
     ApiContext lenient{service, "fuzz", false, 100}, strict{service, "fuzz", true, 100};
 };
 

@@ -32,7 +32,8 @@ Json weather() {
 struct Decoder {
     std::unique_ptr<server::Models> models = *server::Models::make({});
     server::Workers encoders{1};
-    server::Service service{*models, encoders};
+    server::RateLimits limits;
+    server::Service service{*models, encoders, limits};
     server::ApiContext api{service, "test", false, 100};
 
     server::ApiResult<server::AnthropicRequest> read(const Json& body) const {

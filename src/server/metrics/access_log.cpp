@@ -27,7 +27,7 @@ double milliseconds(double seconds) {
     return std::round(seconds * 1e5) / 100;
 }
 
-std::string short_duration(double seconds) {
+std::string logged_duration(double seconds) {
     return seconds < 10 ? fmt::format("{:.0f} ms", seconds * 1000) : duration_text(seconds);
 }
 
@@ -73,13 +73,13 @@ std::string text_line(const AccessEntry& entry) {
     std::string line = fmt::format("{} {} {} {} {}", time_text(entry.time), entry.peer, or_dash(entry.method),
                                    or_dash(shortened(entry.path)), entry.status);
     if (!entry.is_whole && entry.status != 499) line += " (the client left)";
-    line += fmt::format(" {} {}", bytes_text(uint64_t(entry.bytes)), short_duration(entry.seconds));
+    line += fmt::format(" {} {}", bytes_text(uint64_t(entry.bytes)), logged_duration(entry.seconds));
     if (!entry.key.empty()) line += fmt::format(" ({})", entry.key);
     if (!entry.model.empty()) {
         line += fmt::format(" {}: {} tokens", entry.model, entry.prompt_tokens);
         if (entry.cached_tokens > 0) line += fmt::format(" ({} cached)", entry.cached_tokens);
         line += fmt::format(", {} generated", entry.generated_tokens);
-        if (entry.first_token_seconds) line += ", the first after " + short_duration(*entry.first_token_seconds);
+        if (entry.first_token_seconds) line += ", the first after " + logged_duration(*entry.first_token_seconds);
         if (!entry.finish_reason.empty()) line += ", " + entry.finish_reason;
     }
     line += fmt::format(" [{}]", entry.id);
