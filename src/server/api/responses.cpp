@@ -187,7 +187,7 @@ ApiResult<Json> delete_response(const Call& call, const ResponseKeeper& keeper) 
 
 void add_openai_responses(Router& router, const ApiContext& api) {
     const auto keeper = std::make_shared<ResponseKeeper>(api.store);
-    router.add("POST", "/v1/responses", [&api, keeper](Call call) {
+    router.add("POST", "/v1/responses", {store::Scope::infer}, [&api, keeper](Call call) {
         auto asked = read_responses(call, api, *keeper);
         if (!asked) return openai_error(call.reply, asked.error());
         ModelRequest request = std::move(asked->model);
@@ -200,7 +200,7 @@ void add_openai_responses(Router& router, const ApiContext& api) {
     for (const auto& [method, work] : {std::pair<const char*, Work>{"GET", look_up_response},
                                        {"DELETE", delete_response},
                                        {"POST", cancel_response}})
-        router.add(method, "/v1/responses/{name}", [keeper, work = work](Call call) {
+        router.add(method, "/v1/responses/{name}", {store::Scope::infer}, [keeper, work = work](Call call) {
             auto answer = work(call, *keeper);
             if (!answer) return openai_error(call.reply, answer.error());
             call.reply.send(200, "application/json", answer->dump());
