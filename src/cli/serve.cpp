@@ -245,7 +245,7 @@ Result<int> check_config(const ServeOptions& options, const Command& command) {
 
 void add_serve(Command& program) {
     auto options = std::make_shared<ServeOptions>();
-    Command command = program.add_command("serve", "Answer OpenAI's and Ollama's clients over HTTP");
+    Command command = program.add_command("serve", "Answer OpenAI's, Anthropic's and Ollama's clients over HTTP");
     command.add(
         "--model", options->models,
         "A GGUF file or a Hugging Face directory, or NAME=PATH to give it a name; repeatable (default: ember, the "
