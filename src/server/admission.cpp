@@ -123,4 +123,9 @@ void Admission::watch_deadlines() {
     }
 }
 
+int64_t Admission::waiting() const {
+    std::lock_guard lock(mutex_);
+    return int64_t(queue_.size());
+}
+
 }  // namespace hearth::server

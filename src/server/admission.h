@@ -32,6 +32,7 @@ public:
     bool leave(FairQueue::Ticket ticket);  // waits no longer; false: it does not wait
     void release(double seconds);          // one that started is over, after so long
     void wait_until_empty();
+    int64_t waiting() const;
 
 private:
     void hand_on();
@@ -39,7 +40,7 @@ private:
     ApiError full() const;
 
     const int64_t places_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_, emptied_;
     FairQueue queue_;
     std::map<FairQueue::Ticket, Applicant> applicants_;

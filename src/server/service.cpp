@@ -264,6 +264,15 @@ std::shared_ptr<Admission> Service::admission_of(const ServedModel& model) {
     return found;
 }
 
+int64_t Service::waiting(const std::string& model) {
+    std::shared_ptr<Admission> admission;
+    {
+        std::lock_guard lock(mutex_);
+        if (const auto found = admissions_.find(model); found != admissions_.end()) admission = found->second;
+    }
+    return admission ? admission->waiting() : 0;
+}
+
 std::shared_ptr<Running> Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink) {
     auto run = std::make_shared<Run>(*this, std::move(sink));
     keep(run);

@@ -51,6 +51,8 @@ public:
     Workers& encoders() { return encoders_; }
     RateLimits& limits() { return limits_; }
 
+    int64_t waiting(const std::string& model);  // requests whose turn has not come
+
     void cancel_all();
     void wait_until_idle();
 

@@ -24,14 +24,14 @@ Json memory_of(const MemoryPlan& plan) {
         {"tokenizer", plan.tokenizer}, {"mapped", plan.mapped}, {"total", plan.total()}};
 }
 
-Json model_status(const Models::Entry& entry, const ModelMetrics& metrics) {
+Json model_status(const Models::Entry& entry, const ModelMetrics& metrics, int64_t waiting) {
     Json model = Json::Object{{"name", entry.name}, {"loaded", entry.model != nullptr}, {"totals", totals_of(metrics)}};
     if (!entry.model) return model;
     const Engine& engine = entry.model->engine();
     const EngineLoad load = engine.load();
     model.set("device", engine.device());
     model.set("running", load.running);
-    model.set("waiting", load.waiting);
+    model.set("waiting", load.waiting + waiting);
     model.set("places", engine.options().sequences);
     model.set("context_tokens", engine.plan().context_tokens);
     model.set("cache_usage", load.cache_usage());
@@ -52,7 +52,7 @@ Json request_status(const LiveRequest& live) {
                         {"tokens_per_second", live.tokens_per_second}};
 }
 
-Json status(Monitor& monitor, const Models& models, const std::string& version) {
+Json status(Monitor& monitor, Service& service, const std::string& version) {
     const HttpLoad http = monitor.http_load();
     Json all = Json::Object{{"version", version},
                             {"uptime_seconds", monitor.uptime_seconds()},
@@ -61,7 +61,8 @@ Json status(Monitor& monitor, const Models& models, const std::string& version) 
                             {"models", Json::array()},
                             {"requests", Json::array()}};
     Json list = Json::array(), requests = Json::array();
-    for (const Models::Entry& entry : models.list()) list.push(model_status(entry, monitor.metrics().of(entry.name)));
+    for (const Models::Entry& entry : service.models().list())
+        list.push(model_status(entry, monitor.metrics().of(entry.name), service.waiting(entry.name)));
     for (const LiveRequest& live : monitor.live()) requests.push(request_status(live));
     all.set("models", std::move(list));
     all.set("requests", std::move(requests));
@@ -72,10 +73,12 @@ Json status(Monitor& monitor, const Models& models, const std::string& version) 
 
 void add_metrics(Router& router, const ApiContext& api) {
     router.add("GET", "/metrics", {store::Scope::metrics}, [&api](Call call) {
-        call.reply.send(200, Registry::kContentType, api.monitor->metrics_text(api.service.models()));
+        call.reply.send(200, Registry::kContentType,
+                        api.monitor->metrics_text(api.service.models(),
+                                                  [&](const std::string& name) { return api.service.waiting(name); }));
     });
     router.add("GET", "/v1/hearth/status", {store::Scope::metrics}, [&api](Call call) {
-        call.reply.send(200, "application/json", status(*api.monitor, api.service.models(), api.version).dump());
+        call.reply.send(200, "application/json", status(*api.monitor, api.service, api.version).dump());
     });
 }
 

@@ -64,9 +64,9 @@ double Monitor::uptime_seconds() const {
     return monotonic_seconds() - began_;
 }
 
-std::string Monitor::metrics_text(const Models& models) {
+std::string Monitor::metrics_text(const Models& models, const std::function<int64_t(const std::string&)>& waiting) {
     for (const Models::Entry& entry : models.list())
-        metrics_.set_state(entry.name, entry.model ? &entry.model->engine() : nullptr);
+        metrics_.set_state(entry.name, entry.model ? &entry.model->engine() : nullptr, waiting(entry.name));
     const HttpLoad load = http_load();
     metrics_.set_process({.resident_bytes = double(resident_bytes()),
                           .processor_seconds = processor_seconds(),

@@ -32,7 +32,8 @@ public:
     void set_http(std::function<HttpLoad()> load);
     HttpLoad http_load() const;
     // All that is a state and not an event, brought up to date.
-    std::string metrics_text(const Models& models);
+    // `waiting`: requests in front of a model.
+    std::string metrics_text(const Models& models, const std::function<int64_t(const std::string&)>& waiting);
 
     // Of records.
     void remember(AnswerRecord& record);

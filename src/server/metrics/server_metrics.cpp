@@ -186,12 +186,12 @@ ModelMetrics& ServerMetrics::of(const std::string& model) {
     return *place;
 }
 
-void ServerMetrics::set_state(const std::string& model, const Engine* engine) {
+void ServerMetrics::set_state(const std::string& model, const Engine* engine, int64_t waiting) {
     ModelMetrics& metrics = of(model);
     const EngineLoad load = engine ? engine->load() : EngineLoad{};
     const MemoryPlan plan = engine ? engine->plan() : MemoryPlan{};
     metrics.running.set(double(load.running));
-    metrics.waiting.set(double(load.waiting));
+    metrics.waiting.set(double(load.waiting + waiting));
     for (Gauge* usage : {&metrics.cache_usage, &metrics.cache_usage_older_name}) usage->set(load.cache_usage());
     metrics.loaded.set(engine ? 1 : 0);
     metrics.context_tokens.set(double(plan.context_tokens));

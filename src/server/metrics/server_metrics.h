@@ -44,7 +44,8 @@ public:
 
     ModelMetrics& of(const std::string& model);  // stays valid
     // What is no event but a state: asked for when somebody reads.
-    void set_state(const std::string& model, const Engine* engine);  // null: not loaded
+    // Engine: null where it is not loaded. `waiting`: requests that wait in front of it.
+    void set_state(const std::string& model, const Engine* engine, int64_t waiting);
     void set_process(const ProcessNumbers& numbers);
 
     Counter& http_requests(const std::string& route, int status);
