@@ -120,7 +120,8 @@ private:
                 if (!entry.endpoint().address().is_loopback())
                     return fail(ErrorKind::bad_request,
                                 fmt::format("--host {} lets other machines in, and nothing asks them for a key", host),
-                                "make one with `hearth keys add`, or give --api-key-file FILE, or --insecure if that is what you want");
+                                "make one with `hearth keys add`, or give --api-key-file FILE, or --insecure if that "
+                                "is what you want");
         for (const auto& entry : found) {
             tcp::endpoint endpoint = entry.endpoint();
             endpoint.port(uint16_t(port));
