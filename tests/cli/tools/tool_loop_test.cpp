@@ -36,6 +36,9 @@ public:
     Result<> check_settings() const override { return {}; }
     Result<> set_form(AnswerForm, const std::string&) override { return {}; }
     Result<> change_model(const std::string&) override { return {}; }
+    Result<std::string> kept() override { return std::string(); }
+    Result<> go_on_with(const std::string&) override { return {}; }
+    Result<> forget_kept(const std::string&) override { return {}; }
     std::string description() const override { return ""; }
     std::string context_line() const override { return ""; }
 
