@@ -330,8 +330,10 @@ void PrefixTree::thin(Node& leaf) {
     std::ranges::reverse(points);
     std::vector<Mark> marks;
     for (const Point* point : points) marks.push_back({point->tokens, point->is_callers});
+    std::vector<Point*> superfluous;
     for (const Mark& mark : superfluous_marks(marks, leaf.end(), snapshot_every_))
-        remove_point(**std::ranges::find(points, mark.tokens, &Point::tokens));
+        superfluous.push_back(*std::ranges::find(points, mark.tokens, &Point::tokens));
+    for (Point* point : superfluous) remove_point(*point);
 }
 
 PrefixTree::Point* PrefixTree::least_used_point(const Point* spared) const {

@@ -67,8 +67,13 @@ Result<> confine_server(const server::ServerOptions& options, const std::string&
         for (std::string& place : places_of_model(model.path)) confinement.read.push_back(std::move(place));
     for (const std::string& place : own_directories())
         if (!place.empty()) confinement.write.push_back(place);
-    // Its folder, for a log that was moved away is begun anew.
-    if (!log.empty()) confinement.logs.push_back(fs::absolute(log).parent_path().string());
+    // Its folder, for a log that was moved away is begun anew; but not where the rest of the folder is a person's own.
+    if (!log.empty()) {
+        const fs::path file = fs::absolute(log), folder = file.parent_path();
+        const bool is_alone = holds_a_home(folder);
+        if (is_alone) notice("hearth: the access log lies among a person's own files: it must stay where it is");
+        confinement.logs.push_back(is_alone ? file.string() : folder.string());
+    }
     if (!options.http.unix_socket.empty())
         confinement.sockets.push_back(fs::absolute(options.http.unix_socket).parent_path().string());
     notice_gaps(TRY(confine(confinement)));

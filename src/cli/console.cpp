@@ -31,6 +31,7 @@ void on_interrupt(int) {
 }
 // The terminal is gone; a tool that runs would not hear of it.
 void on_hangup(int) {
+    restore_terminal();
     kill_running_program();
     _exit(129);
 }
@@ -153,6 +154,7 @@ void catch_interrupts(int patience) {
     if (sigaction(SIGHUP, nullptr, &hangup) != 0 || hangup.sa_handler == SIG_IGN) return;  // nohup
     hangup.sa_handler = on_hangup;
     sigaction(SIGHUP, &hangup, nullptr);
+    sigaction(SIGQUIT, &hangup, nullptr);
 }
 
 bool was_interrupted() {

@@ -182,12 +182,41 @@ void Session::take_over(const store::Conversation& kept) {
     const bool is_said = options_.think || options_.no_think || options_.thinking_budget >= 0;
     if (!is_said && thinking && thinking->is_bool() && (!thinking->as_bool() || chat_->chat_template().can_think()))
         conversation_.thinking = thinking->as_bool();
-    if (const Json* values = kept.settings.find("set")) settings_.restore(*values);
+    if (const Json* values = kept.settings.find("set"); values && values->is_object()) {
+        static constexpr std::pair<const char*, const char*> kFlags[] = {{"temperature", "--temp"},
+                                                                         {"top_k", "--top-k"},
+                                                                         {"top_p", "--top-p"},
+                                                                         {"min_p", "--min-p"},
+                                                                         {"typical_p", "--typical-p"},
+                                                                         {"repeat_penalty", "--repeat-penalty"},
+                                                                         {"presence_penalty", "--presence-penalty"},
+                                                                         {"frequency_penalty", "--frequency-penalty"},
+                                                                         {"seed", "--seed"},
+                                                                         {"max_tokens", "-n"}};
+        Json fitting = Json::object();
+        for (const auto& [name, value] : values->members()) {
+            bool is_typed = name == "think_budget" && options_.thinking_budget >= 0;
+            for (const auto& [setting, flag] : kFlags)
+                is_typed |= name == setting && options_.sampling.command.was_given(flag);
+            if (!is_typed) fitting.set(name, value);
+        }
+        settings_.restore(fitting);
+    }
     said_ = {};
     calls_.clear();
     context_used_ = 0;
     if (is_dialogue_)
         notice(fmt::format("going on with {}, {} messages: {}", kept.id, all.size(), harmless_text(kept.title)));
+}
+
+Result<> Session::forget_kept(const std::string& id) {
+    const bool was_kept = !keeper_.id().empty();
+    TRY(keeper_.remove(id));
+    if (was_kept && keeper_.id().empty() && is_kept_) {
+        is_kept_ = false;  // else the next answer would bring it back
+        notice("this dialogue is not kept any more");
+    }
+    return {};
 }
 
 Result<> Session::go_on_with(const std::string& id) {
@@ -266,7 +295,12 @@ Result<> Session::change_model(const std::string& name) {
     auto changed = settle(std::move(checkpoint));
     if (changed) return {};
     options_.model.model = before;
-    if (auto back = settle(TRY(weights(before))); !back)
+    forget_interrupt();  // it was meant for the new one
+    auto weights_before = weights(before);
+    if (!weights_before)
+        return fail(ErrorKind::bad_file, fmt::format("{}; {} does not load any more either: {}", changed.error().what,
+                                                     before, weights_before.error().what));
+    if (auto back = settle(std::move(*weights_before)); !back)
         return fail(ErrorKind::bad_file, fmt::format("{}; {} does not load any more either: {}", changed.error().what,
                                                      before, back.error().what));
     return changed;
@@ -345,11 +379,16 @@ void Session::add(std::string_view role, const std::string& text) {
 void Session::give_up_calls() {
     Json::Array& messages = conversation_.messages.items();
     if (messages.empty() || !messages.back().find("tool_calls")) return;
-    for (const chat::ReplyCall& call : calls_)
+    // As they were kept: whoever goes on with an older dialogue has no calls of its own.
+    const Json calls = *messages.back().find("tool_calls");
+    for (const Json& call : calls.is_array() ? calls.items() : Json::Array{}) {
+        const Json *id = call.find("id"), *function = call.find("function");
+        const Json* name = function ? function->find("name") : nullptr;
         conversation_.messages.push(Json::Object{{"role", "tool"},
-                                                 {"tool_call_id", call.id},
-                                                 {"name", call.name},
+                                                 {"tool_call_id", id ? *id : Json("")},
+                                                 {"name", name ? *name : Json("")},
                                                  {"content", R"({"error":"the user stopped this call"})"}});
+    }
     calls_.clear();
 }
 

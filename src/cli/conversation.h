@@ -45,6 +45,7 @@ public:
     static Result<std::unique_ptr<Session>> open(RunOptions options, bool is_dialogue);
 
     bool is_chat() const override { return chat_ != nullptr; }
+    bool is_there() const override { return engine_ != nullptr; }
 
     Result<FinishReason> answer(const std::string& text) override;
     Result<FinishReason> answer_again() override { return answer_conversation(); }
@@ -65,7 +66,7 @@ public:
     Result<> change_model(const std::string& name) override;
     Result<std::string> kept() override { return keeper_.list(); }
     Result<> go_on_with(const std::string& id) override;
-    Result<> forget_kept(const std::string& id) override { return keeper_.remove(id); }
+    Result<> forget_kept(const std::string& id) override;
     std::string description() const override;
     std::string context_line() const override;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cpu/cpu_backend.h"
+#include "backends/kv_page.h"
 #include "backends/reference/reference_ops.h"
 #include "base/os.h"
 #include "engine/forward.h"
@@ -87,6 +88,8 @@ Result<MemoryPlan> Planner::plan(int64_t context_tokens) {
     // use them.
     MemoryLedger ledger;
     const auto backend = TRY(make_backend(options_, ledger, true));
+    for (const LayerNeeds& needs : model_->needs())
+        if (needs.kv) TRY(check_kv(*needs.kv, options_.kv_type));
     auto cache = TRY(Cache::make(*backend, model_->needs(), cache_options(context_tokens)));
     // Scratch depends on how many tokens a pass holds and how deep they are: every shape of pass the scheduler may
     // build is bounded by one of these.

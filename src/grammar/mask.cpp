@@ -105,7 +105,9 @@ Constraint::TextButFor Constraint::find_text_but_for(uint32_t set) {
     TextButFor found{.home = Machine::kDead};
     for (const char letter : {'a', 'q', '0'})
         if (const uint32_t next = machine_->next(set, uint8_t(letter)); next != Machine::kDead)
-            if (machine_->next(next, 'a') == next && machine_->next(next, 'q') == next) found.home = next;
+            // The first: a home is then its own, and looking for it ends.
+            if (found.home == Machine::kDead && machine_->next(next, 'a') == next && machine_->next(next, 'q') == next)
+                found.home = next;
     const uint32_t home = found.home;
     if (home == Machine::kDead) return no_such_set;
     if (home != set) found.kinds = text_but_for(home).kinds;

@@ -113,10 +113,14 @@ Result<std::shared_ptr<const ServedModel>> Models::get(const std::string& asked)
         std::lock_guard lock(mutex_);
         if (auto model = loaded()) return model;
     }
+    const double until = monotonic_seconds() + limits_.patience;
     std::lock_guard loading(loading_);
     Lock lock(mutex_);
+    // What another one gives back just now is neither free nor counted.
+    stops_.wait(lock,
+                [&] { return std::ranges::none_of(places_, [](const auto& one) { return one.second->is_leaving; }); });
     if (auto model = loaded()) return model;
-    TRY(make_room(place, lock));
+    TRY(make_room(place, until, lock));
     while (true) {
         lock.unlock();
         auto model = ServedModel::open(place.spec);
@@ -136,11 +140,10 @@ Result<std::shared_ptr<const ServedModel>> Models::get(const std::string& asked)
 }
 
 // What the model will take is not known before it is planned; its file is the larger part of it.
-Result<> Models::make_room(const Place& place, Lock& lock) {
+Result<> Models::make_room(const Place& place, double until, Lock& lock) {
     std::error_code unknown;
     const auto size = std::filesystem::file_size(place.spec.path, unknown);
     const int64_t bytes = unknown ? 0 : int64_t(size);
-    const double until = monotonic_seconds() + limits_.patience;
     while (true) {
         int64_t count = 0;
         for (const auto& [name, other] : places_) count += other->model != nullptr;
@@ -169,9 +172,12 @@ bool Models::give_up_idlest(Lock& lock) {
 
 void Models::unload(Place& place, Lock& lock) {
     auto model = std::exchange(place.model, nullptr);
+    place.is_leaving = true;
     lock.unlock();
     model = nullptr;  // takes its time: the engine's thread ends
     lock.lock();
+    place.is_leaving = false;
+    stops_.notify_all();
 }
 
 bool Models::unload(const std::string& name) {

@@ -89,10 +89,11 @@ private:
         ModelSpec spec;
         std::time_t created = 0;
         std::shared_ptr<const ServedModel> model;
-        double last_use = 0;  // when somebody last asked for it, or was seen using it
+        bool is_leaving = false;  // its memory is being given back
+        double last_use = 0;      // when somebody last asked for it, or was seen using it
     };
     using Lock = std::unique_lock<std::mutex>;
-    Result<> make_room(const Place& place, Lock& lock);
+    Result<> make_room(const Place& place, double until, Lock& lock);
     bool give_up_idlest(Lock& lock);
     void unload(Place& place, Lock& lock);
     int64_t bytes_in_use() const;

@@ -72,6 +72,18 @@ Result<Json> fitting_messages(const chat::ChatModel& model, const chat::Conversa
     return messages;
 }
 
+// Before the tokens are copied for every choice.
+ApiResult<> check_fits(size_t tokens, const ServedModel& model) {
+    const int64_t context_tokens = model.engine().plan().context_tokens;
+    if (int64_t(tokens) < context_tokens) return {};
+    return std::unexpected(
+        ApiError{400,
+                 fmt::format("the prompt has {} tokens, the context holds {} and an answer needs some too; shorten it, "
+                             "or start the server with a larger --ctx",
+                             tokens, context_tokens),
+                 "context_length_exceeded", "messages"});
+}
+
 ApiResult<> prepare_chat(const ServedModel& model, ModelRequest& request, Prepared& prepared) {
     auto& conversation = std::get<chat::Conversation>(request.prompt);
     const chat::ChatModel& chat = *API_TRY(model.chat());
@@ -92,6 +104,7 @@ ApiResult<> prepare_chat(const ServedModel& model, ModelRequest& request, Prepar
     wanted.parallel_calls = request.parallel_calls;
     const chat::Prompt prompt = API_TRY(chat.prompt(conversation));
     prepared.info.notes.insert(prepared.info.notes.end(), prompt.notes.begin(), prompt.notes.end());
+    API_TRY(check_fits(prompt.tokens.size(), model));
     prepared.is_chat = true;
     prepared.begins_in_thought = prompt.text.begins == chat::PromptText::Begins::in_thought;
     const SamplerOptions sampling = API_TRY(sampling_of(model, request, chat.sampling(prompt.text.thinks)));
@@ -112,6 +125,7 @@ ApiResult<> prepare_text(const ServedModel& model, ModelRequest& request, Prepar
     if (made.tokens.empty())
         API_TRY(model.engine().tokenizer().encode(
             plain.text, {.parse_special = plain.parses_special, .add_special = plain.adds_special}, made.tokens));
+    API_TRY(check_fits(made.tokens.size(), model));
     for (int64_t choice = 0; choice < request.choices; ++choice) {
         Request& one = prepared.requests.emplace_back();
         one.tokens = made.tokens;

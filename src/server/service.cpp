@@ -90,13 +90,6 @@ private:
         model_ = API_TRY(service_.model(request.model));
         Prepared prepared = API_TRY(prepare(*model_, request));
         info_ = std::move(prepared.info);
-        if (info_.prompt_tokens >= info_.context_tokens)
-            return std::unexpected(ApiError{
-                400,
-                fmt::format("the prompt has {} tokens, the context holds {} and an answer needs some too; shorten it, "
-                            "or start the server with a larger --ctx",
-                            info_.prompt_tokens, info_.context_tokens),
-                "context_length_exceeded", "messages"});
         for (size_t choice = 0; choice < prepared.requests.size(); ++choice)
             answers_.emplace_back(model_->engine().tokenizer(), prepared.is_chat, prepared.begins_in_thought,
                                   has_scores);
@@ -118,6 +111,8 @@ private:
         std::vector<Admission::Applicant> applicants;
         std::vector<FairQueue::Ticket> tickets;
         for (size_t choice = 0; choice < requests_.size(); ++choice) {
+            // What one client has said is found in the cache by nobody else, not even by how long an answer takes.
+            requests_[choice].partition = identity_.id;
             Admission::Applicant& one = applicants.emplace_back();
             one.entry = {.ticket = service_.next_ticket_++,
                          .client = identity_.id,

@@ -31,6 +31,7 @@ public:
             if (outcome == LineEditor::Outcome::cancelled) continue;
             if (const auto typed = read_command(text)) {
                 if (auto done = carry_out(*typed); !done) report(done.error());
+                if (!partner_.is_there()) break;
             } else if (text.find_first_not_of(" \t\n") != std::string::npos) {
                 ask(text);
             }
@@ -223,8 +224,10 @@ private:
         }
         const Json before = messages;
         cut_last_question(messages, true);
+        const size_t cut = messages.items().size();
         auto reason = partner_.answer_again();
-        if (!reason) partner_.messages() = before;
+        // Nothing came in its place, be it by an error or by Ctrl-C.
+        if (partner_.messages().items().size() == cut) partner_.messages() = before;
         finish(std::move(reason));
         return {};
     }
@@ -240,8 +243,9 @@ private:
         const Json before = messages;
         if (has_question) cut_last_question(messages, false);
         question_ = changed;
+        const size_t cut = messages.items().size();
         auto reason = partner_.answer(changed);
-        if (!reason) partner_.messages() = before;
+        if (partner_.messages().items().size() == cut) partner_.messages() = before;
         finish(std::move(reason));
         return {};
     }

@@ -20,7 +20,8 @@ class Partner {
 public:
     virtual ~Partner() = default;
 
-    virtual bool is_chat() const = 0;  // false: a text is continued, there is no conversation
+    virtual bool is_there() const = 0;  // false: a change of models has left none
+    virtual bool is_chat() const = 0;   // false: a text is continued, there is no conversation
     virtual Result<FinishReason> answer(const std::string& text) = 0;
     virtual Result<FinishReason> answer_again() = 0;                // to the conversation as it stands
     virtual const std::vector<chat::ReplyCall>& calls() const = 0;  // of the last reply, waiting for results

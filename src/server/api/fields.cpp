@@ -164,6 +164,12 @@ ApiResult<std::vector<std::string>> Fields::finish() const {
         for (const auto& [name, value] : node->object.members())
             if (std::ranges::find(node->asked, name) == node->asked.end())
                 unknown.push_back(node->path.empty() ? name : fmt::format("{}.{}", node->path, name));
+    constexpr size_t kMostNamed = 100;
+    if (unknown.size() > kMostNamed) {
+        const size_t more = unknown.size() - kMostNamed;
+        unknown.resize(kMostNamed);
+        unknown.push_back(fmt::format("({} more names)", more));
+    }
     return unknown;
 }
 

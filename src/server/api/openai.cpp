@@ -39,6 +39,9 @@ void read_logit_bias(Fields& fields, ModelRequest& request) {
     const Json* bias = fields.any("logit_bias");
     if (!bias) return;
     if (!bias->is_object()) return fields.refuse("logit_bias", "is no object of token ids and numbers");
+    constexpr size_t kMostBiases = 4096;
+    if (bias->members().size() > kMostBiases)
+        return fields.refuse("logit_bias", fmt::format("names more than {} tokens", kMostBiases));
     for (const auto& [id, value] : bias->members()) {
         int32_t token = 0;
         const auto read = std::from_chars(id.data(), id.data() + id.size(), token);
@@ -182,6 +185,9 @@ std::optional<std::string> read_reasoning_effort(Fields& fields, std::string_vie
 void read_thinking_switches(Fields& fields, ModelRequest& request, chat::Conversation& conversation) {
     if (const Json* variables = fields.any("chat_template_kwargs")) {
         if (!variables->is_object()) return fields.refuse("chat_template_kwargs", "is no object");
+        constexpr size_t kMostVariables = 64;
+        if (variables->members().size() > kMostVariables)
+            return fields.refuse("chat_template_kwargs", fmt::format("has more than {} members", kMostVariables));
         for (const auto& [name, value] : variables->members()) {
             if (name == "enable_thinking" && value.is_bool())
                 conversation.thinking = value.as_bool();

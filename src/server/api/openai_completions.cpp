@@ -83,6 +83,14 @@ ApiResult<CompletionsRequest> read_completions(const HttpRequest& http, const Ap
         if (!asked.streams) fields.refuse("stream_options", "needs \"stream\": true");
     }
     fields.ignore({"user", "cache_prompt"});
+    if (common.form.kind != chat::FormRequest::Kind::any)
+        fields.refuse(common.form_field, "cannot be honoured: a plain text is continued without a form");
+    // Every prompt becomes a request with all that was asked beside it.
+    constexpr size_t kMostCopied = size_t{64} << 20;
+    size_t of_prompts = 0;
+    for (const PlainText& prompt : prompts) of_prompts += prompt.text.size() + 2 * prompt.tokens.size();
+    if (prompts.size() > 1 && http.body.size() - std::min(http.body.size(), of_prompts) > kMostCopied / prompts.size())
+        fields.refuse("prompt", "lists many texts, and what is asked beside them is too large for so many");
     asked.warnings = API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
     for (const PlainText& prompt : prompts) {
         asked.prompts.push_back(asked.echoes ? prompt.text : "");
@@ -171,8 +179,15 @@ public:
     }
 
     void add_cancel(std::function<void()> cancel) {
+        {
+            std::lock_guard lock(mutex_);
+            if (!has_failed_) return cancels_.push_back(std::move(cancel));
+        }
+        cancel();
+    }
+    bool has_failed() {
         std::lock_guard lock(mutex_);
-        cancels_.push_back(std::move(cancel));
+        return has_failed_;
     }
     void cancel_all() {
         std::vector<std::function<void()>> all;
@@ -314,7 +329,7 @@ void add_openai_completions(Router& router, const ApiContext& api) {
         auto asked = read_completions(call.request, api);
         if (!asked) return openai_error(call.reply, asked.error());
         auto all = std::make_shared<Completion>(call.reply, *asked, "cmpl-" + call.request.id, "hearth-" + api.version);
-        for (size_t prompt = 0; prompt < asked->requests.size(); ++prompt) {
+        for (size_t prompt = 0; prompt < asked->requests.size() && !all->has_failed(); ++prompt) {
             asked->requests[prompt].identity = call.identity;
             api.service.run(std::move(asked->requests[prompt]), std::make_unique<PromptSink>(all, prompt),
                             [&](std::function<void()> cancel) { all->add_cancel(std::move(cancel)); });

@@ -45,6 +45,10 @@ ApiResult<AskedRanking> read_rerank(const HttpRequest& http, const ApiContext& a
     if (query && query->empty()) fields.refuse("query", "is empty");
     asked.job.query = query.value_or("");
     read_documents(fields, asked.job);
+    // The model reads the query once more with every document.
+    constexpr size_t kMostRead = size_t{64} << 20;
+    if (asked.job.query.size() > kMostRead / std::max<size_t>(asked.job.documents.size(), 1))
+        fields.refuse("query", "is too long to be read with so many documents");
     if (const auto most = fields.integer("top_n", 1, INT64_MAX)) asked.most = size_t(*most);
     asked.returns_documents = fields.boolean("return_documents").value_or(false);
     fields.ignore({"user"});

@@ -15,10 +15,11 @@ ApiResult<std::string> tokenize(const HttpRequest& http, const ApiContext& api) 
     const std::string name = fields.text("model").value_or("");
     const auto content = fields.text("content"), prompt = fields.text("prompt");  // llama.cpp's word, vLLM's word
     if (!content && !prompt) fields.refuse("content", "is missing");
+    if (content && prompt) fields.refuse("prompt", "and content are two names of the same: give one of them");
     const bool adds = fields.boolean("add_special").value_or(false),
                parses = fields.boolean("parse_special").value_or(true),
                wants_pieces = fields.boolean("with_pieces").value_or(false);
-    API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
+    const auto warnings = API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
     const auto model = API_TRY(api.service.models().get(name));
     const Tokenizer& tokenizer = model->engine().tokenizer();
     std::vector<int32_t> ids;
@@ -35,7 +36,9 @@ ApiResult<std::string> tokenize(const HttpRequest& http, const ApiContext& api) 
         tokens.push(
             Json::Object{{"id", int64_t(id)}, {"piece", valid_utf8(piece) == piece ? Json(piece) : std::move(bytes)}});
     }
-    return Json(Json::Object{{"tokens", std::move(tokens)}, {"count", int64_t(ids.size())}}).dump();
+    Json answer = Json::Object{{"tokens", std::move(tokens)}, {"count", int64_t(ids.size())}};
+    add_warnings(answer, warnings);
+    return answer.dump();
 }
 
 ApiResult<std::string> detokenize(const HttpRequest& http, const ApiContext& api) {
@@ -43,7 +46,7 @@ ApiResult<std::string> detokenize(const HttpRequest& http, const ApiContext& api
     const std::string name = fields.text("model").value_or("");
     const Json* tokens = fields.list("tokens");
     if (!tokens && !fields.has("tokens")) fields.refuse("tokens", "is missing");
-    API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
+    const auto warnings = API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
     const auto model = API_TRY(api.service.models().get(name));
     const Tokenizer& tokenizer = model->engine().tokenizer();
     std::vector<int32_t> ids;
@@ -56,7 +59,9 @@ ApiResult<std::string> detokenize(const HttpRequest& http, const ApiContext& api
                                             "tokens"});
         ids.push_back(int32_t(token.as_int()));
     }
-    return Json(Json::Object{{"content", valid_utf8(tokenizer.decode(ids, true))}}).dump();
+    Json answer = Json::Object{{"content", valid_utf8(tokenizer.decode(ids, true))}};
+    add_warnings(answer, warnings);
+    return answer.dump();
 }
 
 // Takes what /v1/chat/completions takes.
@@ -65,8 +70,11 @@ ApiResult<std::string> apply_template(const HttpRequest& http, const ApiContext&
     const auto model = API_TRY(api.service.models().get(asked.model.model));
     const chat::Prompt prompt =
         API_TRY(API_TRY(model->chat())->prompt(std::get<chat::Conversation>(asked.model.prompt)));
-    return Json(Json::Object{{"prompt", valid_utf8(prompt.text.text)}, {"tokens", int64_t(prompt.tokens.size())}})
-        .dump();
+    Json answer = Json::Object{{"prompt", valid_utf8(prompt.text.text)}, {"tokens", int64_t(prompt.tokens.size())}};
+    std::vector<std::string> warnings = asked.warnings;
+    warnings.insert(warnings.end(), prompt.notes.begin(), prompt.notes.end());
+    add_warnings(answer, warnings);
+    return answer.dump();
 }
 
 }  // namespace

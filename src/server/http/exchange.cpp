@@ -129,7 +129,8 @@ bool Exchange::write(std::string_view bytes) {
     {
         std::lock_guard lock(mutex_);
         if (is_gone_ || is_finished_ || !has_begun_) return false;
-        if (out_.size() + in_flight_ + bytes.size() > most_unsent_)
+        // What was written before counts: a client that reads everything may be sent one large piece.
+        if (out_.size() + in_flight_ > most_unsent_)
             is_gone_ = is_overrun_ = is_refused = true;
         else
             append(bytes);

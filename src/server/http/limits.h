@@ -12,7 +12,7 @@ struct Limits {
     size_t all_bodies_bytes = size_t{256} << 20;  // of all requests that are read or answered at a time
     int json_depth = 100;
     size_t connections = 512;
-    size_t unsent_bytes = size_t{1} << 20;  // of a stream whose client does not read; then it is given up
+    size_t unsent_bytes = size_t{4} << 20;  // of a stream whose client does not read; then it is given up
     size_t ahead_bytes = 64 << 10;          // of further requests, taken while one is answered
     // Seconds.
     double idle = 75;             // between two requests

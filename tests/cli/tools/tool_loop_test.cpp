@@ -36,6 +36,7 @@ public:
     Result<> check_settings() const override { return {}; }
     Result<> set_form(AnswerForm, const std::string&) override { return {}; }
     Result<> change_model(const std::string&) override { return {}; }
+    bool is_there() const override { return true; }
     Result<std::string> kept() override { return std::string(); }
     Result<> go_on_with(const std::string&) override { return {}; }
     Result<> forget_kept(const std::string&) override { return {}; }
