@@ -274,7 +274,7 @@ TEST_P(Screen, DialoguesAreKeptAndGoOn) {
     const std::string line = listed.substr(listed.rfind('\n', second) + 1);
     enter("/load " + line.substr(0, line.find(' ')), "is 17 + 25?\n>>>");
     enter("/save again.json", "6 messages are in again.json\n>>>");
-    enter("/forget all", "all\n>>>");
+    enter("/forget all", "not kept any more\n>>>");
     enter("/chats", "no conversation is kept yet\n>>>");
     leave();
     EXPECT_EQ(read_text(folder_ / "talk.json"), read_text(folder_ / "again.json"));
