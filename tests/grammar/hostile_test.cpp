@@ -67,6 +67,19 @@ TEST(Hostile, NestedLoopsDoNotNestInTheMachine) {
     EXPECT_FALSE(test::ids_of(test::mask_of(matcher)).empty());
 }
 
+// Two states of which each goes on for ever with letters and turns into the other at a zero.
+TEST(Hostile, StatesThatTurnIntoEachOtherDoNotLookForEver) {
+    const Made made = Grammar::from_regex("(?:[^0#]|0[^0#]*0)*");
+    ASSERT_TRUE(made) << outcome_of(made);
+    const auto constraint = *Constraint::make(*made, test::small_vocabulary());
+    Matcher matcher(constraint);
+    for (const char* text : {"a", "0", "q", "0"}) {
+        EXPECT_FALSE(test::ids_of(test::mask_of(matcher)).empty());
+        ASSERT_TRUE(matcher.accept(text));
+    }
+    EXPECT_TRUE(matcher.may_end());
+}
+
 // One text that cannot be followed says nothing about another, though both share what was found out.
 TEST(Hostile, ExhaustionStaysWithItsText) {
     std::string text = "root ::= \"x\" y* | \"z\"\ny ::= ";

@@ -115,7 +115,7 @@ const std::vector<Case> kCases{
         {"num_bits":8,"group_size":null,"strategy":"channel"}}}})",
      packed_integers(8, {.size = 0}),
      {},
-     0.02},
+     0.031},  // 0.0204 on a processor without products of bf16
     {"mixed_precision", "llama/llama-a", publish::llama,
      R"({"quant_method":"compressed-tensors","format":"mixed-precision","config_groups":{
         "group_0":{"format":"float-quantized","targets":["re:.*self_attn.*"],"weights":{"num_bits":8}},
