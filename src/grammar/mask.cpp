@@ -322,6 +322,17 @@ void Constraint::compute(const State& state, TokenBits& bits) {
             return true;
         });
     };
+    // Found out once: whether one lives on does not depend on who asks.
+    std::optional<int> long_lived;  // how many, up to two
+    const Configuration* survivor = nullptr;
+    const auto others_end = [&](const Configuration& c) {
+        if (!long_lived) {
+            long_lived = 0;
+            for (auto one = now.begin(); one != now.end() && *long_lived < 2; ++one)
+                if (!is_short_lived(*one)) ++*long_lived, survivor = &*one;
+        }
+        return *long_lived == 0 || (*long_lived == 1 && *survivor == c);
+    };
     for (const Configuration& c : now) {
         if (is_deep(c)) continue;
         if (const auto [texts, node] = measured_place(c.set); texts && is_alone(c)) {
@@ -332,9 +343,7 @@ void Constraint::compute(const State& state, TokenBits& bits) {
             add(v.plain());
             return walk_rest();
         }
-        const bool others_end =
-            std::ranges::all_of(now, [&](const Configuration& other) { return other == c || is_short_lived(other); });
-        if ((others_end || is_alone(c)) && add_text_but_for(text_but_for(c.set), now, bits)) return walk_rest();
+        if ((others_end(c) || is_alone(c)) && add_text_but_for(text_but_for(c.set), now, bits)) return walk_rest();
         const Machine::Stack& top = machine_->stack(c.stack);
         if (!(top.what & Machine::kIsLoop) || c.stack == Machine::kRootStack) continue;
         const Network::Loop& loop = machine_->network().loops[top.what & ~Machine::kIsLoop];
