@@ -31,6 +31,7 @@ public:
             // During the drain what came before it still begins.
             const bool is_late = self->is_draining_;
             self->starters_->post([self, taken, reply, is_late] {
+                if (reply.is_gone()) return;  // while it waited
                 if (is_late || self->is_giving_up_)
                     return self->router_.error_writer(taken->path)(reply, {503, "this server is stopping", "stopping"});
                 self->router_.handle(std::move(*taken), reply, *self->access_, self->limits_);

@@ -191,6 +191,8 @@ void read_thinking_switches(Fields& fields, ModelRequest& request, chat::Convers
         for (const auto& [name, value] : variables->members()) {
             if (name == "enable_thinking" && value.is_bool())
                 conversation.thinking = value.as_bool();
+            else if (name == "documents")
+                conversation.documents = value;
             else if (name == "messages" || name == "tools" || name == "add_generation_prompt")
                 return fields.refuse("chat_template_kwargs", fmt::format("may not set {}", name));
             else
