@@ -14,6 +14,7 @@ struct KnownSettings {
         Setting setting;
         std::function<std::string()> shown;  // the value as TOML
         std::string origin;                  // empty: the command line, if it was given at all
+        int rank = 0;                        // of who gave it; 0: the command line
         bool is_typed_only = true;
     };
     std::vector<One> all;
@@ -183,11 +184,12 @@ void Command::complete(const std::vector<SettingValue>& values) const {
             if (one.command != app_ || one.is_typed_only || one.setting.name != value.name) continue;
             if (one.option->count() > 0) continue;  // somebody with more say was first
             const KnownSettings::One* rival = known_->rival_of(one);
-            // What was typed switches off what it cannot go together with.
-            if (rival && rival->origin.empty()) continue;
+            // Who has more say switches off what cannot go together with it.
+            if (rival && rival->rank < value.rank) continue;
             if (rival && value.values != std::vector<std::string>{"false"})
                 refuse(value, fmt::format("{} and {} exclude each other", value.name, rival->setting.name));
             one.origin = value.origin;
+            one.rank = value.rank;
             try {
                 one.option->add_result(value.values);
                 one.option->run_callback();
@@ -230,6 +232,12 @@ void Command::add_footer(const std::string& text) {
 
 bool Command::was_given(const std::string& name) const {
     return app_->count(name) > 0;
+}
+
+int Command::rank_of(const std::string& name) const {
+    for (const auto& one : known_->all)
+        if (one.command == app_ && one.option->check_name(name)) return one.rank;
+    return 0;
 }
 
 void Command::runs(std::function<Result<>()> action) {

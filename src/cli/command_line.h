@@ -31,6 +31,7 @@ struct SettingValue {
     std::string name;
     std::vector<std::string> values;
     std::string origin;
+    int rank = 1;  // the less, the more say has who gave it; equal: the same source
 };
 // What counts in the end, as TOML, and where it comes from.
 struct EffectiveSetting {
@@ -82,6 +83,7 @@ public:
     Argument add_flag(const std::string& name, std::string& value, const std::string& text);
     void add_footer(const std::string& text);
     bool was_given(const std::string& name) const;
+    int rank_of(const std::string& name) const;  // of who gave its value; 0: the command line
 
     // From here on all its flags but `typed_only` ("--tools") are settings: what the command line does not say comes
     // from `source`, of several values for a setting the first. It is asked once the command line has been read; errors

@@ -14,6 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 using KnownNames = std::map<std::string, std::vector<Setting>>;  // of every command
 
+// Who has more say: the command line has rank 0.
+constexpr int kEnvironment = 1, kOwnTable = 2, kWholeFile = 3;
+
 constexpr uintmax_t kMostBytes = 256 << 10;
 
 std::string_view name_of(ValueKind kind) {
@@ -128,7 +131,7 @@ Result<std::vector<SettingValue>> settings_of_environment(const std::vector<Sett
     for (const Setting& one : settings) {
         const std::string variable = variable_of(one.name), text = environment(variable.c_str());
         if (text.empty()) continue;
-        SettingValue value{.name = one.name, .values = {text}, .origin = variable};
+        SettingValue value{.name = one.name, .values = {text}, .origin = variable, .rank = kEnvironment};
         if (one.kind == ValueKind::truth) {
             value.values = {truth_of(text)};
             if (value.values[0].empty())
@@ -171,7 +174,8 @@ Result<std::vector<SettingValue>> settings_of_text(std::string_view text, const 
             return fail(ErrorKind::bad_request, fmt::format("{}: {} is {}, and must be {}", origin, value.name,
                                                             name_of(value.kind), name_of(setting->kind)));
         if (value.table.empty() || value.table == command)
-            (value.table.empty() ? general : own).push_back({value.name, value.values, origin});
+            (value.table.empty() ? general : own)
+                .push_back({value.name, value.values, origin, value.table.empty() ? kWholeFile : kOwnTable});
     }
     own.insert(own.end(), general.begin(), general.end());
     return own;

@@ -74,8 +74,17 @@ Result<> confine_server(const server::ServerOptions& options, const std::string&
         if (is_alone) notice("hearth: the access log lies among a person's own files: it must stay where it is");
         confinement.logs.push_back(is_alone ? file.string() : folder.string());
     }
-    if (!options.http.unix_socket.empty())
-        confinement.sockets.push_back(fs::absolute(options.http.unix_socket).parent_path().string());
+    if (!options.http.unix_socket.empty()) {
+        const fs::path folder = fs::absolute(options.http.unix_socket).parent_path();
+        // A socket is removed in the end, and who may remove one file of a folder may remove all.
+        if (holds_a_home(folder))
+            return fail(ErrorKind::bad_request,
+                        fmt::format("--unix-socket {} lies among a person's own files, which the server must not be "
+                                    "able to remove",
+                                    options.http.unix_socket),
+                        "give the socket a folder of its own, or --no-confinement");
+        confinement.sockets.push_back(folder.string());
+    }
     notice_gaps(TRY(confine(confinement)));
     return {};
 }

@@ -74,7 +74,7 @@ Session::Session(RunOptions options, bool is_dialogue)
     : options_(std::move(options)),
       is_dialogue_(is_dialogue),
       keeper_(data_directory()),
-      is_kept_(!options_.keeps_nothing && !options_.raw && (is_dialogue || !options_.goes_on.empty())),
+      is_to_be_kept_(!options_.keeps_nothing && !options_.raw && (is_dialogue || !options_.goes_on.empty())),
       desk_(options_.verbose || is_terminal(STDERR_FILENO), wants_colour()),
       tools_(std::in_place, std::vector<ToolCommand>(), desk_) {}
 
@@ -221,6 +221,7 @@ Result<> Session::forget_kept(const std::string& id) {
 
 Result<> Session::go_on_with(const std::string& id) {
     take_over(TRY(keeper_.take(id)));
+    is_kept_ = is_to_be_kept_;
     return {};
 }
 
@@ -233,12 +234,17 @@ void Session::keep() {
     if (std::filesystem::exists(model, failed)) model = std::filesystem::absolute(model, failed).string();
     if (auto kept = keeper_.keep(conversation_.messages, model, std::move(settings)); !kept) {
         is_kept_ = false;  // told once
-        notice("hearth: this conversation is not kept: " + kept.error().line());
+        const bool is_forgotten = kept.error().kind == ErrorKind::not_found && !keeper_.id().empty();
+        notice(is_forgotten ? fmt::format("hearth: another program forgot conversation {}, so it is not kept any more; "
+                                          "/save FILE writes it into a file",
+                                          keeper_.id())
+                            : "hearth: this conversation is not kept: " + kept.error().line());
     }
 }
 
 void Session::forget() {
     keeper_.begin_another();
+    is_kept_ = is_to_be_kept_;
     conversation_.messages = opening_;
     said_ = {};
     calls_.clear();

@@ -110,7 +110,8 @@ private:
     RunOptions options_;
     const bool is_dialogue_;
     Keeper keeper_;
-    bool is_kept_;  // until keeping fails
+    const bool is_to_be_kept_;
+    bool is_kept_ = is_to_be_kept_;  // this dialogue, until keeping fails or somebody forgets it
     std::unique_ptr<Engine> engine_;
     TerminalDesk desk_;
     std::optional<ToolRunner> tools_;

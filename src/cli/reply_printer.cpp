@@ -83,10 +83,10 @@ Result<> ReplyPrinter::show_part(const GuideEvent& part) {
         case ReplyPart::call_end:
             return event("tool_call_end", {{"index", int64_t(part.index)}});
         case ReplyPart::call_broken:
-            if (!style_.events) notice("hearth: " + part.text);
+            if (!style_.events) notices_.push_back(part.text);
             return event("tool_call_broken", {{"index", int64_t(part.index)}, {"text", part.text}});
         case ReplyPart::warning:
-            if (!style_.events) notice("hearth: " + part.text);
+            if (!style_.events) warnings_.push_back(part.text);
             return event("warning", {{"text", part.text}});
         case ReplyPart::stopped:
             return event("stopped", {{"text", part.text}});
@@ -116,6 +116,10 @@ Result<> ReplyPrinter::end(const Event& last) {
     end_thought();
     if (markdown_ && !reply_.answer.empty()) TRY(write_out(markdown_->finish()));
     if (!ends_with_newline_ || (reply_.answer.empty() && reply_.calls.empty())) TRY(write_out("\n"));
+    for (const std::string& text : notices_) notice("hearth: " + text);
+    // Who stops an answer knows that it is not whole.
+    if (last.reason != FinishReason::cancelled)
+        for (const std::string& text : warnings_) notice("hearth: " + text);
     std::vector<chat::ReplyCall> whole;
     std::ranges::copy_if(reply_.calls, std::back_inserter(whole), &chat::ReplyCall::is_whole);
     if (style_.are_carried_out && style_.are_carried_out(whole)) return {};

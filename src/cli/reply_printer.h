@@ -48,6 +48,7 @@ private:
     chat::Reply reply_;
     bool is_in_thought_ = false;  // the terminal is dimmed
     bool ends_with_newline_ = true;
+    std::vector<std::string> notices_, warnings_;  // told when the answer's last line is over
     std::optional<Markdown> markdown_;
     std::optional<ThoughtWindow> window_;
     double thought_began_ = 0;

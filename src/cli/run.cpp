@@ -95,8 +95,17 @@ void add_run(Command& program) {
     add_settings(command, "run",
                  {"--tools", "--allow-tools", "--tool-choice", "--one-call", "--json", "--schema", "--gbnf", "--regex",
                   "--space", "--open-objects", "--events", "--raw", "--stop", "--logit-bias"});
-    command.runs([options, model] {
+    command.runs([options, model, command] {
         catch_interrupts();
+        if (options->think && options->thinking_budget == 0) {
+            const int think_rank = command.rank_of("--think"), budget_rank = command.rank_of("--think-budget");
+            if (think_rank == budget_rank)
+                return Result<int>(wrong_usage("--think and --think-budget 0 exclude each other"));
+            if (think_rank < budget_rank)
+                options->thinking_budget = -1;
+            else
+                options->think = false;
+        }
         if (!options->goes_on.empty()) {
             // MODEL may be left out: a first word that names no model belongs to the question.
             std::error_code ignored;

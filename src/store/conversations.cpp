@@ -114,6 +114,26 @@ Result<std::string> unused_id(Transaction& transaction, int64_t now_ms) {
     }
 }
 
+constexpr std::string_view kInsert =
+    "INSERT INTO conversations VALUES(?1, ?2, ?3, ?4, ?5, ?6 + 1, ?7, ?8, ?9) ON CONFLICT(id) DO NOTHING";
+// Never inserts: what somebody removed must not come back because another window still shows it.
+constexpr std::string_view kUpdate =
+    "UPDATE conversations SET title = ?2, model = ?3, created_ms = ?4, updated_ms = ?5, revision = ?6 + 1, "
+    "message_count = ?7, settings = ?8, messages = ?9 WHERE id = ?1 AND revision = ?6";
+
+// Why neither of them changed a row.
+std::unexpected<Error> missed(Transaction& transaction, const std::string& id) {
+    auto row = transaction.prepare("SELECT 1 FROM conversations WHERE id = ?", {id});
+    if (!row) return std::unexpected(row.error());
+    const auto is_there = row->next();
+    if (!is_there) return std::unexpected(is_there.error());
+    if (!*is_there)
+        return fail(ErrorKind::not_found, fmt::format("conversation {} was removed meanwhile", id),
+                    "save it as a new one to keep it");
+    return fail(ErrorKind::bad_request, fmt::format("conversation {} was saved by somebody else meanwhile", id),
+                "save it as a new one");
+}
+
 }  // namespace
 
 std::string title_of(const Json& messages) {
@@ -152,16 +172,10 @@ Result<> Conversations::save(Conversation& conversation, int64_t now_ms) {
         kept.id = TRY(unused_id(transaction, now_ms));
         conversation.revision = 0;
     }
-    TRY(
-        transaction.run("INSERT INTO conversations VALUES(?1, ?2, ?3, ?4, ?5, ?6 + 1, ?7, ?8, ?9) "
-                        "ON CONFLICT(id) DO UPDATE SET title = ?2, model = ?3, updated_ms = ?5, revision = ?6 + 1, "
-                        "message_count = ?7, settings = ?8, messages = ?9 WHERE revision = ?6",
+    TRY(transaction.run(conversation.revision == 0 ? kInsert : kUpdate,
                         {kept.id, kept.title, kept.model, kept.created_ms, kept.updated_ms, conversation.revision,
                          kept.message_count, settings, messages}));
-    if (transaction.changed_rows() == 0)
-        return fail(ErrorKind::bad_request,
-                    fmt::format("conversation {} was saved by somebody else meanwhile", kept.id),
-                    "save it as a new one");
+    if (transaction.changed_rows() == 0) return missed(transaction, kept.id);
     TRY(transaction.commit());
     static_cast<ConversationSummary&>(conversation) = std::move(kept);
     ++conversation.revision;

@@ -35,8 +35,8 @@ public:
     explicit Conversations(Database& database) : database_(&database) {}
 
     // Keeps it as new where it has no id, else in place of what was kept under its id. Refused where somebody else has
-    // saved it meanwhile: the error says so, and with an empty id it can be kept as another. Fills in id, title, times,
-    // count and revision.
+    // saved it meanwhile (bad_request) or removed it (not_found); with an empty id it can be kept as another. Fills in
+    // id, title, times, count and revision.
     Result<> save(Conversation& conversation, int64_t now_ms);
 
     // Wherever an id is asked for, its first characters do, if no other id begins so. Case does not matter.

@@ -114,12 +114,32 @@ TEST_F(Settings, ValuesAreCheckedLikeFlags) {
     refused("\"$H\" serve --config c.toml", 2, {"c.toml:2: ", "mmap", "exclude"});
     write("c.toml", "mmap = true\n");
     EXPECT_EQ(line_of(check("", "--quant q8_0"), "mmap"), "mmap = false # built-in");
+    // So does the environment before the file, and the table of a command before what stands above it.
+    write("c.toml", "quant = \"q8_0\"\n");
+    EXPECT_EQ(line_of(check("HEARTH_MMAP=1 "), "mmap"), "mmap = true # HEARTH_MMAP");
+    EXPECT_EQ(line_of(check("HEARTH_MMAP=1 "), "quant"), "# quant = # built-in");
+    write("c.toml", "quant = \"q8_0\"\n[serve]\nmmap = true\n");
+    EXPECT_EQ(line_of(check(""), "mmap"), "mmap = true # c.toml:3");
     // A configuration that cannot be served is wrong usage too, after the settings.
     write("c.toml", "[serve]\nmodel = \"nothing.gguf\"\n");
     const Ran wrong = check("");
     EXPECT_EQ(wrong.exit_code, 2);
     EXPECT_EQ(line_of(wrong, "model"), "model = [\"nothing.gguf\"] # c.toml:2");
     EXPECT_NE(wrong.err.find("no file nothing.gguf"), std::string::npos) << wrong.err;
+}
+
+TEST_F(Settings, AThoughtThatIsAskedForComesBeforeABudgetOfNone) {
+    refused("\"$H\" run --think --think-budget 0 ember hi", 2, {"--think and --think-budget 0 exclude each other"});
+    const std::string ask = "\"$H\" run --config c.toml --events --temp 0 ember 'What is 17 + 25?' ";
+    const auto thinks = [](const Ran& ran) { return ran.out.find("\"thinking\"") != std::string::npos; };
+    write("c.toml", "[run]\nthink-budget = 0\n");
+    EXPECT_FALSE(thinks(shell(ask)));
+    EXPECT_TRUE(thinks(shell(ask + "--think")));
+    write("c.toml", "[run]\nthink = true\n");
+    EXPECT_TRUE(thinks(shell(ask)));
+    EXPECT_FALSE(thinks(shell(ask + "--think-budget 0")));
+    write("c.toml", "[run]\nno-think = true\n");
+    EXPECT_TRUE(thinks(shell("HEARTH_THINK=1 " + ask)));
 }
 
 TEST_F(Settings, RunHasThemToo) {

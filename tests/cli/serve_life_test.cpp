@@ -40,7 +40,8 @@ protected:
 };
 
 TEST_F(ServeLife, IsConfinedAndAnswers) {
-    const int port = start("--model ember --ctx 256 --threads 2 --unix-socket own.sock");
+    fs::create_directory(folder / "run");
+    const int port = start("--model ember --ctx 256 --threads 2 --unix-socket run/own.sock");
     ASSERT_GT(port, 0);
     EXPECT_EQ(http_post(port, kChat, kQuestion).status, 200);
     if (said().find("not confined") != std::string::npos) GTEST_SKIP() << said();
@@ -53,10 +54,10 @@ TEST_F(ServeLife, IsConfinedAndAnswers) {
             EXPECT_EQ(count, "2") << task;
         }
     }
-    EXPECT_TRUE(fs::exists(folder / "own.sock"));
+    EXPECT_TRUE(fs::exists(folder / "run/own.sock"));
     kill(pid, SIGTERM);
     EXPECT_EQ(exit_code_within(5), 0) << said();
-    EXPECT_FALSE(fs::exists(folder / "own.sock"));
+    EXPECT_FALSE(fs::exists(folder / "run/own.sock"));
 }
 
 // A model is found through its links, as those of Hugging Face's cache are, and loaded long after.

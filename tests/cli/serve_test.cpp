@@ -88,6 +88,7 @@ TEST_F(Serve, WhatCannotBeServedIsSaid) {
             {"--api-key-file"});
     refused("\"$H\" serve --model ember --api-key-file missing.txt", 1, {"missing.txt"});
     refused("\"$H\" serve --model ember --no-tcp", 1, {"--unix-socket"});
+    refused("HOME=$PWD \"$H\" serve --model ember --unix-socket own.sock", 1, {"own.sock", "a folder of its own"});
     refused("\"$H\" serve --model a=ember --model a=ember", 1, {"two models have the name a"});
     refused("\"$H\" serve --model ember --cache lots", 1, {"\"lots\" is no size"});
     const Ran fine = hearth("serve --model x=ember --cache 8M --check-config");

@@ -94,6 +94,24 @@ TEST(Hostile, ExhaustionStaysWithItsText) {
     EXPECT_TRUE(third.accept("z")) << "after a refusal";
 }
 
+// Hundreds of places at once that all live on: each asked about every other one at every token.
+TEST(Hostile, ManyPlacesAtOnceAreLookedAtOnce) {
+    std::string text = "root ::= ";
+    for (int i = 0; i < 400; ++i) text += fmt::format("{}r{} | r{}", i ? " | " : "", i, i);
+    for (int i = 0; i < 400; ++i) text += fmt::format("\nr{} ::= \"{}\\n{}\"", i, std::string(90, 'x'), i);
+    const Made made = Grammar::from_gbnf(text);
+    ASSERT_TRUE(made) << outcome_of(made);
+    Matcher matcher(*Constraint::make(*made, test::small_vocabulary()));
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 40; ++i) {
+        EXPECT_EQ(test::mask_of(matcher), test::brute_force_mask(matcher));
+        ASSERT_TRUE(matcher.accept("x"));
+    }
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+    EXPECT_LT(time.count(), kSoon);
+    RecordProperty("seconds", std::to_string(time.count()));
+}
+
 TEST(Hostile, ManyAlternativesAreCounted) {
     const auto anything = joined(20'000, [](int) { return std::string("{}"); });
     for (const std::string& text :

@@ -74,9 +74,15 @@ TEST_F(ConversationsTest, NobodyOverwritesWhatSomebodyElseSaved) {
     mine.id.clear();
     ASSERT_TRUE(saved().save(mine, kNow + 3));
     EXPECT_EQ(saved().list(10)->size(), 2u);
-    // One that was removed meanwhile is simply kept again.
-    ASSERT_TRUE(saved().remove(mine.id));
-    ASSERT_TRUE(saved().save(mine, kNow + 4));
+    // One that was removed meanwhile does not come back by itself.
+    const std::string removed = mine.id;
+    ASSERT_TRUE(saved().remove(removed));
+    const auto gone = saved().save(mine, kNow + 4);
+    EXPECT_EQ(line_of(gone), "conversation " + removed + " was removed meanwhile; save it as a new one to keep it");
+    EXPECT_EQ(gone.error().kind, ErrorKind::not_found);
+    EXPECT_EQ(saved().list(10)->size(), 1u);
+    mine.id.clear();
+    ASSERT_TRUE(saved().save(mine, kNow + 5));
     EXPECT_TRUE(saved().load(mine.id));
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "cli/terminal/markdown.h"
+#include "store/store.h"
 #include "support/shared_data.h"
 
 namespace hearth::test {
@@ -168,6 +169,37 @@ TEST_P(Screen, CtrlCStopsTheAnswerAndNotTheProgram) {
     wait_for("ended with 0");
 }
 
+TEST_P(Screen, AnInterruptedAnswer) {
+    // An answer without an end that is the same on every machine, but for its length.
+    std::ofstream(folder_ / "song.gbnf") << "root ::= \"la \"+";
+    start(binary_.string() + " run ember --temp 0 --gbnf song.gbnf --logit-bias 4085=-inf --logit-bias 4083=-inf");
+    wait_for(">>>");
+    const auto interrupt = [&](const std::string& line) {
+        keys(line);
+        key("Enter");
+        std::string seen;
+        for (int i = 0; i < 200 && !seen.ends_with("la"); ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            seen = screen();
+            seen.erase(seen.find_last_not_of(" \n") + 1);
+        }
+        EXPECT_TRUE(seen.ends_with("la")) << seen;
+        key("C-c");
+        wait_for("tokens\n\n>>>");
+    };
+    interrupt("Sing");
+    interrupt("/retry");
+    keys("/save talk.json");
+    key("Enter");
+    wait_for("2 messages are in talk.json\n>>>");
+    key("C-d");
+    wait_for("ended with 0");
+    // With what scrolled away.
+    std::string text = timeless(output_of(tmux_ + "-u capture-pane -p -S -"));
+    text = text.substr(0, text.find_last_not_of('\n') + 1) + "\n";
+    expect_golden("interrupted", std::regex_replace(text, std::regex(R"(la\s[la\s]*)"), "la ...\n"));
+}
+
 TEST_P(Screen, FormsAndModelsChangeInTheMiddle) {
     std::ofstream(folder_ / "year.json") << R"({"type":"integer","minimum":1,"maximum":99})";
     start(binary_.string() + " run ember --temp 0");
@@ -285,6 +317,20 @@ TEST_P(Screen, DialoguesAreKeptAndGoOn) {
     wait_for(">>>");
     enter("What is 17 + 25?", "tokens\n\n>>>");
     enter("/chats", "no conversation is kept yet\n>>>");
+    leave();
+    // What another program forgets does not come back from here; the next dialogue is kept again.
+    start(binary_.string() + " run ember --temp 0");
+    wait_for(">>>");
+    enter("What is 17 + 25?", "tokens\n\n>>>");
+    {
+        auto store = store::Store::open((folder_ / "home").string());
+        ASSERT_TRUE(store && store->conversations().remove_all());
+    }
+    EXPECT_NE(enter("What is 2 + 3?", "file\n\n>>>").find("forgot"), std::string::npos);
+    enter("/chats", "no conversation is kept yet\n>>>");
+    enter("/clear", "clear\n>>>");
+    enter("What is 4 + 5?", "tokens\n\n>>>");
+    EXPECT_NE(enter("/chats", ">>>").find("What is 4 + 5?"), std::string::npos);
     leave();
 }
 
