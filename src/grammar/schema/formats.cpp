@@ -48,7 +48,7 @@ std::map<std::string, std::string, std::less<>> make_formats() {
     made["uuid"] = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
 
     // RFC 3986.
-    const std::string encoded = "%[0-9A-Fa-f]{2}", plain = "A-Za-z0-9._~!$&'()*+,;=-";
+    const std::string encoded = "%[0-9A-Fa-f]{2}", plain = "A-Za-z0-9._~!$&'()*+,;=\\-";
     const std::string in_path = fmt::format("(?:[{}:@]|{})", plain, encoded);
     const std::string user = fmt::format("(?:(?:[{}:]|{})*@)?", plain, encoded);
     const std::string name = fmt::format("(?:\\[{}\\]|(?:[{}]|{})*)", ipv6, plain, encoded);
