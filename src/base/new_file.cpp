@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/private_files.h"
+
 namespace hearth {
 
 namespace {
@@ -63,13 +65,8 @@ Result<> NewFile::write(std::span<const std::byte> bytes) {
 Result<> NewFile::finish() {
     if (fsync(fd_) != 0 || std::rename(part_.c_str(), path_.c_str()) != 0) return failure();
     part_.clear();
-    // The name too must last; a file system that cannot promise that is none we could do better on.
     const std::string folder = std::filesystem::path(path_).parent_path().string();
-    if (const int directory = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        directory >= 0) {
-        fsync(directory);
-        ::close(directory);
-    }
+    sync_folder(folder.empty() ? "." : folder);
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include "base/private_files.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,18 @@ std::unexpected<Error> not_made(const char* kind, const std::string& path, int c
                 fmt::format("cannot make the {} {}: {}", kind, path, std::generic_category().message(code)),
                 is_full ? "make room on the disk" : "let HEARTH_HOME name a folder that you may write to");
 }
+std::string folder_of(const std::string& path) {
+    const std::string folder = std::filesystem::path(path).parent_path();
+    return folder.empty() ? "." : folder;
+}
 }  // namespace
+
+void sync_folder(const std::string& path) {
+    const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return;
+    fsync(folder);
+    ::close(folder);
+}
 
 Result<> make_private_folder(const std::string& path) {
     struct stat info;
@@ -28,12 +40,16 @@ Result<> make_private_folder(const std::string& path) {
     const std::string parent = std::filesystem::path(path).parent_path();
     if (is_missing && !parent.empty() && parent != path) TRY(make_private_folder(parent));
     if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return not_made("folder", path, errno);
+    sync_folder(folder_of(path));
     return {};
 }
 
 Result<> make_private_file(const std::string& path) {
     // mknod, since opening and closing a file gives up all locks that this process holds on it.
-    if (mknod(path.c_str(), S_IFREG | 0600, 0) == 0) return {};
+    if (mknod(path.c_str(), S_IFREG | 0600, 0) == 0) {
+        sync_folder(folder_of(path));
+        return {};
+    }
     if (errno != EEXIST) return not_made("file", path, errno);
     struct stat info;
     if (stat(path.c_str(), &info) != 0) return not_made("file", path, errno);

@@ -11,5 +11,8 @@ namespace hearth {
 Result<> make_private_folder(const std::string& path);
 // An empty file (rights 0600), or the one that exists, without any rights others had. Never opens it.
 Result<> make_private_file(const std::string& path);
+// Names in it last when the power goes; those of files and folders made above do. A file system that cannot promise
+// that, or a folder that may not be read, is none we could do better on.
+void sync_folder(const std::string& path);
 
 }  // namespace hearth

@@ -18,6 +18,13 @@ std::unexpected<Error> audit_failure(const std::string& path, int code) {
                 "make room, or let HEARTH_HOME name a folder that you may write to");
 }
 
+// A line that was cut, by a loss of power or a full disk, must not swallow the next one.
+bool ends_within_line(int file) {
+    const off_t size = lseek(file, 0, SEEK_END);
+    char last = '\n';
+    return size > 0 && pread(file, &last, 1, size - 1) == 1 && last != '\n';
+}
+
 }  // namespace
 
 std::string utc_text(int64_t unix_ms) {
@@ -35,9 +42,11 @@ Result<AuditLog> AuditLog::open(const std::string& folder) {
     TRY(make_private_folder(folder));
     std::string path = folder + "/audit.log";
     TRY(make_private_file(path));
-    const int file = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+    const int file = ::open(path.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return audit_failure(path, errno);
-    return AuditLog(file, std::move(path));
+    AuditLog log(file, std::move(path));
+    if (ends_within_line(file) && write(file, "\n", 1) != 1) return audit_failure(log.path_, errno);
+    return log;
 }
 
 AuditLog::AuditLog(AuditLog&& other) noexcept : file_(std::exchange(other.file_, -1)), path_(std::move(other.path_)) {}
@@ -54,7 +63,6 @@ Result<> AuditLog::append(std::string_view by, std::string_view action, const Js
     const ssize_t written = write(file_, line.data(), line.size());
     if (written == ssize_t(line.size()) && fsync(file_) == 0) return {};
     const int code = written < 0 || written == ssize_t(line.size()) ? errno : ENOSPC;
-    // A line that was cut must not swallow the next one.
     if (written > 0 && written < ssize_t(line.size()) && write(file_, "\n", 1) != 1) return audit_failure(path_, errno);
     return audit_failure(path_, code);
 }

@@ -159,8 +159,10 @@ Result<> Database::configure() {
         if ((code & 0xff) != SQLITE_BUSY || std::chrono::steady_clock::now() > give_up) return failure(code);
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    // NORMAL would lose the last acknowledged writes when the power goes; there are few writes, so FULL costs little.
-    return execute("PRAGMA synchronous = FULL");
+    // NORMAL would lose the last acknowledged writes when the power goes; there are few writes, so syncing each costs
+    // little. EXTRA also syncs the folder once a journal is removed: one that came back would undo what was
+    // acknowledged. With the log it is FULL.
+    return execute("PRAGMA synchronous = EXTRA");
 }
 
 Result<> Database::migrate(std::span<const std::string_view> migrations) {

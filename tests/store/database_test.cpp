@@ -52,7 +52,7 @@ TEST(Database, IsForItsOwnerAloneAndSurvivesThePowerGoing) {
     EXPECT_EQ(rights(folder), 0700);
     for (const char* ending : {"", "-wal", "-shm"}) EXPECT_EQ(rights(path + ending), 0600) << ending;
     EXPECT_EQ(ask(*database, "PRAGMA journal_mode"), "wal");
-    EXPECT_EQ(ask(*database, "PRAGMA synchronous"), "2");
+    EXPECT_EQ(ask(*database, "PRAGMA synchronous"), "3");
     EXPECT_EQ(ask(*database, "PRAGMA foreign_keys"), "1");
     EXPECT_EQ(ask(*database, "PRAGMA application_id"), std::to_string(0x68727468));
     EXPECT_TRUE(database->check());
