@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -13,8 +14,15 @@
 namespace hearth {
 
 namespace {
+// Says nothing about the file: the same may work a moment later.
+bool passes_by(int code) {
+    return code == EMFILE || code == ENFILE || code == ENOMEM || code == EAGAIN || code == EINTR || code == EIO;
+}
+
 std::unexpected<Error> system_failure(const std::string& path, int code) {
-    const ErrorKind kind = code == ENOENT ? ErrorKind::not_found : ErrorKind::bad_file;
+    const ErrorKind kind = code == ENOENT    ? ErrorKind::not_found
+                           : passes_by(code) ? ErrorKind::device
+                                             : ErrorKind::bad_file;
     return fail(kind, fmt::format("cannot open {}: {}", path, std::generic_category().message(code)),
                 code == ENOENT ? "check the path" : "");
 }
@@ -24,7 +32,8 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
     MappedFile file;
     file.path_ = path;
     // Non-blocking: a pipe that nobody writes to is refused below instead of being waited for.
-    file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    do file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (file.fd_ < 0 && errno == EINTR);
     if (file.fd_ < 0) return system_failure(path, errno);
     struct stat info;
     if (fstat(file.fd_, &info) != 0) return system_failure(path, errno);
@@ -74,6 +83,12 @@ void MappedFile::release(size_t offset, size_t count) const {
     static const auto page = size_t(sysconf(_SC_PAGESIZE));
     const size_t begin = (offset + page - 1) / page * page, end = (offset + count) / page * page;
     if (data_ && end > begin) madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+void MappedFile::will_read(size_t offset, size_t count) const {
+    static const auto page = size_t(sysconf(_SC_PAGESIZE));
+    const size_t begin = offset / page * page, end = std::min(offset + count, size_);
+    if (data_ && end > begin) madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_WILLNEED);
 }
 
 // A fault maps the sixteen pages around it. MADV_POPULATE_READ does the same, but meanwhile holds up every other thread

@@ -23,6 +23,8 @@ public:
     bool still_whole() const;  // the file on disk is at least as long as the mapping
     // Copies by reading the file, not the mapping: a file cut short meanwhile gives an error, never a signal.
     Result<> read_at(size_t offset, std::span<std::byte> out) const;
+    // Tells the system that these bytes will be read soon: it brings them from the disk without being waited for.
+    void will_read(size_t offset, size_t count) const;
     // Tells the system that these bytes will not be needed soon.
     void release(size_t offset, size_t count) const;
     // Has a part of any mapping ready to be read, waiting for the disk where it must: the first touch of a page costs

@@ -21,8 +21,14 @@ Result<NewFile> NewFile::create(const std::string& path) {
     static std::atomic<int> count = 0;  // several of one process may write the same file
     NewFile file;
     file.path_ = path;
-    file.part_ = fmt::format("{}.{}-{}{}", path, getpid(), ++count, kEnding);
-    file.fd_ = ::open(file.part_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    // A process of the same number may have left one: in containers every start has number 1.
+    constexpr int kMostTries = 1000;
+    for (int tries = 0; tries < kMostTries; ++tries) {
+        file.part_ = fmt::format("{}.{}-{}{}", path, getpid(), ++count, kEnding);
+        do file.fd_ = ::open(file.part_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        while (file.fd_ < 0 && errno == EINTR);
+        if (file.fd_ >= 0 || errno != EEXIST) break;
+    }
     if (file.fd_ < 0) {
         const auto failed = file.failure();
         file.part_.clear();

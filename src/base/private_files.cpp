@@ -44,6 +44,45 @@ Result<> make_private_folder(const std::string& path) {
     return {};
 }
 
+namespace {
+Result<> check_ours(const std::string& path, const struct stat& info) {
+    if (!S_ISDIR(info.st_mode))
+        return fail(ErrorKind::bad_file, path + " is a file where a folder should be", "move it away");
+    if (info.st_uid != geteuid())
+        return fail(ErrorKind::bad_file, path + " belongs to another user",
+                    "move it away, or let HEARTH_HOME name a folder of your own");
+    return {};
+}
+}  // namespace
+
+Result<> make_own_folder(const std::string& path) {
+    TRY(make_private_folder(path));
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0) return not_made("folder", path, errno);
+    TRY(check_ours(path, info));
+    if ((info.st_mode & 077) != 0 && chmod(path.c_str(), info.st_mode & 0700) != 0)
+        return not_made("folder", path, errno);
+    if (access(path.c_str(), R_OK | W_OK | X_OK) != 0) return not_made("folder", path, errno);
+    return {};
+}
+
+Result<> check_own_folder(const std::string& path) {
+    struct stat info;
+    if (stat(path.c_str(), &info) == 0) {
+        TRY(check_ours(path, info));
+        return access(path.c_str(), R_OK | W_OK | X_OK) == 0 ? Result<>() : not_made("folder", path, errno);
+    }
+    if (errno != ENOENT) return not_made("folder", path, errno);
+    // The nearest that exists is where it would be made.
+    std::filesystem::path parent = std::filesystem::path(path).parent_path();
+    while (!parent.empty() && parent != parent.parent_path() && stat(parent.c_str(), &info) != 0)
+        parent = parent.parent_path();
+    if (parent.empty()) parent = ".";
+    if (access(parent.c_str(), W_OK | X_OK) != 0) return not_made("folder", path, errno);
+    if (stat(parent.c_str(), &info) == 0 && !S_ISDIR(info.st_mode)) return not_made("folder", path, ENOTDIR);
+    return {};
+}
+
 Result<> make_private_file(const std::string& path) {
     // mknod, since opening and closing a file gives up all locks that this process holds on it.
     if (mknod(path.c_str(), S_IFREG | 0600, 0) == 0) {

@@ -1,6 +1,6 @@
 // Kept texts on disk, for when memory has lost them or the program was started anew. Finished texts are written piece
 // by piece while nothing else is to be done, each into a file of its own; on a miss in memory the file that holds most
-// of the prompt's beginning is read into the tree. Everything runs on the engine's thread.
+// of the prompt's beginning is read into the tree, a few megabytes at a time. Everything runs on the engine's thread.
 //
 // Files are found by hashes of their beginnings and believed only after a look at the tokens themselves. A directory
 // may serve several engines: what it may hold is counted over all files, the longest unused go first.
@@ -8,26 +8,32 @@
 
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/mapped_file.h"
+#include "base/os.h"
 #include "cache/cache.h"
-#include "cache/kept_file.h"
+#include "cache/kept_reader.h"
+#include "cache/kept_writer.h"
 #include "cache/prefix_tree.h"
 
 namespace hearth {
 
 struct DiskTierOptions {
     std::string directory;
-    int64_t most_bytes = 0;    // of all files in it
-    std::string fingerprint;   // of model, build, kernels, types: what the bytes depend on
-    int64_t least_gain = 256;  // tokens more than memory has, to be worth reading
-    std::function<void(const std::string& problem)> complain;  // told once when nothing more can be written
+    int64_t most_bytes = 0;     // of all files in it
+    std::string fingerprint;    // of model, build, kernels, types: what the bytes depend on
+    int64_t least_gain = 256;   // tokens more than memory has, to be worth reading
+    double pause_seconds = 60;  // after something could not be written
+    std::function<void(const std::string& problem)> complain;  // told once that nothing can be written
+    std::function<double()> clock = monotonic_seconds;
 };
 
 class DiskTier {
@@ -39,21 +45,29 @@ public:
 
     // This text was kept in the tree: it is written when there is time, if it is still there then.
     void finished(std::span<const int32_t> tokens, std::string_view partition, int64_t public_tokens);
-    bool has_work() const { return writing_ != nullptr || !waiting_.empty(); }
+    // Every text that the tree holds waits to be written, the last used first.
+    void save_all();
+    bool has_work() const { return writer_ != nullptr || !waiting_.empty(); }
     void work();  // a piece of it: a page or a state
 
-    // Brings a text into the tree that begins like the prompt for longer than the `cached` tokens that are there. There
-    // must be room for a sequence.
+    // The file that begins like the prompt for longest, if it does so for more than the `cached` tokens that memory
+    // has.
+    struct Find {
+        std::string path;
+        int64_t tokens;
+    };
+    std::optional<Find> find(std::span<const int32_t> prompt, std::string_view partition, int64_t cached) const;
+    // Brings it into the tree, by so many calls of read_on() as it takes. There must be room for a sequence meanwhile.
+    bool begin_reading(const Find& find, std::span<const int32_t> prompt, std::string_view partition);
+    enum class Progress : uint8_t { goes_on, done, failed };
+    Progress read_on(int64_t most_bytes, double now);
+    void stop_reading() { reader_.reset(); }
+    // All of this at once.
     bool load(std::span<const int32_t> prompt, std::string_view partition, int64_t cached, double now);
 
     int64_t files() const { return int64_t(known_.size()); }
 
 private:
-    struct Text {
-        std::vector<int32_t> tokens;
-        std::string partition;
-        int64_t public_tokens;
-    };
     struct Known {
         std::string path;
         std::string partition;
@@ -61,30 +75,30 @@ private:
         // Places where a prompt can continue, and the hash of all tokens before each.
         std::vector<std::pair<int64_t, uint64_t>> places;
     };
-    struct Writing;
 
     DiskTier(Cache& cache, PrefixTree& tree, DiskTierOptions options);
     void scan();
-    Result<KeptHeader> read_header(const MappedFile& file) const;
-    int64_t file_bytes(const KeptHeader& header) const;
     void note(const std::string& path, const KeptHeader& header);
     void forget(const std::string& path);
+    void read_failed(const std::string& path, const Error& error);
     void begin_writing();
-    Result<> write_piece();
     void finish_writing();
     bool make_room(int64_t bytes);
-    void give_up(const Error& error);
-    Result<> read_into_tree(const std::string& path, std::span<const int32_t> prompt, int64_t tokens, double now);
-    std::string path_of(const Text& text) const;
+    void write_failed(const Error& error);
+    std::string path_of(const PrefixTree::Text& text) const;
 
     Cache& cache_;
     PrefixTree& tree_;
     DiskTierOptions options_;
     std::vector<Known> known_;
-    std::deque<Text> waiting_;
-    std::unique_ptr<Writing> writing_;
-    std::vector<std::byte> piece_;  // a page or a state on its way
-    bool is_writable_ = true;
+    std::deque<PrefixTree::Text> waiting_;
+    std::unique_ptr<KeptWriter> writer_;
+    std::unique_ptr<KeptReader> reader_;
+    // When save_all() was called, and what was written since: not to make room for what was used longer ago.
+    std::optional<std::filesystem::file_time_type> save_began_;
+    std::set<std::string> saved_;
+    double writes_after_ = 0;  // by the clock
+    bool has_complained_ = false;
 };
 
 }  // namespace hearth

@@ -11,7 +11,7 @@ namespace hearth {
 namespace {
 
 constexpr uint64_t kMagic = 0x766b687472616568;  // "hearthkv"
-constexpr uint64_t kVersion = 1;
+constexpr uint64_t kVersion = 2;
 constexpr int64_t kMostHeaderBytes = int64_t{1} << 30;
 
 std::unexpected<Error> bad_header(const char* what) {
@@ -108,6 +108,25 @@ std::vector<std::byte> header_bytes(const KeptHeader& header) {
     all.number(int64_t(checksum_of(body.bytes)));
     all.bytes.insert(all.bytes.end(), body.bytes.begin(), body.bytes.end());
     return std::move(all.bytes);
+}
+
+KeptLayout::KeptLayout(const KeptHeader& header, std::vector<int64_t> page_bytes, int64_t state_bytes)
+    : page_bytes_(std::move(page_bytes)), state_bytes_(state_bytes) {
+    int64_t at = int64_t(header_bytes(header).size());
+    for (size_t group = 0; group < page_bytes_.size(); ++group) {
+        groups_.push_back(at);
+        at += int64_t(header.pages[group].size()) * (page_bytes_[group] + kKeptSumBytes);
+    }
+    states_ = at;
+    end_ = at + (state_bytes_ > 0 ? int64_t(header.points.size()) * (state_bytes_ + kKeptSumBytes) : 0);
+}
+
+int64_t KeptLayout::page(size_t group, size_t number) const {
+    return groups_[group] + int64_t(number) * (page_bytes_[group] + kKeptSumBytes);
+}
+
+int64_t KeptLayout::state(size_t point) const {
+    return states_ + int64_t(point) * (state_bytes_ + kKeptSumBytes);
 }
 
 Result<int64_t> header_size(std::span<const std::byte> prefix, int64_t file_bytes) {

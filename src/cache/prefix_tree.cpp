@@ -93,6 +93,27 @@ int64_t PrefixTree::usable_tokens(std::span<const int32_t> prompt, std::string_v
     return search.tokens;
 }
 
+// Whether what stands a few tokens behind the difference is the same in both, for longer than the frame of a template.
+bool PrefixTree::resumes(const Node& closest, const Search& search) const {
+    constexpr int64_t kChanged = 48, kSame = 24;
+    std::vector<int32_t> kept;
+    int64_t from = search.common - closest.begin;
+    for (const Node* node = &closest; node && int64_t(kept.size()) < kChanged + kSame; from = 0) {
+        const auto visible = std::span(node->tokens).first(size_t(node->visible_to(search.partition)));
+        kept.insert(kept.end(), visible.begin() + std::min(from, int64_t(visible.size())), visible.end());
+        const Node* next = nullptr;
+        for (const auto& child : node->children)
+            if (child->visible_to(search.partition) > 0 && (!next || child->kept_at > next->kept_at))
+                next = child.get();
+        node = next;
+    }
+    const auto rest = search.prompt.subspan(size_t(search.common));
+    for (int64_t i = 0; i < kChanged && i + kSame <= int64_t(kept.size()); ++i)
+        for (int64_t j = 0; j < kChanged && j + kSame <= int64_t(rest.size()); ++j)
+            if (std::equal(kept.begin() + i, kept.begin() + i + kSame, rest.begin() + j)) return true;
+    return false;
+}
+
 PrefixTree::Found PrefixTree::open(std::span<const int32_t> prompt, std::string_view partition, double now) {
     Search search{.prompt = prompt, .partition = partition};
     this->search(search);
@@ -103,7 +124,8 @@ PrefixTree::Found PrefixTree::open(std::span<const int32_t> prompt, std::string_
             found.report.difference = {.at = search.common,
                                        .prompt_token = prompt[size_t(search.common)],
                                        .kept_token = closest->tokens[size_t(offset)],
-                                       .age_seconds = std::max(0.0, now - closest->kept_at)};
+                                       .age_seconds = std::max(0.0, now - closest->kept_at),
+                                       .resumes = resumes(*closest, search)};
     }
     if (!search.node) return found;
 
@@ -385,21 +407,46 @@ bool PrefixTree::give_up_page(int64_t group) {
 
 // ---- looking
 
-std::optional<PrefixTree::Kept> PrefixTree::look(std::span<const int32_t> text, std::string_view partition) {
+PrefixTree::Kept PrefixTree::look_at_beginning(std::span<const int32_t> text, std::string_view partition) {
     Kept kept;
     kept.pages.resize(size_t(cache_.groups()));
     const int64_t length = int64_t(text.size());
     for (Node* node = &root_; node->end() < length;) {
         node = child_with(*node, next_page(*node, text), partition);
-        if (!node) return std::nullopt;
+        if (!node) return kept;
+        kept.tokens = std::min(node->end(), length);
         for (int64_t group = 0; group < cache_.groups(); ++group)
-            kept.pages[size_t(group)].push_back(node->groups[size_t(group)].page);
+            kept.pages[size_t(group)].push_back(node->groups[size_t(group)]);
         for (const Point& point : node->points)
             if (point.tokens <= length) kept.points.push_back({point.tokens, point.is_callers, point.slot});
     }
+    return kept;
+}
+
+std::optional<PrefixTree::Kept> PrefixTree::look(std::span<const int32_t> text, std::string_view partition) {
+    Kept kept = look_at_beginning(text, partition);
+    const int64_t length = int64_t(text.size());
+    if (kept.tokens < length) return std::nullopt;
     if (!needs_points_) kept.points.push_back({length, false, -1});
     if (kept.points.empty() || kept.points.back().tokens != length) return std::nullopt;
     return kept;
+}
+
+std::vector<PrefixTree::Text> PrefixTree::texts() const {
+    std::vector<Text> texts;
+    for (const Node* leaf : nodes_) {
+        if (!leaf->children.empty()) continue;
+        std::vector<const Node*> way;
+        for (const Node* node = leaf; node != &root_; node = node->parent) way.push_back(node);
+        Text& text = texts.emplace_back(Text{{}, leaf->partition, 0});
+        for (auto node = way.rbegin(); node != way.rend(); ++node) {
+            if (text.public_tokens == (*node)->begin) text.public_tokens += (*node)->public_tokens;
+            text.tokens.insert(text.tokens.end(), (*node)->tokens.begin(), (*node)->tokens.end());
+        }
+        if (needs_points_) text.tokens.resize(size_t(leaf->points.back().tokens));
+        text.public_tokens = std::min(text.public_tokens, int64_t(text.tokens.size()));
+    }
+    return texts;
 }
 
 PrefixTree::Size PrefixTree::size() const {

@@ -59,17 +59,32 @@ public:
     }
     void clear();
 
-    // What is held of a whole text that was kept; nothing if some of it is gone.
+    // What a node holds of a group.
+    struct Held {
+        int32_t page = -1;   // -1: none, a window has passed
+        int32_t tokens = 0;  // of the node that stand in it
+        int32_t points = 0;  // that need it; only with a window
+    };
+    // What is held of a text.
     struct Kept {
         struct Point {
             int64_t tokens;
             bool is_callers;
             int32_t slot;
         };
-        std::vector<Point> points;                // ascending; without a need of points one at the end
-        std::vector<std::vector<int32_t>> pages;  // per group; -1: not held
+        std::vector<Point> points;             // ascending; without a need of points one at the end
+        std::vector<std::vector<Held>> pages;  // per group, as far as the text is known
+        int64_t tokens = 0;                    // that are known
     };
-    std::optional<Kept> look(std::span<const int32_t> text, std::string_view partition);
+    std::optional<Kept> look(std::span<const int32_t> text, std::string_view partition);  // of all of it, or nothing
+    Kept look_at_beginning(std::span<const int32_t> text, std::string_view partition);
+    // Every text that no other goes on from, used last first.
+    struct Text {
+        std::vector<int32_t> tokens;
+        std::string partition;
+        int64_t public_tokens = 0;
+    };
+    std::vector<Text> texts() const;
 
     // Whether texts can only be continued at points.
     bool needs_points() const { return needs_points_; }
@@ -95,12 +110,6 @@ private:
         bool is_callers;
         std::list<Point*>::iterator place;  // among all points
     };
-    // What a node holds of a group.
-    struct Held {
-        int32_t page = -1;   // -1: none, a window has passed
-        int32_t tokens = 0;  // of the node that stand in it
-        int32_t points = 0;  // that need it; only with a window
-    };
     struct Node {
         Node* parent = nullptr;
         int64_t begin = 0;
@@ -123,6 +132,7 @@ private:
 
     void keep(SequenceId id, std::span<const int32_t> tokens, const KeepOptions& options, bool closes);
     void search(Search& search);
+    bool resumes(const Node& closest, const Search& search) const;
     int64_t usable_place(const Node& node, int64_t most) const;
     bool has_windows_at(const Node& node, int64_t tokens) const;
     Point* point_at(Node& node, int64_t tokens);

@@ -61,15 +61,19 @@ std::vector<std::string> places_of_model(const std::string& path) {
     return places;
 }
 
-Result<> confine_server(const server::ServerOptions& options, const std::string& log) {
+Result<> confine_server(const server::ServerOptions& options, const ServerPlaces& places) {
     Confinement confinement;
     for (const server::ModelSpec& model : options.models)
         for (std::string& place : places_of_model(model.path)) confinement.read.push_back(std::move(place));
     for (const std::string& place : own_directories())
         if (!place.empty()) confinement.write.push_back(place);
+    if (!places.kept_texts.empty()) {
+        confinement.write.push_back(places.kept_texts);
+        confinement.read.emplace_back("/proc/self/exe");  // what another build wrote is not this one's
+    }
     // Its folder, for a log that was moved away is begun anew; but not where the rest of the folder is a person's own.
-    if (!log.empty()) {
-        const fs::path file = fs::absolute(log), folder = file.parent_path();
+    if (!places.access_log.empty()) {
+        const fs::path file = fs::absolute(places.access_log), folder = file.parent_path();
         const bool is_alone = holds_a_home(folder);
         if (is_alone) notice("hearth: the access log lies among a person's own files: it must stay where it is");
         confinement.logs.push_back(is_alone ? file.string() : folder.string());

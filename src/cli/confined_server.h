@@ -14,8 +14,14 @@ namespace hearth::cli {
 // model's own files.
 std::vector<std::string> places_of_model(const std::string& path);
 
-// Before there are threads. `log`: the access log's file, or "". Says on stderr what the system cannot do.
-Result<> confine_server(const server::ServerOptions& options, const std::string& log);
+// What it writes beside its own directories; "": nothing.
+struct ServerPlaces {
+    std::string access_log;  // a file
+    std::string kept_texts;  // a folder, which exists
+};
+
+// Before there are threads. Says on stderr what the system cannot do.
+Result<> confine_server(const server::ServerOptions& options, const ServerPlaces& places);
 // Once everything listens.
 void forbid_connections();
 

@@ -117,9 +117,19 @@ std::string data_directory() {
     return own_directory("XDG_DATA_HOME", "/.local/share/hearth");
 }
 
+namespace {
+std::string cache_directory() {
+    return own_directory("XDG_CACHE_HOME", "/.cache/hearth");
+}
+}  // namespace
+
+std::string kept_texts_directory() {
+    const std::string folder = cache_directory();
+    return folder.empty() ? "" : folder + "/prefixes";
+}
+
 std::vector<std::string> own_directories() {
-    return {data_directory(), own_directory("XDG_CACHE_HOME", "/.cache/hearth"),
-            own_directory("XDG_STATE_HOME", "/.local/state/hearth")};
+    return {data_directory(), cache_directory(), own_directory("XDG_STATE_HOME", "/.local/state/hearth")};
 }
 
 Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Metadata& file,

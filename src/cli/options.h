@@ -41,6 +41,7 @@ Result<SamplerOptions> sampler_options(const SamplingOptions& options, const Met
                                        const chat::Sampling& family = {});
 bool wants_colour();                         // of standard error: a terminal that can, and NO_COLOR is not set
 std::string data_directory();                // HEARTH_HOME, or where XDG wants it; empty: there is no home
+std::string kept_texts_directory();          // of what models have read, below the cache directory; empty likewise
 std::vector<std::string> own_directories();  // for data, cache and state; those without a home are empty
 std::string version_text();
 

@@ -1,6 +1,7 @@
 // hearth serve: the models on this machine behind the interfaces that clients already know.
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -34,7 +35,7 @@ struct ServeOptions {
     ModelOptions model{.kv = ""};  // of all models; the word is in `models`. No kv: what suits their use
     std::vector<std::string> models, hosts;
     int port = 11435;
-    std::string unix_socket, api_key_file, cache;
+    std::string unix_socket, api_key_file, cache, cache_disk;
     std::string log_to = "-", log_format;
     std::vector<std::string> allowed_hosts, allowed_origins;
     store::KeyLimits limits;
@@ -60,10 +61,20 @@ std::string name_of_file(const std::string& path) {
 void suit_reading(const Checkpoint& checkpoint, bool chooses_kv, EngineOptions& engine) {
     if (chooses_kv) engine.kv_type = KvType::f32;
     engine.snapshots = 0;
+    engine.cache_directory.clear();
     if (is_causal(checkpoint)) return;
     engine.sequences = std::max(engine.sequences, kWholeTextsAtOnce);
     // --ctx is meant for all models; these know no more positions than they were trained on.
     engine.context_tokens = std::min(engine.context_tokens, made_for_tokens(checkpoint));
+}
+
+// 0: nothing is kept on disk.
+Result<int64_t> disk_bytes(const ServeOptions& options) {
+    if (options.cache_disk.empty() || options.cache_disk == "0") return 0;
+    if (kept_texts_directory().empty())
+        return fail(ErrorKind::bad_request, "--cache-disk has no place: there is no home directory",
+                    "set HEARTH_HOME to a folder, or leave --cache-disk away");
+    return parse_size(options.cache_disk);
 }
 
 Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& options) {
@@ -84,6 +95,11 @@ Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& o
     EngineOptions engine = TRY(engine_options(model));
     engine.sequences = options.parallel;
     if (!options.cache.empty()) engine.cache_bytes = TRY(parse_size(options.cache));
+    if (const int64_t bytes = TRY(disk_bytes(options)); bytes > 0) {
+        engine.cache_directory = kept_texts_directory();
+        engine.cache_disk_bytes = bytes;
+        engine.notice = [](const std::string& line) { notice("hearth: " + line); };
+    }
     engine.snapshots = 2 * options.parallel;  // the next turn of a conversation goes on from there, an edited one too
     spec.open = [model, engine, chose_kv = !options.model.kv.empty()]() -> Result<std::unique_ptr<Engine>> {
         Checkpoint checkpoint = TRY(open_weights(model));
@@ -142,7 +158,8 @@ Result<server::ServerOptions> server_options(const ServeOptions& options, std::v
 }
 
 // Whether all this could be served; nothing is loaded, and nobody is disturbed.
-Result<> check(server::ServerOptions made) {
+Result<> check(server::ServerOptions made, const ServeOptions& options) {
+    if (TRY(disk_bytes(options)) > 0) TRY(check_own_folder(kept_texts_directory()));
     for (const server::ModelSpec& spec : made.models) {
         TRY(open_checkpoint(spec.path));
         notice(fmt::format("{}: {}", spec.name, spec.path));
@@ -182,6 +199,14 @@ std::shared_ptr<store::Store> store_of_responses() {
     return nullptr;
 }
 
+// What models have read and no request uses any more outlasts this process, as far as it is written soon.
+void save_kept_texts(server::Server& server, const std::function<bool()>& is_urgent) {
+    constexpr double kSeconds = 20;
+    const double until = monotonic_seconds() + kSeconds;
+    for (const auto& entry : server.models().list())
+        if (entry.model && !is_urgent()) entry.model->engine().save_kept(until - monotonic_seconds(), is_urgent);
+}
+
 // Until somebody wants it to end, and through that end.
 void live(server::Server& server, const Supervisor& supervisor, int64_t drain_seconds) {
     Pulse pulse(server, supervisor);
@@ -192,14 +217,16 @@ void live(server::Server& server, const Supervisor& supervisor, int64_t drain_se
     }
     notice("stopping: answers that are on their way are finished; a second Ctrl-C gives them up");
     supervisor.tell(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", (drain_seconds + 30) * 1'000'000));
-    const bool is_done = server.drain(double(drain_seconds), [&] {
+    const auto is_urgent = [&] {
         pulse.beat();
         return interrupts() > 1;
-    });
+    };
+    const bool is_done = server.drain(double(drain_seconds), is_urgent);
     if (!is_done && interrupts() > 1)
         notice("hearth: some answers were given up");
     else if (!is_done)
         notice(fmt::format("hearth: some answers were not ready after {} s and were given up", drain_seconds));
+    save_kept_texts(server, is_urgent);
 }
 
 Result<int> serve(const ServeOptions& options) {
@@ -208,17 +235,23 @@ Result<int> serve(const ServeOptions& options) {
     if (made.http.hosts.empty() && made.http.unix_socket.empty() && made.http.inherited.empty())
         return fail(ErrorKind::bad_request, "--no-tcp leaves nothing to listen on", "give --unix-socket PATH");
     if (options.check_config) {
-        TRY(check(std::move(made)));
+        TRY(check(std::move(made), options));
         return kDone;
     }
     if (!options.keeps_nothing) made.store = store_of_responses();
     // As early as can be, for model files may be hostile; and before there are threads, which would not be confined.
     // A folder that is made later, for a first key, could not be read any more. Without one there are no keys.
     if (!data_directory().empty()) (void)make_private_folder(data_directory());
+    ServerPlaces places;
+    if (options.log_to != "-" && options.log_to != "none") places.access_log = options.log_to;
+    if (TRY(disk_bytes(options)) > 0) {
+        places.kept_texts = kept_texts_directory();
+        TRY(make_own_folder(places.kept_texts));
+    }
     if (options.no_confinement)
         notice("hearth: --no-confinement: this process keeps all rights of the user who started it");
     else
-        TRY(confine_server(made, options.log_to == "-" || options.log_to == "none" ? "" : options.log_to));
+        TRY(confine_server(made, places));
     auto started = server::Server::start(std::move(made));
     if (!started && started.error().kind == ErrorKind::cancelled && was_interrupted()) return kDone;
     const auto server = TRY(std::move(started));
@@ -271,6 +304,9 @@ void add_serve(Command& program) {
     command.add(
         "--cache", options->cache,
         "Memory for each model to remember finished texts in (800M, 4G), beside what running answers leave free");
+    command.add("--cache-disk", options->cache_disk,
+                "Disk space to keep finished texts in, of all models together (4G): what was read is known after a "
+                "restart (default: 0, none)");
     const std::string reach = "Who reaches it";
     command.add("--host", options->hosts, "Address or name to listen on, repeatable (default: 127.0.0.1)")
         .in_group(reach);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -77,6 +78,7 @@ public:
     void cancel(RequestId id);
     void wait(RequestId id);
     EngineLoad load();
+    void save_kept(double seconds, const std::function<bool()>& gives_up);
     const LoadedModel& loaded() const { return *loaded_; }
     InputSquaresByWeight take_input_squares() {
         std::lock_guard lock(mutex_);
@@ -97,9 +99,11 @@ private:
     Result<RequestId> enqueue(Result<std::unique_ptr<Job>> job);
     void run();
     void seat(Job& job);
+    void rest(std::unique_lock<std::mutex>& lock);
     void keep(const Job& job, const Mark* mark);
     void admit(std::unique_lock<std::mutex>& lock);
-    void look_on_disk(const Job& job, std::unique_lock<std::mutex>& lock);
+    bool look_on_disk(const Job& job, std::unique_lock<std::mutex>& lock);
+    bool is_next(RequestId id) const { return !is_quitting_ && !waiting_.empty() && waiting_.front()->id() == id; }
     void retire();
     void pass(std::unique_lock<std::mutex>& lock);
     Job* find(RequestId id);
@@ -111,6 +115,12 @@ private:
     Forward forward_;
     PrefixTree prefixes_;             // only the engine's thread touches it
     std::unique_ptr<DiskTier> disk_;  // likewise; null: kept texts stay in memory
+    // The job for whose prompt the disk was asked last, and what memory had of it before.
+    struct Asked {
+        RequestId job = 0;
+        int64_t memory_tokens = 0;
+        bool is_reading = false;
+    } asked_;
 
     // Guards everything below, and every call into a Job but next_tokens and take_row, which the running pass
     // makes.
@@ -123,6 +133,7 @@ private:
     std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
     RequestId next_id_ = 1;
     bool is_quitting_ = false;
+    enum class Saving : uint8_t { no, wanted, begun } saving_ = Saving::no;
     std::thread thread_;
 };
 
@@ -191,6 +202,8 @@ void Engine::Impl::seat(Job& job) {
         const PrefixTree::Found found = prefixes_.open(job.prompt(), reuse.partition, now);
         job.sequence = found.sequence;
         report = found.report;
+        if (asked_.job == job.id())
+            report.disk_tokens = std::max<int64_t>(0, report.cached_tokens - asked_.memory_tokens);
     }
     if (!job.sequence) job.sequence = *cache.open();
     std::vector<Mark> marks;
@@ -211,8 +224,12 @@ void Engine::Impl::keep(const Job& job, const Mark* mark) {
 }
 
 void Engine::Impl::admit(std::unique_lock<std::mutex>& lock) {
+    if (asked_.is_reading && !is_next(asked_.job)) {  // it was cancelled
+        disk_->stop_reading();
+        asked_.is_reading = false;
+    }
     while (!waiting_.empty() && loaded_->cache->has_room()) {
-        look_on_disk(*waiting_.front(), lock);
+        if (!look_on_disk(*waiting_.front(), lock)) return;
         if (waiting_.empty()) return;  // it was cancelled meanwhile
         seat(*waiting_.front());
         active_.push_back(std::move(waiting_.front()));
@@ -220,15 +237,31 @@ void Engine::Impl::admit(std::unique_lock<std::mutex>& lock) {
     }
 }
 
-// Reading a long text takes a while, in which others may submit and cancel, this job too.
-void Engine::Impl::look_on_disk(const Job& job, std::unique_lock<std::mutex>& lock) {
+// False: the job must wait, for what is read for it, while others have their passes. Nobody is admitted in its place:
+// the pages and the state that are being read are those of a sequence, and for so many there is room. The lock is given
+// back while something is read; others may submit and cancel then, this job too.
+bool Engine::Impl::look_on_disk(const Job& job, std::unique_lock<std::mutex>& lock) {
+    constexpr int64_t kBytesAtOnce = int64_t{8} << 20;
     const Reuse reuse = job.reuse();
-    if (!disk_ || !reuse.reads) return;
-    const std::vector<int32_t> prompt(job.prompt().begin(), job.prompt().end());
-    const std::string partition(reuse.partition);
-    lock.unlock();
-    disk_->load(prompt, partition, prefixes_.usable_tokens(prompt, partition), monotonic_seconds());
-    lock.lock();
+    const RequestId id = job.id();
+    if (!disk_ || !reuse.reads) return true;
+    if (asked_.job != id) {
+        asked_ = {.job = id, .memory_tokens = prefixes_.usable_tokens(job.prompt(), reuse.partition)};
+        const auto found = disk_->find(job.prompt(), reuse.partition, asked_.memory_tokens);
+        if (!found) return true;
+        const std::vector<int32_t> prompt(job.prompt().begin(), job.prompt().end());
+        const std::string partition(reuse.partition);
+        lock.unlock();
+        asked_.is_reading = disk_->begin_reading(*found, prompt, partition);
+        lock.lock();
+    }
+    while (asked_.is_reading && is_next(id)) {
+        lock.unlock();
+        asked_.is_reading = disk_->read_on(kBytesAtOnce, monotonic_seconds()) == DiskTier::Progress::goes_on;
+        lock.lock();
+        if (asked_.is_reading && !active_.empty()) return false;
+    }
+    return is_next(id);
 }
 
 void Engine::Impl::retire() {
@@ -257,17 +290,49 @@ void Engine::Impl::run() {
         retire();
         admit(lock);
         changed_.notify_all();
-        if (!active_.empty()) {
+        if (!active_.empty())
             pass(lock);
-        } else if (disk_ && disk_->has_work()) {
-            lock.unlock();
-            disk_->work();
-            lock.lock();
-        } else {
-            changed_.wait(lock, [&] { return is_quitting_ || !waiting_.empty(); });
-        }
+        else
+            rest(lock);
     }
     retire();
+}
+
+// Nobody asks for anything: time to write.
+void Engine::Impl::rest(std::unique_lock<std::mutex>& lock) {
+    if (!waiting_.empty()) return;
+    if (saving_ == Saving::wanted) {
+        saving_ = Saving::begun;
+        disk_->save_all();
+    }
+    if (disk_ && disk_->has_work()) {
+        lock.unlock();
+        disk_->work();
+        lock.lock();
+        return;
+    }
+    if (saving_ == Saving::begun) {
+        saving_ = Saving::no;
+        changed_.notify_all();
+    }
+    changed_.wait(lock, [&] { return is_quitting_ || !waiting_.empty() || saving_ == Saving::wanted; });
+}
+
+void Engine::Impl::save_kept(double seconds, const std::function<bool()>& gives_up) {
+    const double until = monotonic_seconds() + seconds;
+    std::unique_lock lock(mutex_);
+    if (!disk_) return;
+    saving_ = Saving::wanted;
+    changed_.notify_all();
+    const auto is_over = [&] { return saving_ == Saving::no; };
+    while (!changed_.wait_for(lock, std::chrono::milliseconds(50), is_over)) {
+        if (monotonic_seconds() > until) break;
+        lock.unlock();
+        const bool is_given_up = gives_up && gives_up();
+        lock.lock();
+        if (is_given_up) break;
+    }
+    saving_ = Saving::no;
 }
 
 void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
@@ -337,6 +402,9 @@ void Engine::cancel(RequestId id) {
 }
 void Engine::wait(RequestId id) {
     impl_->wait(id);
+}
+void Engine::save_kept(double seconds, const std::function<bool()>& gives_up) {
+    impl_->save_kept(seconds, gives_up);
 }
 std::vector<OpTime> Engine::take_profile() {
     return impl_->take_profile();

@@ -126,6 +126,11 @@ public:
     // (After cancel the pass that runs may still hand out rows.)
     void wait(RequestId id);
 
+    // Writes what memory keeps of finished texts into options.cache_directory, the last used first, while no request
+    // runs. Returns when that is done, after so many seconds, or when `gives_up`, which is asked all the while, says
+    // so.
+    void save_kept(double seconds, const std::function<bool()>& gives_up = {});
+
     const ModelInfo& model() const;
     const Tokenizer& tokenizer() const;
     const Checkpoint& checkpoint() const;

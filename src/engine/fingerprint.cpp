@@ -1,8 +1,8 @@
 #include "engine/fingerprint.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 
 #include "backends/kv_page.h"
 #include "base/checksum.h"
@@ -21,11 +21,19 @@ Result<uint64_t> build_checksum() {
     return sum.value();
 }
 
+// When a file was last written to, by a clock that nobody can set back: reading gigabytes to find a changed weight
+// would take longer than what is kept saves.
 void add_file_stamp(Checksum& sum, const std::string& path) {
-    std::error_code ignored;
-    sum.add(path);
-    sum.add(uint64_t(std::filesystem::file_size(path, ignored)));
-    sum.add(uint64_t(std::filesystem::last_write_time(path, ignored).time_since_epoch().count()));
+    struct stat info {};
+    const bool is_known = stat(path.c_str(), &info) == 0;
+    const auto add_time = [&](const timespec& time) {
+        sum.add(uint64_t(time.tv_sec));
+        sum.add(uint64_t(time.tv_nsec));
+    };
+    sum.add(uint64_t(is_known));
+    sum.add(uint64_t(info.st_size));
+    add_time(info.st_mtim);
+    add_time(info.st_ctim);
 }
 
 void add_metadata(Checksum& sum, const Metadata& metadata) {
@@ -41,26 +49,20 @@ void add_metadata(Checksum& sum, const Metadata& metadata) {
     }
 }
 
-// The metadata, all names and shapes, and a sample of every tensor: files of gigabytes are not read twice. Of tensors
-// that are made while loading, the files they are made from.
+// The metadata, all names and shapes, a sample of every tensor, and when the files were written.
 uint64_t model_checksum(const Checkpoint& checkpoint) {
     constexpr size_t kSample = 4096;
     Checksum sum;
     add_metadata(sum, checkpoint.metadata());
-    bool has_made_ones = false;
     for (const StoredTensor& tensor : checkpoint.tensors()) {
         sum.add(tensor.name);
         sum.add(uint64_t(tensor.type));
         for (const auto size : tensor.shape) sum.add(uint64_t(size));
-        if (!checkpoint.is_mapped(tensor)) {
-            has_made_ones = true;
-            continue;
-        }
+        if (!checkpoint.is_mapped(tensor)) continue;
         sum.add(tensor.data.first(std::min(kSample, tensor.data.size())));
         sum.add(tensor.data.last(std::min(kSample, tensor.data.size())));
     }
-    if (has_made_ones)
-        for (const std::string& path : checkpoint.format().parts) add_file_stamp(sum, path);
+    for (const std::string& path : checkpoint.format().parts) add_file_stamp(sum, path);
     return sum.value();
 }
 
@@ -68,12 +70,11 @@ uint64_t model_checksum(const Checkpoint& checkpoint) {
 
 Result<std::string> fingerprint(const LoadedModel& loaded) {
     const EngineOptions& options = loaded.options;
-    // The context decides the rotation of some families.
     const uint64_t build = TRY(build_checksum());
-    return fmt::format("build {:016x}, model {:016x}, {}, {}, {}, kv {}, context {}", build,
-                       model_checksum(loaded.checkpoint), loaded.model->info().architecture, options.device,
-                       options.isa.empty() ? kernel_row() : options.isa, name_of(options.kv_type),
-                       options.context_tokens);
+    const ModelInfo& info = loaded.model->info();
+    return fmt::format("build {:016x}, model {:016x}, {} {}, {}, {}, kv {}", build, model_checksum(loaded.checkpoint),
+                       info.architecture, info.chosen_by_context, options.device,
+                       options.isa.empty() ? kernel_row() : options.isa, name_of(options.kv_type));
 }
 
 }  // namespace hearth

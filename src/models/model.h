@@ -23,6 +23,7 @@ struct ModelInfo {
     std::string name;  // general.name of the file
     int64_t layers = 0, hidden = 0, vocabulary = 0;
     int64_t context_tokens = 0;       // what the model was made for
+    std::string chosen_by_context;    // what the context it was loaded for decided about it; empty: nothing
     int64_t parameters = 0;           // elements of the tensors that were loaded
     double bytes_per_token = 0;       // of stored weights that one decoded token reads
     double operations_per_token = 0;  // multiplications and additions of the layers' matrix products

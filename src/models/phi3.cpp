@@ -39,14 +39,18 @@ void Phi3::layer(int64_t index, Ops& ops, Tensor x, const LayerState& state, con
     ops.add_to(x, ops.linear(ops.swiglu(gate, up), w.down));
 }
 
+bool is_long(const Source& file, const RopeConfig& rope, int64_t model_context) {
+    const int64_t context = file.context_tokens() > 0 ? file.context_tokens() : model_context;
+    return double(context) > rope.original_context;
+}
+
 // Both tables are checked, one is used. Phi-4 has neither.
 std::vector<float> read_divisors(Source& file, const RopeConfig& rope, int64_t model_context) {
     std::vector<float> of_short = load_divisors(file, "rope_factors_short.weight", rope.dims / 2);
     std::vector<float> of_long = load_divisors(file, "rope_factors_long.weight", rope.dims / 2);
     if (of_short.empty() != of_long.empty())
         file.problem(fmt::format("rope_factors_{}.weight is missing", of_short.empty() ? "short" : "long"));
-    const int64_t context = file.context_tokens() > 0 ? file.context_tokens() : model_context;
-    return double(context) > rope.original_context ? of_long : of_short;
+    return is_long(file, rope, model_context) ? of_long : of_short;
 }
 
 Phi3::Phi3(Source& file) {
@@ -54,6 +58,8 @@ Phi3::Phi3(Source& file) {
     if (file.has_problems()) return;
     const std::vector<float> divisors = read_divisors(file, rope, info_.context_tokens);
     rope.divisors = divisors;
+    if (!divisors.empty())
+        info_.chosen_by_context = is_long(file, rope, info_.context_tokens) ? "long rotation" : "short rotation";
     if (!file.has_problems()) rope_ = make_rope(rope);
 
     ends_ = load_ends(file, info_);

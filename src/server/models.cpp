@@ -11,6 +11,10 @@
 
 namespace hearth::server {
 
+namespace {
+constexpr double kSaveSeconds = 5;  // that others may wait so that what a model has read is written to the disk
+}
+
 Result<std::shared_ptr<const ServedModel>> ServedModel::open(const ModelSpec& spec) {
     auto model = std::make_shared<ServedModel>();
     model->name_ = spec.name;
@@ -174,6 +178,7 @@ void Models::unload(Place& place, Lock& lock) {
     auto model = std::exchange(place.model, nullptr);
     place.is_leaving = true;
     lock.unlock();
+    model->engine().save_kept(kSaveSeconds);
     model = nullptr;  // takes its time: the engine's thread ends
     lock.lock();
     place.is_leaving = false;

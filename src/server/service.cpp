@@ -111,8 +111,9 @@ private:
         std::vector<Admission::Applicant> applicants;
         std::vector<FairQueue::Ticket> tickets;
         for (size_t choice = 0; choice < requests_.size(); ++choice) {
-            // What one client has said is found in the cache by nobody else, not even by how long an answer takes.
-            requests_[choice].partition = identity_.id;
+            // What one client has said is found in the cache by nobody else, not even by how long an answer takes, nor
+            // on the disk by whoever has its place in a file of keys by then.
+            requests_[choice].partition = identity_.owner.empty() ? identity_.id : identity_.owner;
             Admission::Applicant& one = applicants.emplace_back();
             one.entry = {.ticket = service_.next_ticket_++,
                          .client = identity_.id,

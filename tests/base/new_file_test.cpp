@@ -90,5 +90,24 @@ TEST(Checksum, EveryFlippedBitAndEveryLengthShows) {
     EXPECT_EQ(sums.size(), 1 + bytes.size() * 8 + 100);
 }
 
+// In containers every start has the same number, so names that a process which was killed left behind come again.
+TEST_F(NewFileTest, NamesThatAreTakenAreLeftAlone) {
+    const std::string path = (folder / "x").string();
+    std::string part;
+    {
+        const auto first = NewFile::create(path);
+        ASSERT_TRUE(first.has_value());
+        part = fs::directory_iterator(folder)->path().string();
+    }
+    const size_t dash = part.rfind('-');
+    const int number = std::stoi(part.substr(dash + 1));
+    for (int next = number + 1; next < number + 20; ++next)
+        std::ofstream(part.substr(0, dash + 1) + std::to_string(next) + ".part") << "left behind";
+    auto file = NewFile::create(path);
+    ASSERT_TRUE(file.has_value()) << file.error().line();
+    EXPECT_TRUE(file->finish().has_value());
+    EXPECT_EQ(files(), 20);
+}
+
 }  // namespace
 }  // namespace hearth

@@ -156,12 +156,17 @@ TEST(PrefixTree, TheReportNamesTheFirstTokenThatDiffers) {
     EXPECT_EQ(report.common_tokens, 130);
     ASSERT_TRUE(report.difference.has_value());
     EXPECT_EQ(*report.difference,
-              (PrefixReport::Difference{.at = 130, .prompt_token = 4444, .kept_token = 130, .age_seconds = 15}));
+              (PrefixReport::Difference{
+                  .at = 130, .prompt_token = 4444, .kept_token = 130, .age_seconds = 15, .resumes = true}));
     // The closest of several, the latest of equals; none where one only goes on.
     edited[130] = 5555;
     report = desk.ask(edited, {}, {.now = 26});
     EXPECT_EQ(report.difference->kept_token, 4444);
     EXPECT_EQ(report.difference->age_seconds, 1);
+    EXPECT_TRUE(
+        desk.ask(joined(joined(counted(60), {1, 2, 3, 4, 5}), joined(counted(30, 80), {6}))).difference->resumes);
+    EXPECT_FALSE(desk.ask(joined(joined(counted(60), {1, 2, 3}), joined(counted(20, 80), {6}))).difference->resumes);
+    EXPECT_FALSE(desk.ask(joined(counted(60), counted(100, 7000))).difference->resumes);
     EXPECT_EQ(desk.ask(joined(counted(200), {1})).difference, std::nullopt);
     report = desk.ask({77, 78});
     EXPECT_EQ(report.difference->at, 0);

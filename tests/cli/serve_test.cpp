@@ -91,6 +91,16 @@ TEST_F(Serve, WhatCannotBeServedIsSaid) {
     refused("HOME=$PWD \"$H\" serve --model ember --unix-socket own.sock", 1, {"own.sock", "a folder of its own"});
     refused("\"$H\" serve --model a=ember --model a=ember", 1, {"two models have the name a"});
     refused("\"$H\" serve --model ember --cache lots", 1, {"\"lots\" is no size"});
+    refused("\"$H\" serve --model ember --cache-disk lots", 1, {"\"lots\" is no size"});
+    refused("env -u HOME -u XDG_CACHE_HOME -u HEARTH_HOME \"$H\" serve --model ember --cache-disk 1G", 1,
+            {"--cache-disk", "HEARTH_HOME"});
+    fs::create_directories(folder / "odd");
+    write("odd/prefixes", "x");
+    for (const char* flag : {"", " --check-config 2>&1 >/dev/null | tail -1 >&2; false"})
+        refused(std::string("HEARTH_HOME=odd \"$H\" serve --model ember --cache-disk 1G") + flag, 1,
+                {"odd/prefixes is a file"});
+    EXPECT_EQ(shell("HEARTH_HOME=new/place \"$H\" serve --model ember --cache-disk 1G --check-config").exit_code, 0);
+    EXPECT_FALSE(fs::exists(folder / "new"));
     const Ran fine = hearth("serve --model x=ember --cache 8M --check-config");
     EXPECT_EQ(fine.exit_code, 0);
     EXPECT_NE(fine.err.find("can be served"), std::string::npos) << fine.err;

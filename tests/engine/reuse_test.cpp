@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <ostream>
 #include <thread>
@@ -215,15 +216,116 @@ TEST_P(ReuseTest, TheCacheDirectoryServesAfterANewStart) {
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
         ASSERT_TRUE(is_written());
     }
+    options.context_tokens = 1400;  // it differs from start to start where nobody names it
     {
         const auto second = open(options);
         const Answer again = ask(*second, next());
         EXPECT_GE(again.last.usage.cached_tokens, 1000);
+        EXPECT_EQ(again.last.prefix.disk_tokens, again.last.usage.cached_tokens);
+        EXPECT_EQ(ask(*second, next()).last.prefix.disk_tokens, 0);  // from memory
         EXPECT_EQ(again.tokens, fresh.tokens);
         EXPECT_EQ(again.logprobs, fresh.logprobs);
     }
     options.kv_type = KvType::q8_0;  // other bytes
     EXPECT_EQ(ask(*open(options), next()).last.usage.cached_tokens, 0);
+    std::filesystem::remove_all(folder);
+}
+
+// From memory and, after a new start, from the disk: the same bits, and no more is read again than promised.
+TEST_P(ReuseTest, ALongConversationOutlivesTheProgram) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("outlives_" + GetParam().name);
+    std::filesystem::remove_all(folder);
+    const EngineOptions options{.context_tokens = 3500, .snapshots = 8, .cache_directory = folder.string()};
+    const Ids first = random_prompt(3000, 1);
+    Ids second = first;
+    for (size_t at = 2980; at < 3000; ++at) second[at] = (second[at] + 1) % 256;
+    Answer fresh, from_memory, from_disk;
+    {
+        Request request = request_of(second);
+        request.reuse = false;
+        fresh = ask(*open({.context_tokens = 3500}), std::move(request));
+    }
+    {
+        const auto engine = open(options);
+        ask(*engine, request_of(first, 30));
+        engine->save_kept(60);
+        from_memory = ask(*engine, request_of(second));
+    }
+    from_disk = ask(*open(options), request_of(second));
+    for (const Answer* answer : {&from_memory, &from_disk}) {
+        EXPECT_LE(3000 - answer->last.usage.cached_tokens, 512);
+        EXPECT_EQ(answer->tokens, fresh.tokens);
+        EXPECT_EQ(answer->logprobs, fresh.logprobs);
+    }
+    EXPECT_EQ(from_memory.last.prefix.disk_tokens, 0);
+    EXPECT_EQ(from_disk.last.prefix.disk_tokens, from_disk.last.usage.cached_tokens);
+    std::filesystem::remove_all(folder);
+}
+
+// Saved before anything else is: nothing waits for an idle moment. Partitions stay apart on the disk too.
+TEST_P(ReuseTest, KeptTextsAreSavedWithTheirPartition) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("saved_" + GetParam().name);
+    std::filesystem::remove_all(folder);
+    const EngineOptions options{.context_tokens = 1000, .snapshots = 8, .cache_directory = folder.string()};
+    const auto request = [&](const std::string& partition, int64_t public_tokens) {
+        Request made = request_of(random_prompt(600, 3));
+        made.partition = partition;
+        made.public_tokens = public_tokens;
+        made.keep_at = {300, 590};
+        return made;
+    };
+    {
+        const auto engine = open(options);
+        ask(*engine, request("one", 0));
+        ask(*engine, request("two", 310));
+        engine->save_kept(60);
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        const auto rights = entry.status().permissions();
+        EXPECT_EQ(rights, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write) << entry.path();
+    }
+    const auto cached = [&](const std::string& partition) {
+        return ask(*open(options), request(partition, 0)).last.usage.cached_tokens;
+    };
+    EXPECT_GE(cached("one"), 590);
+    EXPECT_GE(cached("two"), 590);
+    EXPECT_EQ(cached("three"), needs_states() ? 300 : 310);
+    std::filesystem::remove_all(folder);
+}
+
+// Another file of the same size and time, with one weight changed in the middle.
+TEST_P(ReuseTest, AChangedWeightMakesAnotherModel) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("changed_" + GetParam().name);
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+    const auto model = folder / "model.gguf";
+    std::filesystem::copy_file(test::shared_path("reference/" + GetParam().file), model);
+    const EngineOptions options{.context_tokens = 1000, .snapshots = 8, .cache_directory = (folder / "kept").string()};
+    const Ids prompt = random_prompt(600, 3);
+    const auto cached = [&] {
+        auto engine = Engine::open(model.string(), options);
+        EXPECT_TRUE(engine.has_value());
+        const int64_t tokens = ask(**engine, request_of(prompt)).last.usage.cached_tokens;
+        (*engine)->save_kept(60);
+        return tokens;
+    };
+    EXPECT_EQ(cached(), 0);
+    EXPECT_GT(cached(), 0);
+    const auto written = std::filesystem::last_write_time(model);
+    {
+        const auto checkpoint = Engine::open(model.string(), {.context_tokens = 100});
+        ASSERT_TRUE(checkpoint.has_value());
+        const auto tensors = (*checkpoint)->checkpoint().tensors();
+        const auto largest = std::ranges::max_element(tensors, {}, &StoredTensor::bytes);
+        std::fstream file(model, std::ios::in | std::ios::out | std::ios::binary);
+        const auto at = std::streamoff(largest->file_offset) + largest->bytes() / 2;
+        file.seekg(at);
+        const int byte = file.get();
+        file.seekp(at);
+        file.put(char(byte ^ 1));
+    }
+    std::filesystem::last_write_time(model, written);
+    EXPECT_EQ(cached(), 0);
     std::filesystem::remove_all(folder);
 }
 
