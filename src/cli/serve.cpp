@@ -261,6 +261,7 @@ Result<int> serve(const ServeOptions& options) {
             notice(fmt::format("hearth: {}: {}", entry.name, entry.model->note()));
         notice(fmt::format("model {}{}", entry.name, entry.model ? "" : " (loaded when it is asked for)"));
     }
+    for (const std::string& note : server->notes()) notice("hearth: " + note);
     for (const std::string& address : server->addresses()) notice("listening on " + address);
     live(*server, supervisor, options.drain);
     return kDone;

@@ -38,6 +38,10 @@ public:
             });
         };
         options.http.record = [self = impl.get()](const HttpRequest& request) { return self->monitor_.open(request); };
+        options.http.refuse = [self = impl.get()](const HttpReply& reply, const std::string& path,
+                                                  const Refusal& refusal) {
+            self->router_.error_writer(path)(reply, {refusal.status, refusal.message});
+        };
         options.http.instant = [self = impl.get()](const HttpRequest& request) { return self->instant(request); };
         // Listening comes first: a port that is taken is told before the models are loaded.
         impl->http_ = TRY(HttpServer::start(std::move(options.http)));
@@ -118,6 +122,9 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options) {
 
 const std::vector<std::string>& Server::addresses() const {
     return impl_->http_->addresses();
+}
+const std::vector<std::string>& Server::notes() const {
+    return impl_->http_->notes();
 }
 int Server::port() const {
     return impl_->http_->port();

@@ -40,6 +40,7 @@ public:
     ~Server();  // gives up what still runs
 
     const std::vector<std::string>& addresses() const;
+    const std::vector<std::string>& notes() const;  // about them (HttpServer)
     int port() const;
     Models& models();
 

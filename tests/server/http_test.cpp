@@ -44,7 +44,7 @@ double seconds_of(const std::function<void()>& work) {
 
 class Http : public testing::Test {
 protected:
-    // /echo answers, /wait keeps its reply until the test lets it go, /drop forgets it.
+    // /echo answers, /wait keeps its reply until the test lets it go, /queue the whole request, /drop forgets it.
     void start(HttpOptions options = {}) {
         if (options.hosts.empty()) options.hosts = {"127.0.0.1"};
         options.limits.tick = 0.02;
@@ -62,6 +62,13 @@ protected:
     void handle(HttpRequest request, const HttpReply& reply) {
         ++requests;
         if (request.path == "/drop") return;
+        if (request.path == "/queue") {
+            reply.on_gone([this] { ++gone; });
+            std::lock_guard lock(mutex);
+            queue.push_back(std::move(request));
+            waiting.push_back(reply);
+            return;
+        }
         if (request.path == "/wait") {
             reply.on_gone([this] { ++gone; });
             std::lock_guard lock(mutex);
@@ -84,6 +91,7 @@ protected:
 
     std::mutex mutex;
     std::vector<HttpReply> waiting;
+    std::vector<HttpRequest> queue;
     std::atomic<int> requests = 0, gone = 0;
     std::unique_ptr<HttpServer> server;
 };
@@ -303,15 +311,140 @@ TEST_F(Http, ConnectionsAreBounded) {
     options.limits.connections = 3;
     start(std::move(options));
     std::vector<HttpClient> clients;
+    std::vector<HttpReply> waiting_replies;
     for (int i = 0; i < 3; ++i) {
         clients.emplace_back(server->port());
-        clients.back().send(get_request("/echo"));
-        EXPECT_EQ(clients.back().receive().status, 200);
+        clients.back().send(get_request("/wait"));
+        waiting_replies.push_back(waiting_reply());
     }
-    HttpClient fourth(server->port());
-    EXPECT_EQ(fourth.receive(5).status, 503);
+    // All of them are at work: nobody makes room, and who watches the server still hears that it lives.
+    const HttpAnswer refused = test::http_get(server->port(), "/echo");
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_NE(refused.body.find("3 connections are open"), std::string::npos) << refused.body;
+    EXPECT_EQ(test::http_get(server->port(), "/livez").status, 200);
+    waiting_replies.pop_back();
     clients.pop_back();
     EXPECT_TRUE(becomes_true([&] { return test::http_get(server->port(), "/echo").status == 200; }));
+    waiting_replies.clear();
+}
+
+TEST_F(Http, WhoSaysNothingKeepsNobodyOut) {
+    HttpOptions options;
+    options.limits.connections = 3;
+    start(std::move(options));
+    HttpClient silent(server->port()), begun(server->port()), kept(server->port());
+    ASSERT_TRUE(begun.send("GET /echo HT"));
+    ASSERT_TRUE(kept.send(get_request("/echo")));
+    EXPECT_EQ(kept.receive().status, 200);
+    EXPECT_EQ(test::http_get(server->port(), "/echo").status, 200);
+    EXPECT_TRUE(silent.is_closed_within(5));  // the one that had been silent for longest
+    ASSERT_TRUE(begun.send("TP/1.1\r\nHost: localhost\r\n\r\n"));
+    EXPECT_EQ(begun.receive(5).body, "GET /echo");
+    // However many come and say nothing.
+    std::vector<HttpClient> crowd;
+    for (int i = 0; i < 50; ++i) crowd.emplace_back(server->port());
+    EXPECT_EQ(test::http_get(server->port(), "/livez").status, 200);
+    EXPECT_EQ(test::http_get(server->port(), "/echo").status, 200);
+}
+
+TEST_F(Http, ABodyThatStallsIsNotWaitedForLong) {
+    HttpOptions options;
+    options.limits.body = 0.4;
+    options.limits.body_rate = 1000;  // what is there already would pay for minutes
+    start(std::move(options));
+    HttpClient client(server->port());
+    const std::string bytes = post_request("/echo", std::string(600'000, 'x'));
+    ASSERT_TRUE(client.send(bytes.substr(0, 500'000)));
+    EXPECT_EQ(client.receive(5).status, 408);
+    // Who is slow, but not slower than that, is waited for.
+    HttpClient slow(server->port());
+    const std::string few = post_request("/echo", std::string(800, 'x'));
+    const size_t head = few.size() - 800;
+    ASSERT_TRUE(slow.send(few.substr(0, head)));
+    for (size_t at = head; at < few.size(); at += 80) {
+        sleep_ms(60);
+        ASSERT_TRUE(slow.send(few.substr(at, 80)));
+    }
+    EXPECT_EQ(slow.receive(5).status, 200);
+}
+
+TEST_F(Http, BodiesOfThoseWhoLeftCountUntilNobodyHasThem) {
+    HttpOptions options;
+    options.limits.all_bodies_bytes = 1'500'000;
+    start(std::move(options));
+    const std::string body(1'000'000, 'x');
+    HttpReply unanswered;
+    {
+        HttpClient client(server->port());
+        ASSERT_TRUE(client.send(post_request("/queue", body)));
+        unanswered = waiting_reply();
+    }
+    EXPECT_TRUE(becomes_true([&] { return gone == 1; }));
+    EXPECT_EQ(test::http_post(server->port(), "/echo", body).status, 503);
+    {
+        std::lock_guard lock(mutex);
+        queue.clear();
+    }
+    EXPECT_TRUE(becomes_true([&] { return test::http_post(server->port(), "/echo", body).status == 200; }));
+}
+
+TEST_F(Http, WhoLeavesIsNoticedBehindManyBytesAheadToo) {
+    start();
+    HttpClient client(server->port());
+    ASSERT_TRUE(client.send(get_request("/wait") + std::string(200'000, '\n')));
+    const HttpReply reply = waiting_reply();
+    sleep_ms(50);
+    EXPECT_EQ(gone, 0);
+    client.close();
+    EXPECT_TRUE(becomes_true([&] { return gone == 1; }));
+    // Who stays has the answer; what was too much is taken for no request.
+    HttpClient other(server->port());
+    std::string many = get_request("/wait");
+    for (int i = 0; i < 3000; ++i) many += get_request("/more");
+    ASSERT_TRUE(other.send(many));
+    const HttpReply last = waiting_reply();
+    sleep_ms(100);
+    last.send(200, "text/plain", "done");
+    EXPECT_EQ(other.receive().body, "done");
+    EXPECT_TRUE(other.is_closed_within(5));
+    EXPECT_EQ(requests, 2);
+}
+
+TEST_F(Http, RefusalsAreToldAsThePathWantsThem) {
+    HttpOptions options;
+    options.limits.body_bytes = 1000;
+    std::atomic<size_t> body_of_record = 0;
+    options.record = [&](const HttpRequest& request) {
+        body_of_record += request.body.size();
+        return nullptr;
+    };
+    options.refuse = [](const HttpReply& reply, const std::string& path, const Refusal& refusal) {
+        reply.send(refusal.status, "text/plain", path + ": " + refusal.message);
+    };
+    start(std::move(options));
+    EXPECT_EQ(test::http_post(server->port(), "/a/b", std::string(2000, 'x')).body,
+              "/a/b: the body has 2000 bytes, at most 1000 are taken");
+    HttpClient chunked(server->port());
+    ASSERT_TRUE(
+        chunked.send("POST /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nZ"
+                     "\r\n"));
+    EXPECT_EQ(chunked.receive().body, "/c: the size of a chunk is no hexadecimal number");
+    HttpClient broken(server->port());
+    ASSERT_TRUE(broken.send("nonsense\r\n\r\n"));
+    EXPECT_EQ(broken.receive().status, 400);
+    EXPECT_EQ(body_of_record, 0u);  // what was refused is not carried along
+}
+
+// A name with several addresses, of which one is taken, would be served by two programs.
+TEST_F(Http, EveryAddressOfANameIsListenedOn) {
+    start({.hosts = {"localhost"}});
+    if (server->addresses().size() < 2) GTEST_SKIP() << "localhost has one address here";
+    server.reset();
+    start({.hosts = {"::1"}});
+    HttpOptions options{.hosts = {"localhost"}, .port = server->port()};
+    const auto refused = HttpServer::start(std::move(options));
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().line().find("[::1]:"), std::string::npos) << refused.error().line();
 }
 
 TEST_F(Http, BodiesAreBoundedTogetherToo) {

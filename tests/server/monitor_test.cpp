@@ -270,6 +270,17 @@ TEST_F(Monitored, LogsALinePerRequestAndNothingThatWasSaid) {
     EXPECT_EQ(lines->text.find("secret"), std::string::npos) << lines->text;
 }
 
+// The older version has no mark for the end of a stream.
+TEST_F(Monitored, AStreamOfTheOlderVersionIsComplete) {
+    start();
+    const std::string body =
+        R"({"model": "ember", "temperature": 0, "stream": true, "messages": [{"role": "user", "content": "hi"}]})";
+    HttpClient client(port());
+    client.send("POST " + kPath + " HTTP/1.0\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    EXPECT_NE(client.receive().body.find("[DONE]"), std::string::npos);
+    EXPECT_TRUE(at(only_line(), "complete").as_bool());
+}
+
 TEST_F(Monitored, WhoLeavesIsLoggedToTheEnd) {
     start();
     {

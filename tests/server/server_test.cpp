@@ -54,6 +54,25 @@ TEST_F(ServerTest, PathsAndMethodsThatDoNotExistAreNamed) {
 }
 
 // Who leaves frees the only place of the small model at once, in the middle of an answer as before its first byte.
+// What is refused before anybody looks for a handler: the path says whose client asks.
+TEST_F(ServerTest, RefusalsHaveTheFormOfTheirPath) {
+    const auto refused = [&](const std::string& path) {
+        HttpClient client(port());
+        client.send("POST " + path + " HTTP/1.1\r\nHost: elsewhere.example\r\nContent-Length: 2\r\n\r\n{}");
+        const HttpAnswer answer = client.receive();
+        EXPECT_EQ(answer.status, 403) << answer.body;
+        return answer.json();
+    };
+    const Json anthropic = refused("/v1/messages");
+    EXPECT_EQ(text_at(anthropic, "type"), "error");
+    EXPECT_EQ(text_at(anthropic, "error", "type"), "permission_error");
+    EXPECT_NE(text_at(refused("/api/chat"), "error").find("elsewhere.example"), std::string::npos);
+    EXPECT_EQ(text_at(refused("/v1/chat/completions"), "error", "type"), "permission_error");
+    HttpClient large(port());
+    large.send("POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n");
+    EXPECT_EQ(text_at(large.receive().json(), "error", "type"), "request_too_large");
+}
+
 TEST_F(ServerTest, WhoLeavesMakesRoomForOthers) {
     for (const bool streams : {false, true}) {
         std::vector<HttpClient> leaving;

@@ -1,8 +1,11 @@
 #include "server/http/connection.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <utility>
 
 namespace hearth::server {
 
@@ -33,7 +36,11 @@ Connection::Connection(std::shared_ptr<Shared> shared, Socket socket, std::strin
 
 Connection::~Connection() {
     forget_exchange();
-    --shared_->connections;
+    leave();
+}
+
+void Connection::leave() {
+    if (std::exchange(is_open_, false)) --shared_->connections;
 }
 
 void Connection::start() {
@@ -41,22 +48,29 @@ void Connection::start() {
     read();
 }
 
-void Connection::start_refusing(Refusal refusal) {
-    refuse(std::move(refusal));
-    read();  // what is pending keeps it alive
+void Connection::start_late() {
+    is_late_ = true;
+    start();
+    deadline_ = silent_since_ + seconds(shared_->options.limits.linger);
+}
+
+std::optional<Clock::time_point> Connection::silent_since() const {
+    if (is_closed_ || current_ || (has_head_ && !is_lingering_)) return std::nullopt;
+    return silent_since_;
 }
 
 void Connection::wait_for_request() {
     parser_ = RequestParser(shared_->options.limits);
     has_head_ = false;
     instant_.reset();
-    deadline_ = Clock::now() + seconds(shared_->options.limits.idle);
+    body_read_ = 0;
+    silent_since_ = Clock::now();
+    deadline_ = silent_since_ + seconds(shared_->options.limits.idle);
 }
 
 // A read is pending nearly all the time, so that a client who leaves is noticed while its answer is computed.
 void Connection::read() {
     if (is_reading_ || is_closed_) return;
-    if (current_ && input_.size() >= shared_->options.limits.ahead_bytes) return;
     is_reading_ = true;
     socket_.async_read_some(boost::asio::buffer(buffer_), [self = shared_from_this()](const auto& error, size_t bytes) {
         self->is_reading_ = false;
@@ -67,7 +81,11 @@ void Connection::read() {
 
 void Connection::took(size_t bytes) {
     if (is_closed_) return;
-    if (!is_lingering_) {
+    if (current_ && input_.size() + bytes > shared_->options.limits.ahead_bytes) {
+        // Reading goes on, for who leaves must be noticed; what is thrown away is never taken for a request.
+        current_->close_afterwards();
+        input_.clear();
+    } else if (!is_lingering_) {
         input_.append(buffer_.data(), bytes);
         parse();
     }
@@ -80,31 +98,40 @@ void Connection::parse() {
     input_.erase(0, parser_.feed(input_));
     const Limits& limits = shared_->options.limits;
     if (!had_begun && parser_.has_begun()) {
-        request_began_ = Clock::now();
-        deadline_ = request_began_ + seconds(limits.head);
+        silent_since_ = Clock::now();
+        if (!is_late_) deadline_ = silent_since_ + seconds(limits.head);
     }
     using State = RequestParser::State;
     if (parser_.state() == State::refused) return refuse(parser_.refusal());
     if (parser_.state() == State::head) return;
-    count_body(parser_.body_bytes_read());
-    if (!has_head_) look_at_head();
+    const bool is_new = !has_head_;
+    if (is_new) look_at_head();
     if (current_) return;  // it was refused
+    if (is_new) deadline_ = Clock::now() + seconds(limits.body);
+    read_body();
     if (shared_->body_bytes > limits.all_bodies_bytes)
         return refuse({503, "too many large requests are being answered; send this one again later"});
-    if (parser_.state() == State::done) return begin_exchange();
-    deadline_ = request_began_ +
-                seconds(limits.head + limits.body + double(parser_.body_bytes_read()) / double(limits.body_rate));
+    if (parser_.state() == State::done) begin_exchange();
 }
 
-void Connection::count_body(size_t bytes) {
-    shared_->body_bytes += bytes - body_bytes_;
-    body_bytes_ = bytes;
+// Every byte buys the time that a slow line needs for it, but nobody saves up: who was fast may not rest for longer.
+void Connection::read_body() {
+    const Limits& limits = shared_->options.limits;
+    const size_t bytes = parser_.body_bytes_read();
+    if (!body_) body_ = std::make_shared<CountedBody>(shared_);
+    body_->grow(bytes);
+    const auto bought = seconds(double(bytes - body_read_) / double(limits.body_rate));
+    deadline_ = std::min(deadline_ + bought, Clock::now() + seconds(limits.body));
+    body_read_ = bytes;
 }
 
 void Connection::look_at_head() {
     has_head_ = true;
     const HttpRequest& request = parser_.request();
     if (shared_->options.instant) instant_ = shared_->options.instant(request);
+    if (!instant_ && is_late_)
+        return refuse(
+            {503, fmt::format("{} connections are open, more are not taken", shared_->options.limits.connections)});
     if (!instant_ && !is_local_)
         if (auto refusal = shared_->gate.refuse(request)) return refuse(std::move(*refusal));
     if (parser_.state() != RequestParser::State::body || !parser_.expects_continue() || !input_.empty()) return;
@@ -119,7 +146,7 @@ std::shared_ptr<Exchange> Connection::open_exchange(HttpRequest& request) {
     const std::string* chosen = request.header("X-Request-Id");
     request.id =
         chosen && is_fit_for_id(*chosen) ? *chosen : shared_->id_prefix + std::to_string(shared_->next_request++);
-    if (shared_->is_draining) request.keeps_alive = false;
+    if (shared_->is_draining || is_late_) request.keeps_alive = false;
     if (shared_->options.record) request.record = shared_->options.record(request);
     std::vector<Header> always = is_local_ ? std::vector<Header>{} : shared_->gate.headers(request);
     auto wake = [shared = shared_, weak = weak_from_this()] {
@@ -136,6 +163,7 @@ std::shared_ptr<Exchange> Connection::open_exchange(HttpRequest& request) {
 
 void Connection::begin_exchange() {
     HttpRequest request = parser_.take();
+    request.counted = body_;
     const auto exchange = open_exchange(request);
     if (instant_) return exchange->send(instant_->status, instant_->content_type, std::move(instant_->body), {});
     if (Gate::is_preflight(request)) return exchange->send(204, "", "", Gate::preflight_headers(request));
@@ -144,11 +172,14 @@ void Connection::begin_exchange() {
 
 // What follows on this connection cannot be trusted to be a request.
 void Connection::refuse(Refusal refusal) {
-    HttpRequest request = parser_.request();
+    HttpRequest request = parser_.take();
     request.keeps_alive = false;
-    open_exchange(request)->send(refusal.status, "application/json", plain_error_body(refusal.status, refusal.message),
-                                 {});
+    request.body.clear();
+    body_.reset();
     input_.clear();
+    const auto exchange = open_exchange(request);
+    if (shared_->options.refuse) return shared_->options.refuse(HttpReply(exchange), request.path, refusal);
+    exchange->send(refusal.status, "application/json", plain_error_body(refusal.status, refusal.message), {});
 }
 
 void Connection::flush() {
@@ -187,6 +218,7 @@ void Connection::wrote(size_t bytes) {
 }
 
 void Connection::end_exchange() {
+    current_->ends_whole();
     const bool closes = current_->closes() || shared_->is_draining;
     forget_exchange();
     if (closes) return linger();
@@ -198,13 +230,14 @@ void Connection::end_exchange() {
 void Connection::forget_exchange() {
     current_.reset();
     if (std::exchange(is_counted_, false)) --shared_->busy;
-    count_body(0);
+    body_.reset();  // whoever has the request holds it, too
 }
 
 // Closing at once would throw away what the client has not read yet, if it is still sending.
 void Connection::linger() {
     is_lingering_ = true;
-    deadline_ = Clock::now() + seconds(shared_->options.limits.linger);
+    silent_since_ = Clock::now();
+    deadline_ = silent_since_ + seconds(shared_->options.limits.linger);
     ::shutdown(socket_.native_handle(), SHUT_WR);
     read();
 }
@@ -233,6 +266,7 @@ void Connection::drain() {
 void Connection::close() {
     if (is_closed_) return;
     is_closed_ = true;
+    leave();
     boost::system::error_code ignored;
     socket_.close(ignored);
     const auto gone = current_;

@@ -7,6 +7,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <optional>
 
 #include "server/http/exchange.h"
 #include "server/http/gate.h"
@@ -27,9 +28,25 @@ struct Shared {
     std::atomic<int> busy = 0;  // those with a request that is not answered yet and came before the drain
     std::atomic<bool> is_draining = false;
     std::atomic<double> last_tick = 0;
-    size_t body_bytes = 0;  // of the I/O thread, as is what follows
-    uint64_t next_request = 1;
+    std::atomic<size_t> body_bytes = 0;  // of requests that are read or answered, or whose client left before that
+    uint64_t next_request = 1;           // of the I/O thread, as is what follows
     std::string id_prefix;
+};
+
+// The body of one request among those of all. As long as anybody holds it, its bytes are taken.
+class CountedBody {
+public:
+    explicit CountedBody(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+    CountedBody(const CountedBody&) = delete;
+    ~CountedBody() { shared_->body_bytes -= bytes_; }
+    void grow(size_t bytes) {  // to so many
+        shared_->body_bytes += bytes - bytes_;
+        bytes_ = bytes;
+    }
+
+private:
+    const std::shared_ptr<Shared> shared_;
+    size_t bytes_ = 0;
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -38,17 +55,19 @@ public:
     ~Connection();
 
     void start();
-    void start_refusing(Refusal refusal);
+    void start_late();                  // there is no room for it: it gets instant answers, and refusals
     void check(Clock::time_point now);  // time limits
     void drain();                       // ends now, or after the answer that is on its way
     void close();
+    // Since when it waits for somebody to say what he wants; nothing: it does not.
+    std::optional<Clock::time_point> silent_since() const;
 
 private:
     void read();
     void took(size_t bytes);
     void parse();
     void look_at_head();
-    void count_body(size_t bytes);  // that this connection's request holds
+    void read_body();
     void begin_exchange();
     std::shared_ptr<Exchange> open_exchange(HttpRequest& request);
     void refuse(Refusal refusal);
@@ -57,6 +76,7 @@ private:
     void wrote(size_t bytes);
     void end_exchange();
     void forget_exchange();
+    void leave();
     void wait_for_request();
     void linger();
 
@@ -70,11 +90,14 @@ private:
     std::optional<InstantAnswer> instant_;
     std::shared_ptr<Exchange> current_;
     std::string writing_;
-    size_t written_ = 0, body_bytes_ = 0;
+    size_t written_ = 0, body_read_ = 0;
+    std::shared_ptr<CountedBody> body_;
     bool is_reading_ = false, is_writing_ = false, has_head_ = false, is_lingering_ = false, is_closed_ = false;
     bool is_counted_ = false;  // as busy
+    bool is_open_ = true;      // and counted as such
+    bool is_late_ = false;
     bool is_interim_ = false;  // what is being written is no part of an answer
-    Clock::time_point deadline_, request_began_, last_write_;
+    Clock::time_point deadline_, silent_since_, last_write_;
 };
 
 }  // namespace hearth::server

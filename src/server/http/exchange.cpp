@@ -194,6 +194,11 @@ void Exchange::written(size_t bytes) {
     if (is_all_written()) record_->ends(true);
 }
 
+// Where the end of an answer has no bytes of its own, nothing is written once it is known.
+void Exchange::ends_whole() {
+    if (record_) record_->ends(true);
+}
+
 bool Exchange::is_over() const {
     std::lock_guard lock(mutex_);
     return is_all_written();

@@ -26,6 +26,7 @@ public:
     std::string take();          // bytes to be written now
     void written(size_t bytes);  // of those taken
     bool is_over() const;        // finished, and all of it is written
+    void ends_whole();           // it is over
     bool is_overrun() const;     // the client does not read: the connection must end at once
     bool is_broken() const;      // nobody finishes the answer: the connection must end behind what was said
     bool closes() const;         // the connection ends after the answer

@@ -12,6 +12,7 @@
 #include "server/http/gate.h"
 #include "server/http/limits.h"
 #include "server/http/message.h"
+#include "server/http/parser.h"
 #include "server/http/reply.h"
 
 namespace hearth::server {
@@ -39,6 +40,9 @@ struct HttpOptions {
     std::function<std::optional<InstantAnswer>(const HttpRequest&)> instant;
     // Likewise; where what becomes of a request is noted. May be empty.
     std::function<std::shared_ptr<RequestRecord>(const HttpRequest&)> record;
+    // Likewise; how it is told that HTTP itself or a limit says no, to whoever asked for that path (empty where nobody
+    // could tell). May be empty.
+    std::function<void(const HttpReply&, const std::string& path, const Refusal&)> refuse;
 };
 
 class HttpServer {
@@ -48,6 +52,8 @@ public:
 
     // "http://127.0.0.1:11435", "unix:/run/hearth.sock"
     const std::vector<std::string>& addresses() const { return addresses_; }
+    // What a person should know about them: addresses of a name that this machine does not have.
+    const std::vector<std::string>& notes() const { return notes_; }
     int port() const { return port_; }       // 0: none, only a Unix socket
     std::function<HttpLoad()> load() const;  // from any thread, also after the end of the server
 
@@ -63,7 +69,7 @@ private:
     class Impl;
     explicit HttpServer(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
-    std::vector<std::string> addresses_;
+    std::vector<std::string> addresses_, notes_;
     int port_ = 0;
 };
 

@@ -13,11 +13,11 @@ struct Limits {
     int json_depth = 100;
     size_t connections = 512;
     size_t unsent_bytes = size_t{4} << 20;  // of a stream whose client does not read; then it is given up
-    size_t ahead_bytes = 64 << 10;          // of further requests, taken while one is answered
+    size_t ahead_bytes = 64 << 10;  // of further requests, while one is answered; behind more the connection ends
     // Seconds.
     double idle = 75;             // between two requests
     double head = 20;             // from the first byte of a request to the end of its headers
-    double body = 30;             // for the body, beside what a slow line (body_rate) needs for it
+    double body = 15;             // of waiting for the body; what comes faster than body_rate buys no more than that
     double write = 30;            // without one byte getting through
     double linger = 2;            // for the client to hear the last answer before the connection is closed
     double heartbeat = 15;        // a comment in a stream of events that is silent for so long

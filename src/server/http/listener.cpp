@@ -93,6 +93,7 @@ public:
             shared_->is_draining = true;  // last: other threads look at it
         });
     }
+    const std::vector<std::string>& notes() const { return notes_; }
     std::function<HttpLoad()> load() const {
         return [shared = shared_] { return HttpLoad{shared->connections, shared->busy}; };
     }
@@ -122,27 +123,44 @@ private:
                                 fmt::format("--host {} lets other machines in, and nothing asks them for a key", host),
                                 "make one with `hearth keys add`, or give --api-key-file FILE, or --insecure if that "
                                 "is what you want");
+        size_t bound = 0;
         for (const auto& entry : found) {
             tcp::endpoint endpoint = entry.endpoint();
             endpoint.port(uint16_t(port));
-            auto acceptor = std::make_unique<tcp::acceptor>(shared_->context);
-            acceptor->open(endpoint.protocol(), error);
-            if (error && found.size() > 1) continue;  // localhost where IPv6 is switched off
-            if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
-            if (!error && endpoint.protocol() == tcp::v6()) acceptor->set_option(asio::ip::v6_only(true), error);
-            if (!error) acceptor->bind(endpoint, error);
-            if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
-            if (error && found.size() > 1 && !acceptors_.empty()) continue;
-            if (error)
-                return fail(ErrorKind::bad_request,
-                            fmt::format("cannot listen on {}: {}", shown(endpoint), error.message()),
-                            "stop the other program, or give another --port (0: any free one)");
-            take(std::move(acceptor), addresses, port);
+            auto acceptor = bind_to(endpoint, error);
+            if (!error) {
+                take(std::move(acceptor), addresses, port);
+                ++bound;
+                continue;
+            }
+            const std::string why = fmt::format("cannot listen on {}: {}", shown(endpoint), error.message());
+            // A name may have addresses of both kinds where the machine has one: localhost with IPv6 switched off.
+            if (found.size() > 1 && is_absent_here(error))
+                notes_.push_back(fmt::format("{} (one of the addresses of --host {})", why, host));
+            else
+                return fail(ErrorKind::bad_request, why,
+                            is_absent_here(error) ? "give an address that `ip address` lists"
+                                                  : "stop the other program, or give another --port (0: any free one)");
         }
-        if (acceptors_.empty())
-            return fail(ErrorKind::bad_request, fmt::format("cannot listen on {}: {}", host, error.message()));
+        if (bound == 0) return fail(ErrorKind::bad_request, notes_.back(), "give an address that `ip address` lists");
         shared_->gate.hosts.push_back(host);
         return {};
+    }
+
+    static bool is_absent_here(const boost::system::error_code& error) {
+        using boost::system::errc::errc_t;
+        return error == errc_t::address_family_not_supported || error == errc_t::protocol_not_supported ||
+               error == errc_t::address_not_available;
+    }
+
+    std::unique_ptr<tcp::acceptor> bind_to(const tcp::endpoint& endpoint, boost::system::error_code& error) {
+        auto acceptor = std::make_unique<tcp::acceptor>(shared_->context);
+        acceptor->open(endpoint.protocol(), error);
+        if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+        if (!error && endpoint.protocol() == tcp::v6()) acceptor->set_option(asio::ip::v6_only(true), error);
+        if (!error) acceptor->bind(endpoint, error);
+        if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+        return acceptor;
     }
 
     void take(std::unique_ptr<tcp::acceptor> acceptor, std::vector<std::string>& addresses, int& port) {
@@ -246,14 +264,29 @@ private:
 
     void add(Socket socket, std::string peer, bool is_local) {
         const int most = int(shared_->options.limits.connections);
+        if (shared_->connections >= most) close_longest_silent();
         if (shared_->connections >= 2 * most) return;  // not even a refusal
         const bool is_full = shared_->connections >= most;
         auto connection = std::make_shared<Connection>(shared_, std::move(socket), std::move(peer), is_local);
         connections_.push_back(connection);
         if (is_full)
-            connection->start_refusing({503, fmt::format("{} connections are open, more are not taken", most)});
+            connection->start_late();
         else
             connection->start();
+    }
+
+    // Who says nothing must not keep out who has something to say.
+    void close_longest_silent() {
+        std::shared_ptr<Connection> longest;
+        std::optional<Clock::time_point> since;
+        for (const auto& weak : connections_) {
+            auto one = weak.lock();
+            const auto silent = one ? one->silent_since() : std::nullopt;
+            if (!silent || (since && *since <= *silent)) continue;
+            longest = std::move(one);
+            since = silent;
+        }
+        if (longest) longest->close();
     }
 
     void stop_accepting() {
@@ -282,6 +315,7 @@ private:
     asio::steady_timer timer_;
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
     std::vector<std::weak_ptr<Connection>> connections_;
+    std::vector<std::string> notes_;
     bool is_closing_ = false, is_socket_ours_ = false;
     std::thread thread_;
 };
@@ -295,7 +329,9 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpOptions options) {
     std::vector<std::string> addresses;
     TRY(impl->listen(addresses, port));
     impl->start();
+    std::vector<std::string> notes = impl->notes();
     std::unique_ptr<HttpServer> server(new HttpServer(std::move(impl)));
+    server->notes_ = std::move(notes);
     server->addresses_ = std::move(addresses);
     server->port_ = port;
     return server;

@@ -28,6 +28,7 @@ struct HttpRequest {
     std::string peer;                       // "127.0.0.1:51234", or "unix"
     std::string id;                         // of this request, for logs and X-Request-Id
     std::shared_ptr<RequestRecord> record;  // what is noted about it; null: nothing
+    std::shared_ptr<const void> counted;    // keeps the body among those that the server has room for
     bool keeps_alive = true, is_http_1_0 = false;
 
     // The value of the first header of that name; nullptr: there is none.
