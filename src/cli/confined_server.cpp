@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "server/http/tls.h"
 
 namespace hearth::cli {
 
@@ -29,6 +30,15 @@ bool holds_a_home(const fs::path& folder) {
 std::string stem_of(const std::string& name) {
     const size_t part = name.rfind("-00001-of-");
     return part == std::string::npos ? name : name.substr(0, part + 1);
+}
+
+// Where a certificate or key lies, and where its link points to: what renews them puts others there.
+std::vector<std::string> places_of_renewed(const std::string& path) {
+    std::error_code failed;
+    std::vector<std::string> places;
+    for (const fs::path& file : {fs::absolute(path, failed), fs::canonical(path, failed)})
+        places.push_back(holds_a_home(file.parent_path()) ? file.string() : file.parent_path().string());
+    return places;
 }
 
 void notice_gaps(const std::vector<std::string>& gaps) {
@@ -65,6 +75,9 @@ Result<> confine_server(const server::ServerOptions& options, const ServerPlaces
     Confinement confinement;
     for (const server::ModelSpec& model : options.models)
         for (std::string& place : places_of_model(model.path)) confinement.read.push_back(std::move(place));
+    if (options.http.tls)
+        for (const std::string& file : {options.http.tls->files().certificate, options.http.tls->files().key})
+            for (std::string& place : places_of_renewed(file)) confinement.read.push_back(std::move(place));
     for (const std::string& place : own_directories())
         if (!place.empty()) confinement.write.push_back(place);
     if (!places.kept_texts.empty()) {

@@ -22,6 +22,7 @@
 #include "library/installed.h"
 #include "library/quantise_file.h"
 #include "server/access.h"
+#include "server/http/tls.h"
 #include "server/server.h"
 #include "store/store.h"
 
@@ -36,6 +37,7 @@ struct ServeOptions {
     std::vector<std::string> models, hosts;
     int port = 11435;
     std::string unix_socket, api_key_file, cache, cache_disk;
+    server::TlsFiles tls;
     std::string log_to = "-", log_format;
     std::vector<std::string> allowed_hosts, allowed_origins;
     store::KeyLimits limits;
@@ -124,6 +126,19 @@ Result<std::vector<server::ModelSpec>> specs_of(const ServeOptions& options) {
     return specs;
 }
 
+// Null where none is wanted.
+Result<std::shared_ptr<server::Tls>> tls_of(const server::TlsFiles& files) {
+    if (files.certificate.empty() && files.key.empty()) return nullptr;
+    if (files.certificate.empty() || files.key.empty())
+        return fail(ErrorKind::bad_request, "--tls-cert and --tls-key are of no use without each other",
+                    files.key.empty() ? "give --tls-key FILE too" : "give --tls-cert FILE too");
+    constexpr int64_t kFewDays = 14;
+    auto tls = TRY(server::Tls::load(files));
+    if (tls->days_left() < kFewDays)
+        notice(fmt::format("hearth: the certificate {} expires in {} days", files.certificate, tls->days_left()));
+    return tls;
+}
+
 Result<server::ServerOptions> server_options(const ServeOptions& options, std::vector<int> inherited) {
     server::ServerOptions made;
     made.models = TRY(specs_of(options));
@@ -135,6 +150,7 @@ Result<server::ServerOptions> server_options(const ServeOptions& options, std::v
     made.http.inherited = std::move(inherited);
     made.http.port = options.port;
     made.http.unix_socket = options.unix_socket;
+    made.http.tls = TRY(tls_of(options.tls));
     made.http.allowed_hosts = options.allowed_hosts;
     made.http.allowed_origins = options.allowed_origins;
     server::Limits& limits = made.http.limits;
@@ -191,6 +207,28 @@ private:
     double last_ = 0;
 };
 
+// Certificates are renewed while a server runs.
+class Renewal {
+public:
+    explicit Renewal(std::shared_ptr<server::Tls> tls) : tls_(std::move(tls)) {}
+
+    void look() {
+        constexpr double kEverySeconds = 2;
+        const double now = monotonic_seconds();
+        if (!tls_ || now - last_ < kEverySeconds) return;
+        last_ = now;
+        const auto renewed = tls_->refresh();
+        if (!renewed)
+            notice("hearth: the former certificate stays: " + renewed.error().line());
+        else if (*renewed)
+            notice(fmt::format("a new certificate is used, for {} days", tls_->days_left()));
+    }
+
+private:
+    const std::shared_ptr<server::Tls> tls_;
+    double last_ = monotonic_seconds();
+};
+
 // Null where nothing can be kept; who asks for it is told.
 std::shared_ptr<store::Store> store_of_responses() {
     auto opened = store::Store::open(data_directory());
@@ -208,12 +246,13 @@ void save_kept_texts(server::Server& server, const std::function<bool()>& is_urg
 }
 
 // Until somebody wants it to end, and through that end.
-void live(server::Server& server, const Supervisor& supervisor, int64_t drain_seconds) {
+void live(server::Server& server, Renewal renewal, const Supervisor& supervisor, int64_t drain_seconds) {
     Pulse pulse(server, supervisor);
     supervisor.tell("READY=1");
     while (!was_interrupted()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         pulse.beat();
+        renewal.look();
     }
     notice("stopping: answers that are on their way are finished; a second Ctrl-C gives them up");
     supervisor.tell(fmt::format("STOPPING=1\nEXTEND_TIMEOUT_USEC={}", (drain_seconds + 30) * 1'000'000));
@@ -252,6 +291,7 @@ Result<int> serve(const ServeOptions& options) {
         notice("hearth: --no-confinement: this process keeps all rights of the user who started it");
     else
         TRY(confine_server(made, places));
+    Renewal renewal(made.http.tls);
     auto started = server::Server::start(std::move(made));
     if (!started && started.error().kind == ErrorKind::cancelled && was_interrupted()) return kDone;
     const auto server = TRY(std::move(started));
@@ -263,7 +303,7 @@ Result<int> serve(const ServeOptions& options) {
     }
     for (const std::string& note : server->notes()) notice("hearth: " + note);
     for (const std::string& address : server->addresses()) notice("listening on " + address);
-    live(*server, supervisor, options.drain);
+    live(*server, std::move(renewal), supervisor, options.drain);
     return kDone;
 }
 
@@ -315,6 +355,12 @@ void add_serve(Command& program) {
     command.add("--unix-socket", options->unix_socket, "Listen on this path too; only its owner gets in")
         .in_group(reach);
     command.add_flag("--no-tcp", options->no_tcp, "Listen on --unix-socket alone").in_group(reach);
+    command
+        .add("--tls-cert", options->tls.certificate,
+             "Speak TLS, with this certificate (PEM, those that vouch for it behind it); renewed files are noticed")
+        .in_group(reach);
+    command.add("--tls-key", options->tls.key, "The certificate's key (PEM, not for everybody to read)")
+        .in_group(reach);
     command
         .add("--api-key-file", options->api_key_file,
              "Answer only requests with a key: one of this file, one a line, or of `hearth keys`")

@@ -20,10 +20,11 @@ protected:
               ") >serve.out 2>serve.txt; echo $? >serve.code; } &");
         for (int i = 0; i < 1000 && exit_code() < 0; ++i) {
             const std::string said = this->said();
-            const size_t found = said.find("listening on http://127.0.0.1:");
-            if (found != std::string::npos && said.find('\n', found) != std::string::npos) {
+            for (const std::string begin : {"listening on http://127.0.0.1:", "listening on https://127.0.0.1:"}) {
+                const size_t found = said.find(begin);
+                if (found == std::string::npos || said.find('\n', found) == std::string::npos) continue;
                 pid = std::stoi(text_of("serve.pid"));
-                return std::stoi(said.substr(found + 30));
+                return std::stoi(said.substr(found + begin.size()));
             }
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }

@@ -152,16 +152,20 @@ TEST(House, OnlyCliPrintsOrExits) {
     }
 }
 
-// What is kept could lie in another database one day.
-TEST(House, OnlySourcesOfTheStoreKnowSqlite) {
-    int known = 0;
-    for (const fs::path& file : sources({"src"})) {
-        const bool knows = read_text(file).find("<sqlite3") != std::string::npos;
-        const bool may = shown(file).starts_with("src/store/") && file.extension() == ".cpp";
-        EXPECT_TRUE(!knows || may) << shown(file);
-        known += knows;
+// What could be another library one day, and where alone it is known.
+TEST(House, OnlyTheirOwnSourcesKnowLibrariesOfStorageAndTls) {
+    const std::pair<const char*, const char*> kKnown[] = {{"<sqlite3", "src/store/"},
+                                                          {"<openssl/", "src/server/http/tls"}};
+    for (const auto& [library, place] : kKnown) {
+        int known = 0;
+        for (const fs::path& file : sources({"src"})) {
+            const bool knows = read_text(file).find(library) != std::string::npos;
+            const bool may = shown(file).starts_with(place) && file.extension() == ".cpp";
+            EXPECT_TRUE(!knows || may) << shown(file);
+            known += knows;
+        }
+        EXPECT_GT(known, 0) << library;
     }
-    EXPECT_GT(known, 0);
 }
 
 TEST(House, NoFileIsLongerThanAReaderBears) {

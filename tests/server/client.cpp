@@ -83,6 +83,18 @@ HttpClient::HttpClient(const std::string& unix_socket) {
 HttpClient::HttpClient(HttpClient&& other) noexcept
     : socket_(std::exchange(other.socket_, -1)), read_(std::move(other.read_)) {}
 
+HttpClient& HttpClient::operator=(HttpClient&& other) noexcept {
+    std::swap(socket_, other.socket_);
+    std::swap(read_, other.read_);
+    return *this;
+}
+
+HttpClient HttpClient::over(int socket) {
+    HttpClient client;
+    client.socket_ = socket;
+    return client;
+}
+
 HttpClient::~HttpClient() {
     close();
 }

@@ -30,6 +30,8 @@ public:
     explicit HttpClient(int port, const char* address = "127.0.0.1");
     explicit HttpClient(const std::string& unix_socket);
     HttpClient(HttpClient&& other) noexcept;
+    HttpClient& operator=(HttpClient&& other) noexcept;
+    static HttpClient over(int socket);  // that is connected already
     ~HttpClient();
 
     bool is_connected() const { return socket_ >= 0; }
@@ -41,6 +43,7 @@ public:
     void reset();  // the rude way
 
 private:
+    HttpClient() = default;
     bool fill(double until);  // more bytes; false: end, or too late
     int socket_ = -1;
     std::string read_;  // and not yet used

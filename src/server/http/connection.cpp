@@ -7,6 +7,8 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "server/http/tls.h"
+
 namespace hearth::server {
 
 namespace {
@@ -23,6 +25,11 @@ bool is_fit_for_id(const std::string& text) {
     });
 }
 
+std::unique_ptr<Wire> wire_of(const HttpOptions& options, bool is_local) {
+    if (options.tls && !is_local) return options.tls->accept();
+    return std::make_unique<PlainWire>();
+}
+
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Shared> shared, Socket socket, std::string peer, bool is_local)
@@ -30,6 +37,7 @@ Connection::Connection(std::shared_ptr<Shared> shared, Socket socket, std::strin
       socket_(std::move(socket)),
       peer_(std::move(peer)),
       is_local_(is_local),
+      wire_(wire_of(shared_->options, is_local)),
       parser_(shared_->options.limits) {
     ++shared_->connections;
 }
@@ -45,6 +53,8 @@ void Connection::leave() {
 
 void Connection::start() {
     wait_for_request();
+    is_ready_ = wire_->is_ready();
+    if (!is_ready_) deadline_ = silent_since_ + seconds(shared_->options.limits.handshake);
     read();
 }
 
@@ -81,15 +91,27 @@ void Connection::read() {
 
 void Connection::took(size_t bytes) {
     if (is_closed_) return;
-    if (current_ && input_.size() + bytes > shared_->options.limits.ahead_bytes) {
+    if (!is_lingering_) hear({buffer_.data(), bytes});
+    read();
+}
+
+void Connection::hear(std::string_view from_socket) {
+    const Wire::Heard heard = wire_->receive(from_socket, input_);
+    if (!is_ready_ && wire_->is_ready()) {
+        is_ready_ = true;
+        if (!is_late_) wait_for_request();
+    }
+    if (current_ && input_.size() > shared_->options.limits.ahead_bytes) {
         // Reading goes on, for who leaves must be noticed; what is thrown away is never taken for a request.
         current_->close_afterwards();
         input_.clear();
-    } else if (!is_lingering_) {
-        input_.append(buffer_.data(), bytes);
-        parse();
     }
-    read();
+    if (heard == Wire::Heard::plain && !current_)
+        return refuse({400, "this address speaks TLS; write https:// in place of http://"});
+    if (heard == Wire::Heard::broken) return current_ || is_writing_ ? close() : linger();
+    parse();
+    if (heard == Wire::Heard::end) return close();
+    write_interim("");
 }
 
 void Connection::parse() {
@@ -136,9 +158,7 @@ void Connection::look_at_head() {
         if (auto refusal = shared_->gate.refuse(request)) return refuse(std::move(*refusal));
     if (parser_.state() != RequestParser::State::body || !parser_.expects_continue() || !input_.empty()) return;
     if (parser_.body_bytes_read() > 0) return;  // it did not wait
-    writing_ = "HTTP/1.1 100 Continue\r\n\r\n";
-    is_interim_ = true;
-    write_some();
+    write_interim("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 std::shared_ptr<Exchange> Connection::open_exchange(HttpRequest& request) {
@@ -187,34 +207,53 @@ void Connection::flush() {
     if (current_->is_overrun()) return close();
     if (is_writing_) return;
     writing_ = current_->take();
-    if (!writing_.empty()) return write_some();
+    if (!writing_.empty()) return begin_writing();
     if (current_->is_broken()) return close();
     if (current_->is_over()) end_exchange();
 }
 
+// Words that are no part of an answer: these, and those of the wire itself, which go along with whatever is written.
+void Connection::write_interim(std::string_view words) {
+    if (is_closed_ || is_lingering_) return;
+    writing_ += words;
+    if (is_writing_ || (writing_.empty() && wire_->outgoing({}).empty())) return;
+    is_interim_ = true;
+    begin_writing();
+}
+
+void Connection::begin_writing() {
+    is_writing_ = true;
+    written_ = 0;
+    last_write_ = Clock::now();
+    write_some();
+}
+
 void Connection::write_some() {
-    if (!is_writing_) {
-        is_writing_ = true;
-        written_ = 0;
-        last_write_ = Clock::now();
-    }
-    socket_.async_write_some(boost::asio::buffer(writing_.data() + written_, writing_.size() - written_),
-                             [self = shared_from_this()](const auto& error, size_t bytes) {
+    const std::string_view bytes = wire_->outgoing(std::string_view(writing_).substr(written_));
+    if (bytes.empty()) return written_ < writing_.size() ? close() : wrote_all();
+    socket_.async_write_some(boost::asio::buffer(bytes.data(), bytes.size()),
+                             [self = shared_from_this()](const auto& error, size_t count) {
                                  if (error) return self->close();
-                                 self->wrote(bytes);
+                                 self->wrote(count);
                              });
 }
 
 void Connection::wrote(size_t bytes) {
     if (is_closed_) return;
     last_write_ = Clock::now();
-    written_ += bytes;
-    if (written_ < writing_.size()) return write_some();
+    written_ += wire_->sent(bytes);
+    write_some();
+}
+
+void Connection::wrote_all() {
     is_writing_ = false;
     if (current_ && !is_interim_) current_->written(written_);
     is_interim_ = false;
     writing_.clear();
-    flush();
+    if (is_lingering_)
+        ::shutdown(socket_.native_handle(), SHUT_WR);
+    else
+        flush();
 }
 
 void Connection::end_exchange() {
@@ -238,7 +277,9 @@ void Connection::linger() {
     is_lingering_ = true;
     silent_since_ = Clock::now();
     deadline_ = silent_since_ + seconds(shared_->options.limits.linger);
-    ::shutdown(socket_.native_handle(), SHUT_WR);
+    wire_->end();
+    is_interim_ = true;
+    begin_writing();
     read();
 }
 
@@ -267,6 +308,12 @@ void Connection::close() {
     if (is_closed_) return;
     is_closed_ = true;
     leave();
+    if (!is_writing_) {
+        // So that TLS can tell the end from a line that was cut; where it does not fit in, nobody waits.
+        wire_->end();
+        if (const std::string_view last = wire_->outgoing({}); !last.empty())
+            ::send(socket_.native_handle(), last.data(), last.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     boost::system::error_code ignored;
     socket_.close(ignored);
     const auto gone = current_;

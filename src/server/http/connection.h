@@ -13,6 +13,7 @@
 #include "server/http/gate.h"
 #include "server/http/http_server.h"
 #include "server/http/parser.h"
+#include "server/http/wire.h"
 
 namespace hearth::server {
 
@@ -65,6 +66,7 @@ public:
 private:
     void read();
     void took(size_t bytes);
+    void hear(std::string_view from_socket);
     void parse();
     void look_at_head();
     void read_body();
@@ -72,8 +74,11 @@ private:
     std::shared_ptr<Exchange> open_exchange(HttpRequest& request);
     void refuse(Refusal refusal);
     void flush();
+    void begin_writing();
+    void write_interim(std::string_view words);
     void write_some();
     void wrote(size_t bytes);
+    void wrote_all();
     void end_exchange();
     void forget_exchange();
     void leave();
@@ -84,6 +89,7 @@ private:
     Socket socket_;
     const std::string peer_;
     const bool is_local_;  // a Unix socket: no browser gets there
+    const std::unique_ptr<Wire> wire_;
     std::array<char, 16 << 10> buffer_;
     std::string input_;  // read, not yet parsed
     RequestParser parser_;
@@ -94,6 +100,7 @@ private:
     std::shared_ptr<CountedBody> body_;
     bool is_reading_ = false, is_writing_ = false, has_head_ = false, is_lingering_ = false, is_closed_ = false;
     bool is_counted_ = false;  // as busy
+    bool is_ready_ = false;    // for requests
     bool is_open_ = true;      // and counted as such
     bool is_late_ = false;
     bool is_interim_ = false;  // what is being written is no part of an answer

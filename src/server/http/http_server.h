@@ -17,6 +17,8 @@
 
 namespace hearth::server {
 
+class Tls;
+
 struct InstantAnswer {
     int status = 200;
     std::string content_type, body;
@@ -32,6 +34,7 @@ struct HttpOptions {
     std::string unix_socket;         // a path; empty: none
     std::vector<int> inherited;      // descriptors of sockets that listen already; they are closed here
     bool may_leave_loopback = false;
+    std::shared_ptr<Tls> tls;  // for all that comes over TCP; null: plain HTTP
     std::vector<std::string> allowed_hosts, allowed_origins;
     Limits limits;
     // Both on the I/O thread, so they must return at once: `handle` hands the work to other threads, `instant` answers
@@ -50,7 +53,7 @@ public:
     static Result<std::unique_ptr<HttpServer>> start(HttpOptions options);
     ~HttpServer();  // closes all connections at once
 
-    // "http://127.0.0.1:11435", "unix:/run/hearth.sock"
+    // "http://127.0.0.1:11435" (with TLS https), "unix:/run/hearth.sock"
     const std::vector<std::string>& addresses() const { return addresses_; }
     // What a person should know about them: addresses of a name that this machine does not have.
     const std::vector<std::string>& notes() const { return notes_; }

@@ -16,6 +16,7 @@ struct Limits {
     size_t ahead_bytes = 64 << 10;  // of further requests, while one is answered; behind more the connection ends
     // Seconds.
     double idle = 75;             // between two requests
+    double handshake = 10;        // of TLS, from the first byte to the last
     double head = 20;             // from the first byte of a request to the end of its headers
     double body = 15;             // of waiting for the body; what comes faster than body_rate buys no more than that
     double write = 30;            // without one byte getting through

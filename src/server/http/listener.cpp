@@ -168,7 +168,7 @@ private:
         port = bound.port();
         if (bound.address().is_unspecified()) shared_->gate.takes_addresses = true;
         shared_->gate.hosts.push_back(bound.address().to_string());
-        addresses.push_back("http://" + shown(bound));
+        addresses.push_back((shared_->options.tls ? "https://" : "http://") + shown(bound));
         acceptors_.push_back(std::move(acceptor));
     }
 
