@@ -13,7 +13,7 @@ import {fileURLToPath} from "node:url";
 import {parseArgs} from "node:util";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
-const usage = "usage: node bench/peers/serve.mjs MODEL.gguf [--peer LLAMA_SERVER] [--clients 16] [--requests 200] [--cancel 0.1] [--most-prompt 600] [--most-answer 64] [--turns 20000] [--only load|turn] [--threads 2] [--seed 1] [--hearth PATH] [--json]";
+const usage = "usage: node bench/peers/serve.mjs MODEL.gguf [--peer LLAMA_SERVER] [--clients 16] [--requests 200] [--cancel 0.1] [--most-prompt 600] [--most-answer 64] [--turns 20000] [--only load|turn] [--skip-hearth] [--threads 2] [--seed 1] [--hearth PATH] [--json]";
 function fail(line) {
     console.error(line);
     process.exit(2);
@@ -23,7 +23,7 @@ try {
     ({values, positionals} = parseArgs({allowPositionals: true, options: {peer: {type: "string"}, clients: {type: "string", default: "16"}, requests: {type: "string", default: "200"},
         cancel: {type: "string", default: "0.1"}, "most-prompt": {type: "string", default: "600"}, "most-answer": {type: "string", default: "64"}, turns: {type: "string", default: "20000"}, only: {type: "string", default: ""},
         threads: {type: "string", default: "2"}, seed: {type: "string", default: "1"}, hearth: {type: "string", default: join(root, "build/release/src/cli/hearth")},
-        json: {type: "boolean", default: false}, prober: {type: "string"}}}));
+        json: {type: "boolean", default: false}, "skip-hearth": {type: "boolean", default: false}, prober: {type: "string"}}}));
 } catch (error) {
     fail(`${error.message}\n${usage}`);
 }
@@ -72,7 +72,7 @@ const prompt_word_counts = [8, 30, 60, 120, Number(values["most-prompt"]) / 2, N
 const make_job = () => ({prompt: text_of(prompt_word_counts[random(prompt_word_counts.length)]), max_tokens: 1 + random(Number(values["most-answer"])), given_up_after: random(1000) < share_cancelled * 1000 ? 1 + random(8) : 0});
 
 // One streamed completion. `reply`: what came, when the first token did, and whether the end did.
-function complete(port, agent, job, more = {}) {
+function complete(port, agent, job, more = {}, tries = 0) {
     return new Promise((done) => {
         const begin = now(), reply = {text: "", first: NaN, chunks: 0, status: 0, ended: false, error: "", usage: null, seconds: 0};
         const finish = () => done(Object.assign(reply, {seconds: (now() - begin) / 1000}));
@@ -108,6 +108,8 @@ function complete(port, agent, job, more = {}) {
             answer.on("error", finish);
         });
         request.on("error", (error) => {
+            // A server may close a connection at the moment when the next request takes it: that one is sent again.
+            if (request.reusedSocket && reply.status === 0 && !reply.given_up && tries < 10) return done(complete(port, agent, job, more, tries + 1));
             if (!reply.given_up) reply.error ||= error.message;
             finish();
         });
@@ -221,7 +223,7 @@ async function measure(name, program, flags_of, home) {
 const home = mkdtempSync(join(tmpdir(), "serve-"));
 try {
     state = BigInt(values.seed) * 2654435769n + 1n;
-    await measure("hearth", values.hearth, (context, parallel) => ["serve", "--model", model, "--ctx", `${context}`, "--parallel", `${parallel}`, "--threads", values.threads, "--access-log", "none", "--concurrent", "0", "--requests-per-minute", "0", "--tokens-per-minute", "0"], home);
+    if (!values["skip-hearth"]) await measure("hearth", values.hearth, (context, parallel) => ["serve", "--model", model, "--ctx", `${context}`, "--parallel", `${parallel}`, "--threads", values.threads, "--access-log", "none", "--concurrent", "0", "--requests-per-minute", "0", "--tokens-per-minute", "0"], home);
     if (values.peer) {
         state = BigInt(values.seed) * 2654435769n + 1n;
         await measure("llama-server", values.peer, (context, parallel) => ["-m", model, "-c", `${context * parallel}`, "-np", `${parallel}`, "-t", values.threads, "--no-webui", "--log-disable"], home);
