@@ -49,6 +49,9 @@ static std::vector<Case> cases() {
         {"100 keys", many_keys + "}}"},
         {"1000 values", many_values + "]}"},
         {"pattern", R"({"type":"string","pattern":"^[A-Z][a-z]+( [A-Z][a-z]+){0,4}$","maxLength":60})"},
+        {"email 97", R"({"type":"string","format":"email","maxLength":97})"},
+        {"email 320", R"({"type":"string","format":"email","maxLength":320})"},
+        {"uri 2083", R"({"type":"string","format":"uri","minLength":1,"maxLength":2083})"},
     };
 }
 

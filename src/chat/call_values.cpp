@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "grammar/char_graph.h"
+#include "grammar/measured_graph.h"
 #include "grammar/regex.h"
 #include "grammar/schema/formats.h"
 #include "grammar/schema_check.h"
@@ -15,9 +16,9 @@ using grammar::CharGraph, grammar::CodeSet, grammar::Combination, grammar::Expr,
 
 namespace {
 
-// Longer strings are counted, which cannot be combined with patterns.
-constexpr int64_t kMostCombinedLength = 4000;
-constexpr size_t kMostPatternNodes = 200'000;  // of all parameters together
+// Of all parameters together.
+constexpr size_t kMostPatternNodes = 200'000;
+constexpr size_t kMostMeasuredSteps = 1 << 25;
 
 std::unexpected<Error> cannot(std::string what) {
     return fail(ErrorKind::bad_request, std::move(what));
@@ -214,17 +215,9 @@ Result<ArgumentWriter::ExprId> ArgumentWriter::new_bare_text(const Json& schema,
     };
     const int64_t least = length("minLength", 0), most = length("maxLength", INT32_MAX);
     if (least < 0 || most < least || most > INT32_MAX) return cannot("the length of a parameter makes no sense");
-    const bool has_length = least > 0 || most < INT32_MAX;
     const Json *pattern = schema.find("pattern"), *format = schema.find("format");
     const auto expression =
         format && format->is_string() ? grammar::expression_of_format(format->as_string()) : std::nullopt;
-    if (least > kMostCombinedLength || (most < INT32_MAX && most > kMostCombinedLength)) {
-        if (pattern || expression) return cannot("a parameter has both a pattern and a great length");
-        // Counted, and without the letter that the mark begins with.
-        CodeSet codes = CodeSet::all();
-        if (!lexicon_.token(end)) codes = codes.without(CodeSet('<', '<'));
-        return rules_.repeat(rules_.codes(codes), int32_t(least), most == INT32_MAX ? Expr::kUnbounded : int32_t(most));
-    }
     CharGraph graph = text_before(end);
     const auto cut = [&](const CharGraph& other) -> Result<> {
         graph = TRY(grammar::combined(graph, other, Combination::both));
@@ -233,13 +226,16 @@ Result<ArgumentWriter::ExprId> ArgumentWriter::new_bare_text(const Json& schema,
     if (pattern && !pattern->is_string()) return cannot("\"pattern\" is no text");
     if (pattern) TRY(cut(TRY(grammar::expression_graph(pattern->as_string(), grammar::RegexDialect::ecma, false))));
     if (expression) TRY(cut(TRY(grammar::expression_graph(*expression, grammar::RegexDialect::ecma, true))));
-    if (has_length)
-        graph =
-            TRY(grammar::of_length(std::move(graph), least, most == INT32_MAX ? std::nullopt : std::optional(most)));
     if (grammar::is_empty(graph)) return cannot("nothing satisfies a parameter");
     graph_nodes_ += graph.nodes.size();
     if (graph_nodes_ > kMostPatternNodes) return cannot("the patterns of its parameters are too large");
-    return rules_.graph(std::move(graph), Spelling::utf8);
+    if (least == 0 && most == INT32_MAX) return rules_.graph(std::move(graph), Spelling::utf8);
+    const auto measured = TRY(grammar::MeasuredGraph::make(
+        std::move(graph), uint32_t(least), most == INT32_MAX ? std::nullopt : std::optional(uint32_t(most))));
+    if (measured->is_empty()) return cannot("nothing satisfies a parameter");
+    measured_steps_ += measured->steps();
+    if (measured_steps_ > kMostMeasuredSteps) return cannot("the lengths and patterns of its parameters are too large");
+    return rules_.measured(measured, Spelling::utf8);
 }
 
 // The same way as the reader's typed_value() understands it.

@@ -70,7 +70,7 @@ private:
     const Lexicon& lexicon_;
     grammar::Rules& rules_;
     const Json* root_ = nullptr;                                 // of the schema at hand
-    size_t graph_nodes_ = 0;                                     // of patterns so far
+    size_t graph_nodes_ = 0, measured_steps_ = 0;                // of patterns and their lengths so far
     std::map<std::pair<Mark, std::string>, ExprId> bare_texts_;  // by what ends them and their schema
     grammar::RuleId gemma_any_ = UINT32_MAX;
 };

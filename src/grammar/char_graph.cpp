@@ -321,18 +321,6 @@ Result<CharGraph> combined(const CharGraph& first, const CharGraph& second, Comb
     return product(first, second, how, pairs);
 }
 
-Result<CharGraph> of_length(CharGraph graph, int64_t least, std::optional<int64_t> most) {
-    const CharGraph counter = length_graph(least, most);
-    Pairs pairs;
-    CharGraph made = TRY(product(graph, counter, Combination::both, pairs));
-    graph.lengths = nullptr;
-    auto lengths = std::make_shared<CharGraph::Lengths>(CharGraph::Lengths{
-        .before = std::move(graph), .places = {}, .last = uint32_t(counter.nodes.size() - 1), .may_go_on = !most});
-    for (const auto& [node, characters] : pairs) lengths->places.push_back({node, characters});
-    made.lengths = std::move(lengths);
-    return made;
-}
-
 Result<CharGraph> complement(const CharGraph& graph) {
     return combined(length_graph(0, std::nullopt), graph, Combination::first_only);
 }

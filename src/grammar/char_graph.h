@@ -24,8 +24,6 @@ CharGraph without_anchors(CharGraph graph, bool is_whole);
 Result<CharGraph> deterministic(const CharGraph& graph);
 CharGraph texts_graph(std::span<const std::vector<uint32_t>> texts);
 CharGraph length_graph(int64_t least, std::optional<int64_t> most);  // in characters
-// The texts of such a length. Remembers what it was made from: masks are found without regard to the length then.
-Result<CharGraph> of_length(CharGraph graph, int64_t least, std::optional<int64_t> most);
 
 enum class Combination { both, first_only };
 Result<CharGraph> combined(const CharGraph& first, const CharGraph& second, Combination how);

@@ -25,6 +25,8 @@ Machine::Machine(std::shared_ptr<const Network> network)
       rule_starts_(network_->rules.size(), kUnknown),
       stack_table_(64, kUnknown),
       marks_(network_->positions.size(), 0) {
+    for (const Network::Measured& text : network_->measured)
+        text_sets_.emplace_back(text.graph->graph().nodes.size(), kUnknown);
     uint32_t highest = 0;
     for (const Network::Position& position : network_->positions)
         if (position.height != kNone) highest = std::max(highest, position.height);
@@ -33,8 +35,10 @@ Machine::Machine(std::shared_ptr<const Network> network)
 }
 
 size_t Machine::memory_bytes() const {
-    return set_bytes_ + rows_.capacity() * 4 + stacks_.capacity() * sizeof(Stack) + stack_table_.capacity() * 4 +
-           marks_.capacity() * 4;
+    size_t texts = 0;
+    for (const auto& sets : text_sets_) texts += sets.capacity();
+    return set_bytes_ + texts * 4 + rows_.capacity() * 4 + stacks_.capacity() * sizeof(Stack) +
+           stack_table_.capacity() * 4 + marks_.capacity() * 4;
 }
 
 // The set of what `positions` reach without reading anything, numbered. kDead: no way on from there.
@@ -99,12 +103,12 @@ uint32_t Machine::set_of(std::vector<uint32_t>& positions) {
                 made.accepts = true;
                 break;
             case Network::Move::call:
-            case Network::Move::loop: {
-                const bool is_loop = position.move == Network::Move::loop;
+            case Network::Move::loop:
+            case Network::Move::text: {
                 auto call = std::ranges::find_if(made.calls, [&](const Call& other) {
-                    return other.is_loop == is_loop && other.index == position.index;
+                    return other.move == position.move && other.index == position.index;
                 });
-                if (call == made.calls.end()) call = made.calls.insert(call, Call{position.index, is_loop, {}});
+                if (call == made.calls.end()) call = made.calls.insert(call, Call{position.index, position.move, {}});
                 call->targets.push_back(position.target);
                 break;
             }
@@ -112,12 +116,19 @@ uint32_t Machine::set_of(std::vector<uint32_t>& positions) {
                 made.tokens.push_back({position.index, position.target});
                 made.moves = true;
                 break;
+            case Network::Move::character:
+                made.characters.push_back(position.index);
+                break;
+            case Network::Move::within:
+                if (!std::ranges::count(made.begun, position.index)) made.begun.push_back(position.index);
+                break;
             case Network::Move::none:
                 break;
         }
     }
-    made.is_plain = made.calls.empty() && !made.accepts;
-    made.only_accepts = made.accepts && made.calls.empty() && !made.moves;
+    made.is_plain = made.calls.empty() && !made.accepts && made.characters.empty() && made.begun.empty();
+    made.is_within = made.calls.empty() && !made.accepts && made.characters.empty() && !made.begun.empty();
+    made.only_accepts = made.accepts && made.calls.empty() && made.characters.empty() && !made.moves;
     made.positions = std::move(kept);
     sets_[id] = std::move(made);
     return id;
@@ -134,6 +145,13 @@ uint32_t Machine::start_set(RuleId rule) {
 uint32_t Machine::set_at(uint32_t position) {
     std::vector<uint32_t> positions{position};
     return set_of(positions);
+}
+
+std::optional<uint32_t> Machine::node_of(const Configuration& c) const {
+    const Network::Measured& text = network_->measured[stacks_[c.stack].what & ~kIsText];
+    // The places of nodes were made before what leads from one to another.
+    const uint32_t place = sets_[c.set].positions.front() - text.first;
+    return place < text.graph->graph().nodes.size() ? std::optional(place) : std::nullopt;
 }
 
 uint32_t Machine::find_next(uint32_t set, uint8_t byte) {
@@ -257,11 +275,37 @@ Machine::ResolvedCall Machine::resolved_call(uint32_t set, size_t number) {
     if (sets_[set].calls[number].then == kUnknown) {
         std::vector<uint32_t> targets = sets_[set].calls[number].targets;
         const uint32_t then = set_of(targets);
-        if (then == kDead) return {0, false, kDead};  // out of memory: positions that lead nowhere are no targets
+        if (then == kDead)
+            return {0, Network::Move::none, kDead};  // out of memory: positions that lead nowhere are no targets
         sets_[set].calls[number].then = sets_[then].only_accepts ? kTail : then;
     }
     const Call& call = sets_[set].calls[number];
-    return {call.index, call.is_loop, call.then};
+    return {call.index, call.move, call.then};
+}
+
+// Whether some character that has begun leads to where an end is possible.
+bool Machine::may_become(uint32_t set, uint32_t stack) {
+    note_read(stack);
+    const Stack& frame = stacks_[stack];
+    const MeasuredGraph& graph = *network_->measured[frame.what & ~kIsText].graph;
+    const uint32_t count = graph.next_count(frame.count);
+    return std::ranges::any_of(sets_[set].begun, [&](uint32_t node) { return graph.is_possible(node, count); });
+}
+
+// A text of a length has come to a node: on from there, and to its end, where either is possible.
+void Machine::arrive(const TextPlace& at, bool& may_end) {
+    const Network::Measured& text = network_->measured[at.text];
+    ++work_;
+    if (text.graph->goes_on(at.node, at.count)) {
+        uint32_t& set = text_sets_[at.text][at.node];
+        if (set == kUnknown) {
+            const uint32_t found = set_at(text.first + at.node);
+            if (found == kDead) return;  // out of memory
+            set = found;
+        }
+        plan(set, push(at.below, at.text | kIsText, at.count, false), at.fresh + 1);
+    }
+    if (text.graph->may_end(at.node, at.count)) leave(at.below, at.fresh, may_end);
 }
 
 bool Machine::close(size_t begin, std::vector<Configuration>& out) {
@@ -273,8 +317,19 @@ bool Machine::close(size_t begin, std::vector<Configuration>& out) {
             if (std::find(out.begin() + ptrdiff_t(begin), out.end(), made) == out.end()) out.push_back(made);
         }
         if (sets_[now.set].accepts) leave(now.stack, now.fresh, may_end);
+        for (size_t c = 0; c < sets_[now.set].characters.size(); ++c) {
+            note_read(now.stack);
+            const Stack frame = stacks_[now.stack];
+            const uint32_t text = frame.what & ~kIsText;
+            arrive({.text = text,
+                    .node = sets_[now.set].characters[c],
+                    .count = network_->measured[text].graph->next_count(frame.count),
+                    .below = frame.parent,
+                    .fresh = 0},
+                   may_end);
+        }
         for (size_t c = 0; c < sets_[now.set].calls.size(); ++c) {
-            const auto [index, is_loop, then] = resolved_call(now.set, c);
+            const auto [index, move, then] = resolved_call(now.set, c);
             if (then == kDead) continue;
             // A call is not made where what follows it would have no room.
             if (then != kTail && sets_[then].height + stacks_[now.stack].levels > network_->most_levels) continue;
@@ -283,10 +338,14 @@ bool Machine::close(size_t begin, std::vector<Configuration>& out) {
                 stack = push(stack, then, 0, sets_[now.set].is_level);
                 ++fresh;
             }
-            if (!is_loop)
+            if (move == Network::Move::call) {
                 plan(start_set(index), stack, fresh);
-            else if (begin_round(index, stack, 0, fresh))
+            } else if (move == Network::Move::text) {
+                const uint32_t start = network_->measured[index].graph->graph().start;
+                arrive({.text = index, .node = start, .count = 0, .below = stack, .fresh = fresh}, may_end);
+            } else if (begin_round(index, stack, 0, fresh)) {
                 leave(stack, fresh, may_end);
+            }
         }
     }
     return may_end;
@@ -303,7 +362,7 @@ bool Machine::step_all(std::span<const Configuration> from, uint8_t byte, std::v
     // `out` may be what `from` looks into, and grows only in close().
     for (const Configuration& c : from) {
         const uint32_t set = next(c.set, byte);
-        if (set != kDead) plan(set, c.stack, 0);
+        if (set != kDead && (!sets_[set].is_within || may_become(set, c.stack))) plan(set, c.stack, 0);
     }
     return close(out.size(), out);
 }
@@ -326,6 +385,23 @@ Bytes Machine::next_bytes(std::span<const Configuration> from) const {
     Bytes bytes;
     for (const Configuration& c : from) bytes |= sets_[c.set].bytes;
     return bytes;
+}
+
+std::optional<uint8_t> Machine::only_byte(std::span<const Configuration> from) {
+    const Bytes bytes = next_bytes(from);
+    const auto is_text = [&](const Configuration& c) { return (stacks_[c.stack].what & kIsText) != 0; };
+    const size_t first = bytes._Find_first();
+    if (bytes.count() == 1) return uint8_t(first);
+    std::optional<uint8_t> only;
+    if (std::ranges::none_of(from, is_text)) return only;
+    std::vector<Configuration> after;
+    for (size_t byte = first; byte < bytes.size(); byte = bytes._Find_next(byte)) {
+        after.clear();
+        if (!step(from, uint8_t(byte), after) && after.empty()) continue;
+        if (only) return std::nullopt;
+        only = uint8_t(byte);
+    }
+    return only;
 }
 
 }  // namespace hearth::grammar

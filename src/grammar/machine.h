@@ -12,6 +12,7 @@
 #include <bitset>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -42,7 +43,8 @@ public:
         if (from.size() == 1) {  // by far the usual case: inside one rule
             const uint32_t set = next(from[0].set, byte);
             if (set == kDead) return false;
-            if (sets_[set].is_plain && stacks_[from[0].stack].levels <= safe_levels_) {
+            const bool is_safe = stacks_[from[0].stack].levels <= safe_levels_;
+            if (is_safe && (sets_[set].is_plain || (sets_[set].is_within && may_become(set, from[0].stack)))) {
                 out.push_back({set, from[0].stack});
                 return false;
             }
@@ -62,7 +64,8 @@ public:
     void set_terminal_bits(std::vector<std::vector<uint32_t>> bits) { terminal_bits_ = std::move(bits); }
     const std::vector<uint32_t>& terminal_bits(uint32_t terminal) const { return terminal_bits_[terminal]; }
 
-    Bytes next_bytes(std::span<const Configuration> from) const;
+    Bytes next_bytes(std::span<const Configuration> from) const;            // and such as the length of a text forbids
+    std::optional<uint8_t> only_byte(std::span<const Configuration> from);  // that leads on, where it is just one
 
     // More was asked than the limits allow (ambiguity, size): what came back is then too little.
     bool is_exhausted() const { return is_exhausted_; }
@@ -81,11 +84,11 @@ public:
     // What the masks' cache must know of stacks (mask_cache.h).
     struct Stack {
         uint32_t parent;
-        uint32_t what;   // where to go on, or with the top bit the loop
-        uint32_t count;  // of a loop: rounds begun before this one
+        uint32_t what;   // where to go on, or with one of the top bits the loop or the text of a length
+        uint32_t count;  // of a loop: rounds begun before this one; of a text: complete characters
         uint32_t levels, depth;
     };
-    static constexpr uint32_t kIsLoop = 1u << 31;
+    static constexpr uint32_t kIsLoop = 1u << 31, kIsText = 1u << 30;
     const Stack& stack(uint32_t id) const { return stacks_[id]; }
     // Since watch(): the least depth of a stack that was read (the outcome depended on nothing below it), and the most
     // levels of one that was made.
@@ -103,8 +106,12 @@ public:
         return known != kUnknown ? known : find_next(set, byte);
     }
     bool is_plain(uint32_t set) const { return sets_[set].is_plain; }
+    // Whether more than the set tells if the text goes on from there: the characters before are counted.
+    bool is_counted(uint32_t set) const { return sets_[set].is_within || !sets_[set].characters.empty(); }
     const Bytes& bytes(uint32_t set) const { return sets_[set].bytes; }
     bool only_accepts(uint32_t set) const { return sets_[set].only_accepts; }
+    // Of a configuration with a text of a length on top: which node of its graph it is at, if at any.
+    std::optional<uint32_t> node_of(const Configuration& c) const;
     uint32_t start_set(RuleId rule);
     uint32_t set_at(uint32_t position);  // and what it reaches without a byte
     std::span<const uint32_t> positions(uint32_t set) const { return sets_[set].positions; }
@@ -115,8 +122,8 @@ private:
     static constexpr uint32_t kTail = UINT32_MAX - 2;
     static constexpr int64_t kCheapPending = 16;  // are looked through in the time of a step
     struct Call {
-        uint32_t index;  // rule or loop
-        bool is_loop;
+        uint32_t index;  // rule, loop or text of a length
+        Network::Move move;
         std::vector<uint32_t> targets;  // positions to return to
         uint32_t then = kUnknown;       // their set; kTail: nothing is left to do there
     };
@@ -127,11 +134,13 @@ private:
         std::vector<uint32_t> positions;  // ascending
         std::vector<Call> calls;
         std::vector<TokenMove> tokens;
+        std::vector<uint32_t> characters, begun;  // nodes to which a complete character leads, and a begun one
         Bytes bytes;
         uint32_t height = kNone;
         bool accepts = false;
         bool only_accepts = false;  // and has no other way on
-        bool is_plain = false;      // neither calls nor accepts
+        bool is_plain = false;      // neither calls nor accepts nor counts
+        bool is_within = false;     // at or inside of a character that is counted, and nothing else
         bool moves = false;         // has edges for bytes or tokens
         bool is_level = false;      // of a rule that counts
     };
@@ -141,9 +150,13 @@ private:
         bool operator==(const Pending&) const = default;
     };
 
+    struct TextPlace {
+        uint32_t text, node, count;  // characters so far
+        uint32_t below, fresh;       // the stack that follows the text, and its frames pushed since the last byte
+    };
     struct ResolvedCall {
         uint32_t index;
-        bool is_loop;
+        Network::Move move;
         uint32_t then;
     };
     ResolvedCall resolved_call(uint32_t set, size_t number);
@@ -153,6 +166,8 @@ private:
     bool close(size_t begin, std::vector<Configuration>& out);  // follows calls and ends from pending_
     void plan(uint32_t set, uint32_t stack, uint32_t fresh);
     bool begin_round(uint32_t loop, uint32_t stack, uint32_t count, uint32_t fresh);
+    bool may_become(uint32_t set, uint32_t stack);
+    void arrive(const TextPlace& at, bool& may_end);
     void leave(uint32_t stack, uint32_t fresh, bool& may_end);
     uint32_t push(uint32_t parent, uint32_t what, uint32_t count, bool is_level);
     void rehash(size_t slots);
@@ -167,6 +182,7 @@ private:
     std::vector<uint32_t> rows_;
     std::vector<uint32_t> set_table_;  // open addressing
     std::vector<uint32_t> rule_starts_;
+    std::vector<std::vector<uint32_t>> text_sets_;  // by text of a length and node
     size_t set_bytes_ = 0;
 
     std::vector<Stack> stacks_;

@@ -195,26 +195,20 @@ bool Constraint::add_text_but_for(const TextButFor& found, std::span<const Confi
     return true;
 }
 
-// Where in a text of bounded length the set stands, if it is such a place and nothing besides.
-Constraint::MeasuredPlace Constraint::measured_place(uint32_t set) {
-    const auto& measured = machine_->network().measured;
-    if (measured.empty()) return {};
-    for (const uint32_t position : machine_->positions(set)) {
-        const auto behind = std::ranges::upper_bound(measured, position, {}, &Network::Measured::first);
-        if (behind == measured.begin()) continue;
-        const auto& [first, lengths] = *std::prev(behind);
-        if (position - first >= lengths->places.size()) continue;
-        if (machine_->set_at(position) != set || !MeasuredTexts::is_worth_it(*lengths, *vocabulary_)) return {};
-        if (!measured_.contains(lengths.get())) {
-            size_t bytes = 0;
-            for (const auto& [unused, texts] : measured_) bytes += texts->memory_bytes();
-            if (bytes > 2 * MeasuredTexts::kMostBytes) measured_.clear();
-        }
-        auto& texts = measured_[lengths.get()];
-        if (!texts) texts = std::make_unique<MeasuredTexts>(lengths, *vocabulary_);
-        return {texts.get(), position - first};
+// Between characters of a text of a length, and of nothing besides: the plain tokens there.
+MeasuredTexts* Constraint::measured_texts(const Configuration& c) {
+    const Machine::Stack& top = machine_->stack(c.stack);
+    if (c.stack == Machine::kRootStack || !(top.what & Machine::kIsText)) return nullptr;
+    const auto& [first, graph, is_apart] = machine_->network().measured[top.what & ~Machine::kIsText];
+    if (!is_apart || !machine_->node_of(c) || !MeasuredTexts::is_worth_it(*graph, *vocabulary_)) return nullptr;
+    if (!measured_.contains(graph.get())) {
+        size_t bytes = 0;
+        for (const auto& [unused, texts] : measured_) bytes += texts->memory_bytes();
+        if (bytes > 2 * MeasuredTexts::kMostBytes) measured_.clear();
     }
-    return {};
+    auto& texts = measured_[graph.get()];
+    if (!texts) texts = std::make_unique<MeasuredTexts>(graph, *vocabulary_);
+    return texts.get();
 }
 
 // The kinds of bytes of which all lead to one and the same set: to this one, else to where letters or digits lead.
@@ -223,7 +217,7 @@ Constraint::Run Constraint::run_of(uint32_t set) {
     if (runs_[set].next != kNone) return runs_[set];
     Run best{0, set};
     for (const uint32_t next : {set, machine_->next(set, 'a'), machine_->next(set, 'A'), machine_->next(set, '0')}) {
-        if (next == Machine::kDead) continue;
+        if (next == Machine::kDead || machine_->is_counted(next)) continue;
         Run run{~0ull, next};
         for (int byte = 0; byte < 256; ++byte)
             if (machine_->next(set, uint8_t(byte)) != next) run.kinds &= ~(1ull << kind_of_byte(uint8_t(byte)));
@@ -335,8 +329,9 @@ void Constraint::compute(const State& state, TokenBits& bits) {
     };
     for (const Configuration& c : now) {
         if (is_deep(c)) continue;
-        if (const auto [texts, node] = measured_place(c.set); texts && is_alone(c)) {
-            texts->add_tokens(node, bits);
+        if (MeasuredTexts* texts = measured_texts(c); texts && is_alone(c)) {
+            machine_->note_read(c.stack);
+            texts->add_tokens(*machine_->node_of(c), machine_->stack(c.stack).count, bits);
             return walk_rest();
         }
         if (keeps_plain_text(c.set, 0) && is_alone(c)) {

@@ -50,6 +50,11 @@ bool MaskCache::each_frame_word(const Machine::Stack& stack, Visit visit) const 
         const Network::Loop& loop = machine_.network().loops[stack.what & ~Machine::kIsLoop];
         visit(std::min(reach_, loop.least > stack.count ? loop.least - stack.count : 0));
         visit(loop.most == kNone ? kNone : std::min(reach_, loop.most - stack.count));
+    } else if (stack.what & Machine::kIsText) {
+        const auto& text = machine_.network().measured[stack.what & ~Machine::kIsText];
+        const auto [below, room] = text.graph->kind_of(stack.count, reach_);
+        visit(below);
+        visit(room);
     }
     return true;
 }

@@ -1,7 +1,8 @@
 // Masks that were computed once, found again wherever the same may follow.
 //
 // A mask depends on the sets of a state and on the frames of its stacks down to the deepest that was read while it was
-// computed; what lies below is free to differ. Counts of loops matter only as far as one token can reach.
+// computed; what lies below is free to differ. Counts of loops
+// and of texts matter only as far as one token can reach.
 #pragma once
 
 #include <cstdint>

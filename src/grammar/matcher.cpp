@@ -195,9 +195,9 @@ std::string Matcher::forced(size_t most_bytes) {
     bool may_end = states_.back().may_end || states_.back().is_ended;
     const uint32_t mark = machine.mark();
     while (text.size() < most_bytes && !may_end && !machine.takes_tokens(now)) {
-        const Bytes bytes = machine.next_bytes(now);
-        if (bytes.count() != 1) break;
-        const uint8_t byte = uint8_t(bytes._Find_first());
+        const std::optional<uint8_t> only = machine.only_byte(now);
+        if (!only) break;
+        const uint8_t byte = *only;
         after.clear();
         may_end = machine.step(now, byte, after);
         if (after.empty() && !may_end) break;  // at the limit of levels

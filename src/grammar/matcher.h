@@ -61,11 +61,7 @@ private:
     bool add_text_but_for(const TextButFor& found, std::span<const Configuration> now, TokenBits& bits);
     bool is_short_lived(const Configuration& c) const;
     bool takes(std::span<const Configuration> from, std::string_view bytes);
-    struct MeasuredPlace {
-        MeasuredTexts* texts = nullptr;
-        uint32_t node = 0;
-    };
-    MeasuredPlace measured_place(uint32_t set);
+    MeasuredTexts* measured_texts(const Configuration& c);
     struct Run {
         uint64_t kinds;
         uint32_t next;

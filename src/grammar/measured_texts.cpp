@@ -7,29 +7,24 @@ namespace hearth::grammar {
 namespace {
 
 constexpr uint32_t kNowhere = UINT32_MAX;
-constexpr size_t kMostEnds = 1 << 20;      // a node and a number of characters each
-constexpr size_t kMostPossible = 1 << 23;  // bits
+constexpr size_t kMostEnds = 1 << 20;  // a node and a number of characters each
 constexpr uint32_t kAscii = 128;
 
 }  // namespace
 
-bool MeasuredTexts::is_worth_it(const CharGraph::Lengths& lengths, const Vocabulary& vocabulary) {
-    const size_t nodes = lengths.before.nodes.size();
-    return nodes * (vocabulary.longest() + 1) <= kMostEnds && nodes * (size_t(lengths.last) + 1) <= kMostPossible;
+bool MeasuredTexts::is_worth_it(const MeasuredGraph& graph, const Vocabulary& vocabulary) {
+    return graph.graph().nodes.size() * (vocabulary.longest() + 1) <= kMostEnds;
 }
 
-MeasuredTexts::MeasuredTexts(std::shared_ptr<const CharGraph::Lengths> lengths, const Vocabulary& vocabulary)
-    : lengths_(std::move(lengths)), vocabulary_(vocabulary) {
-    const auto& nodes = lengths_->before.nodes;
-    possible_.assign(nodes.size() * (size_t(lengths_->last) + 1), false);
-    for (const auto& [node, characters] : lengths_->places)
-        possible_[node * (size_t(lengths_->last) + 1) + characters] = true;
+MeasuredTexts::MeasuredTexts(std::shared_ptr<const MeasuredGraph> graph, const Vocabulary& vocabulary)
+    : graph_(std::move(graph)), vocabulary_(vocabulary) {
+    const auto& nodes = graph_->graph().nodes;
     ascii_.assign(nodes.size() * kAscii, kNowhere);
     for (size_t node = 0; node < nodes.size(); ++node)
         for (const auto& [codes, target] : nodes[node].edges)
             for (const auto& [low, high] : codes.ranges())
                 for (uint32_t code = low; code <= high && code < kAscii; ++code) ascii_[node * kAscii + code] = target;
-    bytes_ = 4 * ascii_.capacity() + possible_.capacity() / 8;
+    bytes_ = 4 * ascii_.capacity();
 }
 
 size_t MeasuredTexts::Table::memory_bytes() const {
@@ -38,14 +33,9 @@ size_t MeasuredTexts::Table::memory_bytes() const {
 
 uint32_t MeasuredTexts::next(uint32_t node, uint32_t code) const {
     if (code < kAscii) return ascii_[node * kAscii + code];
-    const auto& edges = lengths_->before.nodes[node].edges;
+    const auto& edges = graph_->graph().nodes[node].edges;
     const auto edge = std::ranges::find_if(edges, [&](const auto& e) { return e.codes.contains(code); });
     return edge == edges.end() ? kNowhere : edge->target;
-}
-
-bool MeasuredTexts::is_possible(uint32_t node, uint64_t characters) const {
-    if (characters > lengths_->last && !lengths_->may_go_on) return false;
-    return possible_[node * (size_t(lengths_->last) + 1) + std::min<uint64_t>(characters, lengths_->last)];
 }
 
 // A walk of the whole vocabulary, without regard to lengths.
@@ -61,7 +51,7 @@ MeasuredTexts::Table MeasuredTexts::make_table(uint32_t start) const {
     levels[0] = {start, 0, 0, 0};
     Table made;
     made.all.assign(vocabulary_.words(), 0);
-    const size_t num_nodes = lengths_->before.nodes.size();
+    const size_t num_nodes = graph_->graph().nodes.size();
     std::vector<std::vector<uint32_t>> group_at;         // by characters and node
     std::vector<std::pair<uint32_t, uint32_t>> members;  // group, token
     const auto group_of = [&](const Level& level) {
@@ -93,7 +83,7 @@ MeasuredTexts::Table MeasuredTexts::make_table(uint32_t start) const {
         if (!is_dead && level.missing == 0) {
             level.node = next(level.node, level.code);
             ++level.characters;
-            is_dead = level.node == kNowhere || (level.characters > lengths_->last && !lengths_->may_go_on);
+            is_dead = level.node == kNowhere || (graph_->most() && level.characters > *graph_->most());
         }
         if (is_dead) {
             i += node.size;
@@ -132,17 +122,19 @@ const MeasuredTexts::Table& MeasuredTexts::table_of(uint32_t node) {
     return tables_.emplace(node, std::move(made)).first->second;
 }
 
-void MeasuredTexts::add_tokens(uint32_t node, TokenBits& bits) {
-    const auto [before, characters] = lengths_->places[node];
-    const Table& table = table_of(before);
+void MeasuredTexts::add_tokens(uint32_t node, uint32_t count, TokenBits& bits) {
+    const Table& table = table_of(node);
+    const auto is_possible = [&](const Table::Group& group) {
+        return graph_->is_possible(group.node, uint64_t(count) + group.characters);
+    };
     size_t possible = 0;
     for (const Table::Group& group : table.groups)
-        if (is_possible(group.node, uint64_t(characters) + group.characters)) possible += group.end - group.begin;
+        if (is_possible(group)) possible += group.end - group.begin;
     const bool are_most = 2 * possible > table.tokens.size();  // then the others are taken off
     TokenBits found;
     if (are_most) found = table.all;
     for (const Table::Group& group : table.groups) {
-        if (is_possible(group.node, uint64_t(characters) + group.characters) == are_most) continue;
+        if (is_possible(group) == are_most) continue;
         for (uint32_t at = group.begin; at < group.end; ++at) {
             const uint32_t id = table.tokens[at];
             if (are_most)

@@ -1,14 +1,13 @@
-// Plain tokens (vocabulary.h) inside of texts that match a graph and have a length as well. The graph of both has a
-// state for every length, and no mask of one serves another. But where a token leads in the graph alone, and how many
-// characters it adds, does not depend on the length: that is found once for each node, and a mask asks which of these
-// ends are possible.
+// Plain tokens (vocabulary.h) inside of texts that match a graph and have a length as well. Near its ends no mask of
+// one count serves another. But where a token leads in the graph, and how many characters it adds, does not depend on
+// the length: that is found once for each node, and a mask asks which of these ends are possible.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <vector>
 
-#include "grammar/rules.h"
+#include "grammar/measured_graph.h"
 #include "grammar/vocabulary.h"
 
 namespace hearth::grammar {
@@ -18,10 +17,10 @@ public:
     static constexpr size_t kMostBytes = 8 << 20;  // of what is kept
 
     // False: too large for what it would save.
-    static bool is_worth_it(const CharGraph::Lengths& lengths, const Vocabulary& vocabulary);
-    MeasuredTexts(std::shared_ptr<const CharGraph::Lengths> lengths, const Vocabulary& vocabulary);
-    // Sets the bits of the plain tokens that may come at a node of the graph that has the length.
-    void add_tokens(uint32_t node, TokenBits& bits);
+    static bool is_worth_it(const MeasuredGraph& graph, const Vocabulary& vocabulary);
+    MeasuredTexts(std::shared_ptr<const MeasuredGraph> graph, const Vocabulary& vocabulary);
+    // Sets the bits of the plain tokens that may come at a node after so many characters.
+    void add_tokens(uint32_t node, uint32_t count, TokenBits& bits);
     size_t memory_bytes() const { return bytes_; }
 
 private:
@@ -38,11 +37,9 @@ private:
     const Table& table_of(uint32_t node);
     Table make_table(uint32_t node) const;
     uint32_t next(uint32_t node, uint32_t code) const;
-    bool is_possible(uint32_t node, uint64_t characters) const;
 
-    std::shared_ptr<const CharGraph::Lengths> lengths_;
+    std::shared_ptr<const MeasuredGraph> graph_;
     const Vocabulary& vocabulary_;
-    std::vector<bool> possible_;   // by node and characters
     std::vector<uint32_t> ascii_;  // by node and character: the next node
     std::map<uint32_t, Table> tables_;
     size_t bytes_ = 0;

@@ -20,7 +20,10 @@ constexpr int kMostInlinedDepth = 50;
 }  // namespace
 
 size_t Network::memory_bytes() const {
-    return positions.size() * sizeof(Position) + edges.size() * sizeof(Edge) + empty_edges.size() * sizeof(EmptyEdge);
+    size_t bytes =
+        positions.size() * sizeof(Position) + edges.size() * sizeof(Edge) + empty_edges.size() * sizeof(EmptyEdge);
+    for (const Measured& text : measured) bytes += text.graph->memory_bytes();
+    return bytes;
 }
 
 NetworkBuilder::NetworkBuilder(const Rules& rules)
@@ -199,6 +202,8 @@ void NetworkBuilder::add(ExprId id, uint32_t from, uint32_t to) {
             return add_move(from, Network::Move::token, e.index, to);
         case Expr::Kind::graph:
             return add_graph(rules_.graph_of(e), e.spelling, from, to);
+        case Expr::Kind::measured:
+            return add_measured(id, from, to);
         case Expr::Kind::diagram:
             return add_diagram(rules_.diagram_of(e), from, to);
     }
@@ -271,16 +276,42 @@ void NetworkBuilder::add_graph(const CharGraph& graph, Spelling spelling, uint32
     std::vector<uint32_t> places(graph.nodes.size());
     for (uint32_t& place : places) place = position();
     add_empty(from, places[graph.start]);
-    if (graph.lengths && spelling != Spelling::bytes) {
-        network_.measured.push_back({places[0], graph.lengths});
-        measured_ends_.push_back(to);
-    }
     for (size_t node = 0; node < graph.nodes.size() && !is_too_large_; ++node) {
         for (const auto& [codes, target] : graph.nodes[node].edges)
             add_codes(codes, spelling, places[node], places[target]);
         for (const uint32_t target : graph.nodes[node].empty_edges) add_empty(places[node], places[target]);
         if (graph.nodes[node].accepts) add_empty(places[node], to);
     }
+}
+
+// Built once for all places where the expression stands: they differ only in what follows.
+void NetworkBuilder::add_measured(ExprId id, uint32_t from, uint32_t to) {
+    const auto [found, is_new] = measured_.try_emplace(id, uint32_t(network_.measured.size()));
+    if (is_new) add_measured_graph(rules_.expression(id));
+    measured_ends_.push_back({found->second, to});
+    add_move(from, Network::Move::text, found->second, to);
+}
+
+void NetworkBuilder::add_measured_graph(const Expr& e) {
+    const auto& nodes = rules_.measured_of(e)->graph().nodes;
+    std::vector<uint32_t> places(nodes.size()), arrivals(nodes.size());
+    for (uint32_t& place : places) place = position();
+    for (uint32_t node = 0; node < nodes.size(); ++node) {
+        Network::Position& made = network_.positions[arrivals[node] = position()];
+        made.move = Network::Move::character;
+        made.index = node;
+    }
+    network_.measured.push_back({places[0], rules_.measured_of(e), e.spelling != Spelling::bytes});
+    for (size_t node = 0; node < nodes.size() && !is_too_large_; ++node)
+        for (const auto& [codes, target] : nodes[node].edges) {
+            // What is shared is shared by what leads to the same node.
+            const size_t before = network_.positions.size();
+            add_codes(codes, e.spelling, places[node], arrivals[target]);
+            for (size_t p = before; p < network_.positions.size(); ++p) {
+                network_.positions[p].move = Network::Move::within;
+                network_.positions[p].index = target;
+            }
+        }
 }
 
 // Whether a byte of plain text (vocabulary.h) may come next, or something that is not known here.
@@ -346,6 +377,9 @@ private:
                 const Network::Loop& loop = network_.loops[position.index];
                 calls_.push_back(loop.rule);
                 if (loop.least == 0 || network_.rules[loop.rule].can_be_empty) visit(position.target);
+            } else if (position.move == Network::Move::text) {
+                const MeasuredGraph& graph = *network_.measured[position.index].graph;
+                if (graph.may_end(graph.graph().start, 0)) visit(position.target);
             }
         }
         return found;
@@ -424,11 +458,15 @@ void find_heights(Network& network) {
         // A rule that counts is a level itself.
         queue.push({network.positions[network.rules[rule].end].is_level ? 1 : 0, network.rules[rule].end});
     }
+    // A text of a length ends at any character, as far as levels are concerned.
+    for (uint32_t p = 0; p < count; ++p)
+        if (network.positions[p].move == Network::Move::character) queue.push({0, p});
     // What `p` needs now that something behind it is known; kNone: still unknown.
     const auto height_of_move = [&](uint32_t p) -> uint32_t {
         const Network::Position& position = network.positions[p];
         const uint32_t after = network.positions[position.target].height;
-        if (after == kNone || position.move == Network::Move::token) return after;
+        if (after == kNone || position.move == Network::Move::token || position.move == Network::Move::text)
+            return after;
         const bool is_loop = position.move == Network::Move::loop;
         const Network::Loop* loop = is_loop ? &network.loops[position.index] : nullptr;
         const Network::RuleInfo& rule = network.rules[is_loop ? loop->rule : position.index];
@@ -502,15 +540,13 @@ Result<Network> NetworkBuilder::build() {
         return fail(ErrorKind::bad_request,
                     fmt::format("the grammar is too large (more than {} positions)", kMostPositions),
                     "split it, or shorten repetitions of long parts");
-    size_t kept = 0;
-    for (size_t i = 0; i < network_.measured.size(); ++i)
-        if (!may_be_plain_text(measured_ends_[i])) network_.measured[kept++] = network_.measured[i];
-    network_.measured.resize(kept);
     EmptyWays ways(network_);
     ways.find();
     TRY(refuse_left_recursion(network_, ways));
     find_heights(network_);
     find_byte_classes(network_);
+    for (const auto& [text, end] : measured_ends_)
+        network_.measured[text].is_apart = network_.measured[text].is_apart && !may_be_plain_text(end);
     if (network_.rules[network_.root].height == kNone)
         return fail(ErrorKind::not_found, "no text matches the grammar: every way through it goes on for ever",
                     "give recursive rules an end");

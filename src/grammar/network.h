@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "grammar/measured_graph.h"
 #include "grammar/rules.h"
 
 namespace hearth::grammar {
@@ -16,12 +17,14 @@ namespace hearth::grammar {
 constexpr uint32_t kNone = UINT32_MAX;
 
 struct Network {
-    enum class Move : uint8_t { none, accept, call, loop, token };
+    // The last two are inside of a text of a length: a character is complete, or has begun; index: the node it leads
+    // to.
+    enum class Move : uint8_t { none, accept, call, loop, token, text, character, within };
     struct Position {
         uint32_t first_edge = kNone, first_empty = kNone;  // in edges, empty_edges; linked by `next`
         Move move = Move::none;
         bool is_level = false;    // of a rule that counts: what is called from here lies a level deeper
-        uint32_t index = 0;       // of the rule, loop or token terminal
+        uint32_t index = 0;       // of the rule, loop, token terminal or text of a length
         uint32_t target = kNone;  // where it goes on afterwards
         uint32_t height = kNone;  // levels of rules needed at least to reach the end of the rule; kNone: it cannot
     };
@@ -44,11 +47,13 @@ struct Network {
         uint32_t least, most;  // most: kNone for any number
     };
 
-    // Positions of a graph cut to some lengths, one a node. No plain text may follow it (vocabulary.h), so that such a
-    // text neither leaves the graph nor comes in more than one way.
+    // Texts of a graph and a length, a position a node. The machine counts their characters.
     struct Measured {
         uint32_t first;
-        std::shared_ptr<const CharGraph::Lengths> lengths;
+        std::shared_ptr<const MeasuredGraph> graph;
+        // No plain text (vocabulary.h) may follow, so that such a text neither leaves the graph nor comes in more than
+        // one way.
+        bool is_apart;
     };
 
     std::vector<Position> positions;
@@ -57,7 +62,7 @@ struct Network {
     std::vector<RuleInfo> rules;
     std::vector<Loop> loops;
     std::vector<TokenTerminal> terminals;
-    std::vector<Measured> measured;          // ascending
+    std::vector<Measured> measured;
     std::array<uint8_t, 256> class_of_byte;  // bytes that no edge tells apart
     uint32_t num_classes = 0;
     RuleId root = 0;

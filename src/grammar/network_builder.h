@@ -26,6 +26,8 @@ private:
     void add_rule(RuleId rule, uint32_t from, uint32_t to);
     void add_diagram(const Diagram& diagram, uint32_t from, uint32_t to);
     void add_graph(const CharGraph& graph, Spelling spelling, uint32_t from, uint32_t to);
+    void add_measured(ExprId id, uint32_t from, uint32_t to);
+    void add_measured_graph(const Expr& e);
     bool may_be_plain_text(uint32_t from) const;
     bool is_inlined(RuleId rule);
     uint64_t size_of(ExprId id);
@@ -50,10 +52,11 @@ private:
     std::vector<uint64_t> sizes_;  // of expressions, 0: not yet known
     std::vector<uint32_t> uses_;   // of rules
     std::vector<bool> is_recursive_, is_planned_;
-    std::vector<uint32_t> measured_ends_;  // what follows each of network_.measured
     int inlined_depth_ = 0;
-    std::map<ExprId, RuleId> loop_rules_;             // bodies of loops that are rules of their own
-    std::vector<std::pair<RuleId, ExprId>> pending_;  // rules without their positions yet
+    std::map<ExprId, RuleId> loop_rules_;                       // bodies of loops that are rules of their own
+    std::map<ExprId, uint32_t> measured_;                       // in network_.measured
+    std::vector<std::pair<uint32_t, uint32_t>> measured_ends_;  // of these, and what follows
+    std::vector<std::pair<RuleId, ExprId>> pending_;            // rules without their positions yet
     // What leads to a position by the same codes is built once per rule.
     enum class Shared : uint8_t { utf8, escapes, any_hex, continuation };
     std::map<std::tuple<Shared, CodeSet, int, uint32_t>, uint32_t> shared_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "grammar/measured_graph.h"
+
 namespace hearth::grammar {
 
 ExprId Rules::bytes(std::string_view text) {
@@ -50,6 +52,12 @@ ExprId Rules::tokens(TokenTerminal terminal) {
 ExprId Rules::graph(CharGraph graph, Spelling spelling) {
     graphs_.push_back(std::move(graph));
     return add({.kind = Expr::Kind::graph, .spelling = spelling, .index = uint32_t(graphs_.size() - 1)});
+}
+
+ExprId Rules::measured(std::shared_ptr<const MeasuredGraph> graph, Spelling spelling) {
+    if (graph->is_empty()) return kNothing;
+    measured_.push_back(std::move(graph));
+    return add({.kind = Expr::Kind::measured, .spelling = spelling, .index = uint32_t(measured_.size() - 1)});
 }
 
 ExprId Rules::diagram(Diagram diagram) {

@@ -38,22 +38,10 @@ struct CharGraph {
         std::vector<uint32_t> empty_edges;
         bool accepts = false;
     };
-    // Of a graph that was cut to texts of some lengths: the graph before, and where in it each node is after how many
-    // characters. Beyond `last` they are not told apart (may_go_on), or the text is too long.
-    struct Lengths;
     std::vector<Node> nodes;
     uint32_t start = 0;
-    std::shared_ptr<const Lengths> lengths = {};
 };
-struct CharGraph::Lengths {
-    struct Place {
-        uint32_t node, characters;
-    };
-    CharGraph before;  // deterministic
-    std::vector<Place> places;
-    uint32_t last = 0;
-    bool may_go_on = false;
-};
+class MeasuredGraph;  // whose texts must have a length as well
 
 // One of `ids` or of the tokens written so in the vocabulary.
 struct TokenTerminal {
@@ -76,12 +64,25 @@ struct Diagram {
 };
 
 struct Expr {
-    enum class Kind : uint8_t { nothing, empty, bytes, codes, sequence, choice, repeat, rule, tokens, graph, diagram };
+    enum class Kind : uint8_t {
+        nothing,
+        empty,
+        bytes,
+        codes,
+        sequence,
+        choice,
+        repeat,
+        rule,
+        tokens,
+        graph,
+        measured,
+        diagram
+    };
     static constexpr int32_t kUnbounded = -1;
 
     Kind kind = Kind::empty;
     Spelling spelling = Spelling::utf8;
-    uint32_t index = 0;              // bytes, codes, tokens, graph, diagram: in that list; rule: its id
+    uint32_t index = 0;              // bytes, codes, tokens, graph, measured, diagram: in that list; rule: its id
     int32_t least = 0, most = 0;     // repeat
     std::vector<ExprId> parts = {};  // sequence, choice, repeat (one)
 };
@@ -110,6 +111,7 @@ public:
     ExprId rule(RuleId rule);
     ExprId tokens(TokenTerminal terminal);
     ExprId graph(CharGraph graph, Spelling spelling);
+    ExprId measured(std::shared_ptr<const MeasuredGraph> graph, Spelling spelling);
     ExprId diagram(Diagram diagram);
 
     RuleId add_rule(std::string name) {
@@ -123,6 +125,7 @@ public:
     const std::string& bytes_of(const Expr& e) const { return bytes_[e.index]; }
     const CodeSet& codes_of(const Expr& e) const { return codes_[e.index]; }
     const CharGraph& graph_of(const Expr& e) const { return graphs_[e.index]; }
+    const std::shared_ptr<const MeasuredGraph>& measured_of(const Expr& e) const { return measured_[e.index]; }
     const Diagram& diagram_of(const Expr& e) const { return diagrams_[e.index]; }
     const std::vector<TokenTerminal>& terminals() const { return terminals_; }
     size_t size() const { return expressions_.size(); }
@@ -142,6 +145,7 @@ private:
     std::vector<std::string> bytes_;
     std::vector<CodeSet> codes_;
     std::vector<CharGraph> graphs_;
+    std::vector<std::shared_ptr<const MeasuredGraph>> measured_;
     std::vector<Diagram> diagrams_;
     std::vector<TokenTerminal> terminals_;
 };

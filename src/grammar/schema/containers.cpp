@@ -168,10 +168,12 @@ Result<std::vector<SchemaWriter::OtherKeys>> SchemaWriter::other_keys(const Fact
     });
     if (!has_patterns && is_closed(classes[0])) return std::vector<OtherKeys>{};
     if (!names.empty()) TRY(cut(classes[0].keys, texts_graph(names), Combination::first_only, "properties"));
+    Facts length;  // of all of them
     if (!facts.names.empty()) {
         std::optional<CharGraph> all;
-        for (const Facts& name : TRY(finder_.alternatives(facts.names))) {
-            if (!(name.types & kString)) continue;
+        std::vector<Facts> alternatives = TRY(finder_.alternatives(facts.names));
+        std::erase_if(alternatives, [](const Facts& name) { return !(name.types & kString); });
+        for (const Facts& name : alternatives) {
             std::vector<std::vector<uint32_t>> listed;
             CharGraph graph;
             if (name.is_listed) {
@@ -183,6 +185,11 @@ Result<std::vector<SchemaWriter::OtherKeys>> SchemaWriter::other_keys(const Fact
                 graph = texts_graph(listed);
             } else {
                 graph = TRY(string_graph(name));
+                // Other alternatives may have other lengths: then each has a state for every count.
+                if (alternatives.size() == 1)
+                    length.least_length = name.least_length, length.most_length = name.most_length;
+                else
+                    TRY(cut_to_length(graph, name, place));
             }
             if (!all) {
                 all = std::move(graph);
@@ -223,10 +230,13 @@ Result<std::vector<SchemaWriter::OtherKeys>> SchemaWriter::other_keys(const Fact
             if (const Json* others = schema->find("additionalProperties");
                 others && !std::ranges::count(c.matched, schema))
                 c.demands.push_back({others});
+        if (is_simple) {
+            found.push_back({any_string(), std::move(c.demands)});
+            continue;
+        }
         const ExprId quote = rules_.bytes("\"");
-        found.push_back({is_simple ? any_string()
-                                   : rules_.sequence({quote, rules_.graph(std::move(c.keys), Spelling::json), quote}),
-                         std::move(c.demands)});
+        const ExprId text = TRY(measured(std::move(c.keys), length, place));
+        if (text != Rules::kNothing) found.push_back({rules_.sequence({quote, text, quote}), std::move(c.demands)});
     }
     return found;
 }

@@ -1,6 +1,7 @@
 // Strings: any, of a length, by patterns and formats, values left out.
 #include <algorithm>
 
+#include "grammar/measured_graph.h"
 #include "grammar/regex.h"
 #include "grammar/schema/check.h"
 #include "grammar/schema/formats.h"
@@ -10,8 +11,15 @@ namespace hearth::grammar {
 
 namespace {
 
-// Beyond this a length is a counter's work and cannot be combined with patterns.
+// Of all texts with a pattern and a length, what it takes to find out where these can meet.
+constexpr size_t kMostMeasuredSteps = 1 << 25;
+
+// Beyond this a length cannot be written out.
 constexpr int64_t kMostCombinedLength = 4000;
+
+bool has_length(const Facts& facts) {
+    return facts.least_length > 0 || facts.most_length != Facts::kUnbounded;
+}
 
 }  // namespace
 
@@ -33,7 +41,7 @@ Result<const CharGraph*> SchemaWriter::pattern_graph(const Json& schema, std::st
     return graph;
 }
 
-// All constraints but a length that stands alone.
+// All constraints but the length.
 Result<CharGraph> SchemaWriter::string_graph(const Facts& facts) {
     CharGraph graph = length_graph(0, std::nullopt);
     const auto cut = [&](const CharGraph& other, Combination how, const Json& schema,
@@ -61,25 +69,49 @@ Result<CharGraph> SchemaWriter::string_graph(const Facts& facts) {
     for (const Json* value : facts.excluded)
         if (value->is_string()) excluded.push_back(codes_of(value->as_string()));
     if (!excluded.empty()) TRY(cut(texts_graph(excluded), Combination::first_only, *place, ""));
-    if (facts.least_length > 0 || facts.most_length != Facts::kUnbounded) {
-        if (facts.least_length > facts.most_length) return CharGraph{{{}}, 0};
-        const bool is_bounded = facts.most_length != Facts::kUnbounded;
-        if (std::max(facts.least_length, is_bounded ? facts.most_length : 0) > kMostCombinedLength)
-            return document_.refuse(
-                *place, "",
-                fmt::format("combines a length beyond {} with a pattern or format, which cannot be enforced",
-                            kMostCombinedLength),
-                "put the length into the pattern: ^[a-z]{1,5000}$");
-        auto made = of_length(std::move(graph), facts.least_length,
-                              is_bounded ? std::optional(facts.most_length) : std::nullopt);
-        if (!made) return refuse_graph(*place, "maxLength", made.error());
-        return made;
-    }
     return graph;
 }
 
+// Where the graph is to be combined further: it gets a node for every count.
+Result<> SchemaWriter::cut_to_length(CharGraph& graph, const Facts& facts, const Json& place) const {
+    if (!has_length(facts)) return {};
+    const bool is_bounded = facts.most_length != Facts::kUnbounded;
+    if (std::max(facts.least_length, is_bounded ? facts.most_length : 0) > kMostCombinedLength)
+        return document_.refuse(
+            place, "propertyNames",
+            fmt::format("has alternatives with a length beyond {}, which cannot be enforced", kMostCombinedLength),
+            "state one length for all of them");
+    if (facts.least_length > facts.most_length) {
+        graph = CharGraph{{{}}, 0};
+        return {};
+    }
+    auto made =
+        combined(graph, length_graph(facts.least_length, is_bounded ? std::optional(facts.most_length) : std::nullopt),
+                 Combination::both);
+    if (!made) return refuse_graph(place, "propertyNames", made.error());
+    graph = std::move(*made);
+    return {};
+}
+
+// The texts of a graph that have the length.
+Result<ExprId> SchemaWriter::measured(CharGraph graph, const Facts& facts, const Json& place) {
+    if (is_empty(graph) || facts.least_length > facts.most_length) return Rules::kNothing;
+    if (!has_length(facts)) return rules_.graph(std::move(graph), Spelling::json);
+    if (facts.least_length > INT32_MAX)
+        return document_.refuse(place, "", fmt::format("asks for a text of {} characters", facts.least_length));
+    // Longer than any context: no bound at all.
+    const auto most =
+        facts.most_length > INT32_MAX ? std::nullopt : std::optional<uint32_t>(uint32_t(facts.most_length));
+    const auto made = MeasuredGraph::make(std::move(graph), uint32_t(facts.least_length), most);
+    if (!made) return refuse_graph(place, "minLength", made.error());
+    measured_steps_ += (*made)->steps();
+    if (measured_steps_ > kMostMeasuredSteps)
+        return document_.refuse(place, "minLength", "needs too many states together with the patterns so far",
+                                "shorten the patterns, or ask for fewer characters");
+    return rules_.measured(*made, Spelling::json);
+}
+
 Result<ExprId> SchemaWriter::string(const Facts& facts) {
-    const bool has_length = facts.least_length > 0 || facts.most_length != Facts::kUnbounded;
     if (facts.least_length > facts.most_length) return Rules::kNothing;
     const size_t excluded =
         size_t(std::ranges::count_if(facts.excluded, [](const Json* value) { return value->is_string(); }));
@@ -89,7 +121,7 @@ Result<ExprId> SchemaWriter::string(const Facts& facts) {
             formats.push_back(*expression);
     const ExprId quote = rules_.bytes("\"");
     if (facts.patterns.empty() && formats.empty() && excluded == 0) {
-        if (!has_length) return any_string();
+        if (!has_length(facts)) return any_string();
         if (facts.least_length > INT32_MAX)
             return document_.refuse(document_.root(), "",
                                     fmt::format("asks for a text of {} characters", facts.least_length));
@@ -100,7 +132,7 @@ Result<ExprId> SchemaWriter::string(const Facts& facts) {
              quote});
     }
     // A single expression goes into the network as it is, with counters for its repetitions.
-    if (excluded == 0 && !has_length && facts.patterns.size() + formats.size() == 1 &&
+    if (excluded == 0 && !has_length(facts) && facts.patterns.size() + formats.size() == 1 &&
         (facts.patterns.empty() || facts.patterns[0].holds)) {
         const bool is_format = facts.patterns.empty();
         const Json& schema = is_format ? *facts.formats[0].second : *facts.patterns[0].schema;
@@ -112,9 +144,10 @@ Result<ExprId> SchemaWriter::string(const Facts& facts) {
         if (!body) return refuse_graph(schema, is_format ? "format" : "pattern", body.error());
         return rules_.sequence({quote, *body, quote});
     }
-    CharGraph graph = TRY(string_graph(facts));
-    if (is_empty(graph)) return Rules::kNothing;
-    return rules_.sequence({quote, rules_.graph(std::move(graph), Spelling::json), quote});
+    const Json& place = !facts.patterns.empty()  ? *facts.patterns.back().schema
+                        : !facts.formats.empty() ? *facts.formats.back().second
+                                                 : document_.root();
+    return rules_.sequence({quote, TRY(measured(TRY(string_graph(facts)), facts, place)), quote});
 }
 
 }  // namespace hearth::grammar

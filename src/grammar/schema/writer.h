@@ -29,6 +29,8 @@ private:
     // strings.cpp: with its quotes
     Result<ExprId> string(const Facts& facts);
     Result<CharGraph> string_graph(const Facts& facts);
+    Result<> cut_to_length(CharGraph& graph, const Facts& facts, const Json& place) const;
+    Result<ExprId> measured(CharGraph graph, const Facts& facts, const Json& place);
     Result<const CharGraph*> pattern_graph(const Json& schema, std::string_view keyword, const std::string& pattern);
     std::unexpected<Error> refuse_graph(const Json& schema, std::string_view keyword, const Error& error) const;
     ExprId any_string();
@@ -66,7 +68,7 @@ private:
     };
     std::vector<Planned> planned_;
     std::map<std::string, ExprId> shared_;
-    size_t size_ = 0;
+    size_t size_ = 0, measured_steps_ = 0;
 };
 
 }  // namespace hearth::grammar
