@@ -293,7 +293,10 @@ void PrefixTree::add_point(Node& node, SequenceId id, int64_t tokens, int32_t sl
         }
     }
     const auto after = std::ranges::find_if(node.points, [&](const Point& other) { return other.tokens > tokens; });
-    Point& point = *node.points.insert(after, Point{&node, tokens, slot, is_callers, {}});
+    bool is_first = is_callers && after == node.points.begin();
+    for (const Node* at = node.parent; is_first && at != &root_; at = at->parent) is_first = at->points.empty();
+    firsts_ += is_first;
+    Point& point = *node.points.insert(after, Point{&node, tokens, slot, is_callers, is_first, {}});
     point.place = points_.insert(points_.begin(), &point);
 }
 
@@ -313,6 +316,7 @@ void PrefixTree::remove_point(Point& point) {
         }
     }
     if (point.slot >= 0) cache_.give_slot(point.slot);
+    firsts_ -= point.is_first;
     points_.erase(point.place);
     node.points.remove_if([&](const Point& one) { return &one == &point; });
     trim(&node);
@@ -358,14 +362,22 @@ void PrefixTree::thin(Node& leaf) {
     for (Point* point : superfluous) remove_point(*point);
 }
 
-PrefixTree::Point* PrefixTree::least_used_point(const Point* spared) const {
-    const auto point = std::find_if(points_.rbegin(), points_.rend(), [&](const Point* one) { return one != spared; });
-    return point == points_.rend() ? nullptr : *point;
+template <class Serves>
+PrefixTree::Point* PrefixTree::least_used_point(Serves serves) const {
+    constexpr int64_t kOnePointOf = 4;
+    const bool spares_firsts = firsts_ * kOnePointOf <= int64_t(points_.size());
+    Point* first = nullptr;
+    for (auto point = points_.rbegin(); point != points_.rend(); ++point) {
+        if (!serves(**point)) continue;
+        if (!spares_firsts || !(*point)->is_first) return *point;
+        if (!first) first = *point;
+    }
+    return first;
 }
 
 bool PrefixTree::take_slot(int32_t& slot, const Point* spared) {
     while ((slot = cache_.take_free_slot()) < 0) {
-        Point* point = least_used_point(spared);
+        Point* point = least_used_point([&](const Point& one) { return &one != spared; });
         if (!point) return false;
         remove_point(*point);
     }
@@ -374,7 +386,7 @@ bool PrefixTree::take_slot(int32_t& slot, const Point* spared) {
 
 bool PrefixTree::give_up_slot() {
     if (!cache_.has_state() || points_.empty()) return false;
-    remove_point(*points_.back());
+    remove_point(*least_used_point([](const Point&) { return true; }));
     return true;
 }
 
@@ -391,10 +403,9 @@ bool PrefixTree::frees_page(const Point& point, int64_t group) const {
 // Best is what really frees a page; else what stands on such pages goes first.
 bool PrefixTree::give_up_page(int64_t group) {
     if (cache_.geometry(group).window > 0) {
-        const auto point =
-            std::find_if(points_.rbegin(), points_.rend(), [&](const Point* one) { return frees_page(*one, group); });
         if (points_.empty()) return false;
-        remove_point(point == points_.rend() ? *points_.back() : **point);
+        Point* point = least_used_point([&](const Point& one) { return frees_page(one, group); });
+        remove_point(point ? *point : *least_used_point([](const Point&) { return true; }));
         return true;
     }
     const auto node = std::find_if(nodes_.rbegin(), nodes_.rend(), [&](const Node* one) {

@@ -8,6 +8,7 @@
 //
 // Texts belong to partitions: a prompt finds those of its own, and of others what their requests made public.
 // What is used least recently goes first, leaves before what they stand on; sequences that run take what they need.
+// Ends of system texts, from which new conversations go on, outlast what is used by one, up to a quarter of all points.
 #pragma once
 
 #include <cstdint>
@@ -108,6 +109,7 @@ private:
         int64_t tokens;  // from the beginning of the text
         int32_t slot;    // -1: no layer is recurrent
         bool is_callers;
+        bool is_first;                      // the first of its text that the caller marked: the end of a system text
         std::list<Point*>::iterator place;  // among all points
     };
     struct Node {
@@ -150,7 +152,8 @@ private:
     void trim(Node* node);
     void thin(Node& leaf);
     void use(Node& node);
-    Point* least_used_point(const Point* spared) const;
+    template <class Serves>
+    Point* least_used_point(Serves serves) const;
     bool frees_page(const Point& point, int64_t group) const;
 
     Cache& cache_;
@@ -161,6 +164,7 @@ private:
     // Used last first. A node is used with all that it stands on, so the last one is a leaf; points count alone.
     std::list<Node*> nodes_;
     std::list<Point*> points_;
+    int64_t firsts_ = 0;  // of them
 };
 
 }  // namespace hearth

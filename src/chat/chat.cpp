@@ -21,6 +21,21 @@ uint64_t hash_of(std::span<const int32_t> tokens) {
     return hash;
 }
 
+// Where later prompts may part from this one: behind the system text, between messages, before the reply's opening. Of
+// very many those at both ends, which is where prompts part.
+std::vector<int64_t> places_to_keep(const Prompt& prompt) {
+    constexpr size_t kMostAtTheBeginning = 8, kMostAtTheEnd = 120;
+    std::vector<int64_t> places = prompt.places ? prompt.places->borders() : std::vector<int64_t>();
+    if (prompt.lasting > 0) {
+        while (!places.empty() && places.back() >= prompt.lasting) places.pop_back();
+        places.push_back(prompt.lasting);
+    }
+    while (!places.empty() && places.back() >= int64_t(prompt.tokens.size())) places.pop_back();
+    if (places.size() > kMostAtTheBeginning + kMostAtTheEnd)
+        places.erase(places.begin() + kMostAtTheBeginning, places.end() - kMostAtTheEnd);
+    return places;
+}
+
 Result<> check_choice(const ToolChoice& choice, const Prompt& prompt) {
     if (prompt.tools->empty())
         return fail(ErrorKind::bad_request, "a call is required, but there are no tools", "offer some");
@@ -89,6 +104,7 @@ Result<Prompt> ChatModel::prompt(const Conversation& conversation, const Said* e
         prompt.notes.insert(prompt.notes.end(), binding.notes.begin(), binding.notes.end());
     }
     TRY(add_tokens(earlier, prompt));
+    prompt.places = std::make_shared<PromptPlaces>(conversation.messages, prompt.text, prompt.tokens, tokenizer_);
     prompt.lasting = TRY(lasting_tokens(conversation, prompt));
     return prompt;
 }
@@ -219,7 +235,7 @@ Result<std::unique_ptr<Guide>> ChatModel::guide(const Prompt& prompt, const Repl
 Result<Request> ChatModel::request(const Prompt& prompt, const ReplyOptions& options) const {
     Request request;
     request.tokens = prompt.tokens;
-    if (prompt.lasting > 0) request.keep_at = {prompt.lasting};
+    request.keep_at = places_to_keep(prompt);
     request.guide = TRY(guide(prompt, options));
     return request;
 }

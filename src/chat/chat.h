@@ -15,6 +15,7 @@
 #include "chat/call_form.h"
 #include "chat/chat_template.h"
 #include "chat/conversation.h"
+#include "chat/prompt_places.h"
 #include "chat/reply.h"
 #include "chat/tools.h"
 #include "engine/engine.h"
@@ -28,6 +29,7 @@ namespace hearth::chat {
 struct Prompt {
     PromptText text;
     std::vector<int32_t> tokens;
+    std::shared_ptr<const PromptPlaces> places;
     int64_t lasting = 0;  // of the tokens: what stands before the reply's own opening, so that the next turn repeats it
     std::shared_ptr<const Tools> tools;
     Json tool_list;                  // the same in full

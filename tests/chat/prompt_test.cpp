@@ -128,6 +128,74 @@ TEST(Prompt, WhatTheNextTurnRepeatsIsKnown) {
     }
 }
 
+// In the forms of all families: what two conversations share ends at a border that both name.
+TEST(Prompt, BordersOfMessagesAreKnown) {
+    NEED_SHARED("reference/templates/cases.json");
+    const std::vector<std::string> names = {"<bos>",
+                                            "<|turn>",
+                                            "<turn|>",
+                                            "<start_of_turn>",
+                                            "<end_of_turn>",
+                                            "<|start_header_id|>",
+                                            "<|end_header_id|>",
+                                            "<|eot_id|>"};
+    std::vector<std::string> control = kControl;
+    control.insert(control.end(), names.begin(), names.end());
+    for (const char* name : {"Qwen3.5-4B", "google-gemma-3-it", "google-gemma-4-31B-it",
+                             "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "meta-llama-Llama-3.2-3B-Instruct"}) {
+        SCOPED_TRACE(name);
+        const Model model(recorded(name), control);
+        const std::string system = R"([{"role": "system", "content": "You are terse.\nToday is a day.\n\nBe kind."},)",
+                          first = R"({"role": "user", "content": "hi"}, {"role": "assistant", "content": "there"},)";
+        const auto prompt_of = [&](const std::string& messages) {
+            Conversation talk = conversation(messages);
+            talk.now = {.tm_mday = 1, .tm_year = 126};
+            auto prompt = model.chat->prompt(talk);
+            EXPECT_TRUE(prompt) << prompt.error().line();
+            return prompt ? *prompt : Prompt{};
+        };
+        const Prompt one = prompt_of(system + first + R"({"role": "user", "content": "more"}])");
+        const Prompt two = prompt_of(system + first + R"({"role": "user", "content": "less"}])");
+        const Prompt three = prompt_of(system + R"({"role": "user", "content": "other"}])");
+        ASSERT_TRUE(one.places && two.places && three.places);
+        const auto common = [](const Prompt& a, const Prompt& b) {
+            return std::ranges::mismatch(a.tokens, b.tokens).in1 - a.tokens.begin();
+        };
+        // The last border in front of where two prompts part lies no further back than the frame of a turn.
+        for (const Prompt* other : {&two, &three}) {
+            const int64_t parts = common(one, *other);
+            for (const Prompt* prompt : {&one, other}) {
+                const auto keep = model.chat->request(*prompt)->keep_at;
+                int64_t best = 0;
+                for (const int64_t at : keep)
+                    if (at <= parts) best = at;
+                EXPECT_LE(parts - best, 24) << prompt->text.text;
+                EXPECT_GT(best, 0);
+                for (size_t i = 1; i < keep.size(); ++i) EXPECT_LT(keep[i - 1], keep[i]);
+                ASSERT_FALSE(keep.empty());
+                EXPECT_LT(keep.back(), int64_t(prompt->tokens.size()));
+            }
+        }
+        // A byte is a token here.
+        const auto place_of = [&](const char* words) {
+            for (int64_t token = 0; token < int64_t(one.tokens.size()); ++token) {
+                std::string rest;
+                for (int64_t i = token; i < int64_t(one.tokens.size()) && rest.size() < 8; ++i)
+                    rest += model.vocabulary.tokenizer->piece(one.tokens[size_t(i)], true);
+                if (rest.starts_with(words)) return one.places->at(token);
+            }
+            return std::optional<PromptPlaces::Place>();
+        };
+        using Place = PromptPlaces::Place;
+        EXPECT_EQ(place_of("terse"), (Place{.message = 0, .line = 1, .is_system = true}));
+        EXPECT_EQ(place_of("Be kind"), (Place{.message = 0, .line = 4, .is_system = true}));
+        EXPECT_EQ(place_of("there"), (Place{.message = 2, .line = 1}));
+        EXPECT_EQ(place_of("more"), (Place{.message = 3, .line = 1, .is_last = true}));
+        EXPECT_EQ(one.places->at(int64_t(one.tokens.size()) - 1), std::nullopt);
+        EXPECT_EQ(one.places->at(-1), std::nullopt);
+    }
+}
+
 TEST(Prompt, SystemTextInPartsIsNotLost) {
     // A template that reads parts but knows no system message.
     const Model model(

@@ -262,6 +262,51 @@ TEST_P(ReuseTest, ALongConversationOutlivesTheProgram) {
     std::filesystem::remove_all(folder);
 }
 
+// Several programs one after another, each with little memory, so that much comes from the disk while others are
+// answered.
+TEST_P(ReuseTest, HitsOnDiskChangeNoBits) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("disk_bits_" + GetParam().name);
+    std::filesystem::remove_all(folder);
+    const auto alone = open({.context_tokens = 1300});
+    Rng rng(11);
+    std::vector<Ids> texts{random_prompt(700, 1), random_prompt(700, 2)};
+    int64_t from_disk = 0;
+    for (int start = 0; start < 3; ++start) {
+        const auto engine = open({.context_tokens = 1300 + start * 50,
+                                  .sequences = 2,
+                                  .step_tokens = 100,
+                                  .snapshots = 2,
+                                  .snapshot_every = 64,
+                                  .cache_directory = folder.string()});
+        for (int round = 0; round < 5; ++round) {
+            std::vector<std::pair<Ids, std::shared_ptr<Pending>>> running;
+            for (uint64_t i = 0; i < 3; ++i) {
+                Ids prompt = texts[rng.below(texts.size())];
+                prompt.resize(std::min<size_t>(300 + rng.below(prompt.size() - 300), 1000));
+                prompt = joined_ids(std::move(prompt), random_prompt(1 + int64_t(rng.below(150)), rng.below(1000)));
+                Request request = request_of(prompt);
+                request.keep_at = {200 + int64_t(rng.below(80))};
+                running.emplace_back(prompt, collect(*engine, std::move(request)));
+                if (rng.below(6) == 0) engine->cancel(running.back().second->id());
+            }
+            for (const auto& [prompt, pending] : running) {
+                const Answer& answer = pending->answer();
+                if (answer.last.reason == FinishReason::cancelled) continue;
+                from_disk += answer.last.prefix.disk_tokens;
+                Request fresh = request_of(prompt);
+                fresh.reuse = false;
+                const Answer expected = ask(*alone, std::move(fresh));
+                ASSERT_EQ(answer.tokens, expected.tokens) << prompt.size() << " tokens, " << start;
+                ASSERT_EQ(answer.logprobs, expected.logprobs);
+                texts.push_back(joined_ids(prompt, answer.tokens));
+            }
+        }
+        engine->save_kept(60);
+    }
+    EXPECT_GT(from_disk, 1000);
+    std::filesystem::remove_all(folder);
+}
+
 // Saved before anything else is: nothing waits for an idle moment. Partitions stay apart on the disk too.
 TEST_P(ReuseTest, KeptTextsAreSavedWithTheirPartition) {
     const auto folder = std::filesystem::path(testing::TempDir()) / ("saved_" + GetParam().name);
