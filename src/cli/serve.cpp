@@ -169,6 +169,7 @@ Result<server::ServerOptions> server_options(const ServeOptions& options, std::v
     made.loads_at_start = !options.on_demand && !(has_limits && made.models.size() > 1);
     made.is_strict = options.strict;
     made.version = HEARTH_VERSION;
+    made.notice = [](const std::string& line) { notice("hearth: " + line); };
     made.access_log = TRY(access_log(options.log_to, options.log_format));
     return made;
 }

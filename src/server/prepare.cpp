@@ -89,6 +89,7 @@ ApiResult<> prepare_chat(const ServedModel& model, ModelRequest& request, Prepar
     const chat::ChatModel& chat = *API_TRY(model.chat());
     conversation.now = local_time();
     const int64_t context_tokens = model.engine().plan().context_tokens;
+    const size_t messages = conversation.messages.items().size();
     if (request.overflow != chat::Overflow::refuse)
         conversation.messages =
             API_TRY(fitting_messages(chat, conversation, request, context_tokens, prepared.info.notes));
@@ -105,6 +106,8 @@ ApiResult<> prepare_chat(const ServedModel& model, ModelRequest& request, Prepar
     const chat::Prompt prompt = API_TRY(chat.prompt(conversation));
     prepared.info.notes.insert(prepared.info.notes.end(), prompt.notes.begin(), prompt.notes.end());
     API_TRY(check_fits(prompt.tokens.size(), model));
+    // What does not fit was left out: then messages have other numbers than the client knows.
+    if (conversation.messages.items().size() == messages) prepared.info.places = prompt.places;
     prepared.is_chat = true;
     prepared.begins_in_thought = prompt.text.begins == chat::PromptText::Begins::in_thought;
     const SamplerOptions sampling = API_TRY(sampling_of(model, request, chat.sampling(prompt.text.thinks)));

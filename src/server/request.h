@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "chat/reply.h"
 #include "engine/engine.h"
 #include "server/access.h"
+#include "server/cache_report.h"
 
 namespace hearth::server {
 
@@ -66,6 +68,8 @@ struct ModelRequest {
     int64_t priority = 0;                // lower is earlier, among the requests of one client
     std::optional<int64_t> deadline_ms;  // it must have begun by then, counted from its arrival
 
+    bool wants_cache_report = false;
+
     Identity identity;
 };
 
@@ -74,6 +78,7 @@ struct PromptInfo {
     std::string model;  // as it is called here
     int64_t prompt_tokens = 0;
     int64_t context_tokens = 0;
+    std::shared_ptr<const chat::PromptPlaces> places;  // of conversations
     std::vector<std::string> notes;  // what of the request the model does not see, or could not be honoured
 };
 
@@ -105,6 +110,7 @@ struct AnswerEnd {
     std::optional<Loop> loop;  // with FinishReason::loop
     chat::Reply reply;         // all of it; `stopped` is the stop string that came
     AnswerUsage usage;
+    std::optional<CacheReport> cache;  // where the request wants it
 };
 
 // Gets an answer. One call at a time, on worker threads. Either failed() ends it, or `ended` of every choice. A client

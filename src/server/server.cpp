@@ -61,6 +61,7 @@ public:
           service_(*models_, encoders_, limits_, options.most_waiting),
           api_{service_, options.version, options.is_strict, options.http.limits.json_depth, &monitor_, options.store},
           starters_(std::make_unique<Workers>(options.workers)) {
+        service_.tell(std::move(options.notice));
         // Counted from zero, not from the first request on.
         for (const Models::Entry& entry : models_->list()) monitor_.metrics().of(entry.name);
     }

@@ -31,6 +31,8 @@ struct ServerOptions {
     std::shared_ptr<store::Store> store;  // where responses are kept; null: nowhere
     std::string version;
     AccessLogOptions access_log;
+    // Told what whoever runs the server should know, from any thread; may be empty.
+    std::function<void(const std::string&)> notice;
 };
 
 class Server {

@@ -107,13 +107,12 @@ private:
     // Every choice takes a place of its own.
     ApiResult<> enter(const ModelRequest& request) {
         identity_ = request.identity;
+        wants_cache_report_ = request.wants_cache_report;
         const int64_t expected = expected_tokens(request, info_);
         std::vector<Admission::Applicant> applicants;
         std::vector<FairQueue::Ticket> tickets;
         for (size_t choice = 0; choice < requests_.size(); ++choice) {
-            // What one client has said is found in the cache by nobody else, not even by how long an answer takes, nor
-            // on the disk by whoever has its place in a file of keys by then.
-            requests_[choice].partition = identity_.owner.empty() ? identity_.id : identity_.owner;
+            requests_[choice].partition = partition();
             Admission::Applicant& one = applicants.emplace_back();
             one.entry = {.ticket = service_.next_ticket_++,
                          .client = identity_.id,
@@ -142,6 +141,10 @@ private:
         if (is_cancelled_) cancel();  // it came before all this was known
         return {};
     }
+
+    // What one client has said is found in the cache by nobody else, not even by how long an answer takes, nor on the
+    // disk by whoever has its place in a file of keys by then.
+    std::string partition() const { return identity_.owner.empty() ? identity_.id : identity_.owner; }
 
     static void refuse(Inbox<Happened>& inbox, AnswerRecord* noted, size_t choice, ApiError error) {
         Event event;
@@ -211,7 +214,15 @@ private:
         if (event.kind != Event::Kind::finish) return;
         is_over_ = --left_ == 0;
         if (is_over_) settle();
-        sink_->ended(int64_t(choice), answers_[choice].end(event));
+        AnswerEnd end = answers_[choice].end(event);
+        const CacheWatch::Prompt prompt{.partition = partition(),
+                                        .client = identity_.name.empty() ? identity_.id : identity_.name,
+                                        .model = info_.model,
+                                        .places = info_.places.get(),
+                                        .counts = choice == 0};
+        auto cache = service_.cache_watch_.look(event.prefix, prompt, model_->engine().tokenizer());
+        if (wants_cache_report_) end.cache = std::move(cache);
+        sink_->ended(int64_t(choice), end);
     }
 
     void fail_with(const ApiError& error) {
@@ -233,6 +244,7 @@ private:
     std::unique_ptr<AnswerSink> sink_;
     std::shared_ptr<RequestRecord> record_;
     std::shared_ptr<AnswerRecord> noted_;
+    bool wants_cache_report_ = false;
     const double arrived_;
     Identity identity_;
     PromptInfo info_;

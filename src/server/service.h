@@ -51,6 +51,9 @@ public:
     Workers& encoders() { return encoders_; }
     RateLimits& limits() { return limits_; }
 
+    // Told what whoever runs this server should know; before the first request.
+    void tell(std::function<void(const std::string&)> notice) { cache_watch_.notice = std::move(notice); }
+
     int64_t waiting(const std::string& model);  // requests whose turn has not come
 
     void cancel_all();
@@ -64,6 +67,7 @@ private:
     Workers& encoders_;
     RateLimits& limits_;
     const size_t most_waiting_;
+    CacheWatch cache_watch_;
     std::atomic<FairQueue::Ticket> next_ticket_ = 1;
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "server/api/api.h"
+#include "server/api/cache_report.h"
 #include "server/api/openai.h"
 #include "server/api/openai_chat_request.h"
 
@@ -52,8 +53,9 @@ public:
             return failed({503, "the answer was given up: the server stops", "cancelled"});
         Choice& one = choices_[size_t(index)];
         one.end = end;
-        if (streams_) write_end(size_t(index), end);
-        if (++ended_ < choices_.size() || has_failed_) return;
+        const bool is_last = ++ended_ == choices_.size();
+        if (streams_) write_end(size_t(index), end, is_last && !includes_usage_);
+        if (!is_last || has_failed_) return;
         std::vector<AnswerUsage> usage;
         for (const Choice& choice : choices_) usage.push_back(choice.end.usage);
         if (streams_) {
@@ -61,6 +63,7 @@ public:
                 Json chunk = object("chat.completion.chunk");
                 chunk.set("choices", Json::array());
                 chunk.set("usage", openai_usage(usage));
+                add_cache_report(chunk);
                 write(chunk);
             }
             reply_.write(kSseDone);
@@ -146,12 +149,19 @@ private:
         write(chunk);
     }
 
-    void write_end(size_t index, const AnswerEnd& end) {
+    // Of the first choice: it found what was known before, the others what it left.
+    void add_cache_report(Json& object) const {
+        if (Json report = cache_report_json(choices_[0].end); !report.is_null())
+            object.set("cache_report", std::move(report));
+    }
+
+    void write_end(size_t index, const AnswerEnd& end, bool is_last_chunk) {
         Json entry = choice(index, Json::object(), openai_finish_reason(end).data());
         add_stop_details(end, entry);
         Json chunk = object("chat.completion.chunk");
         chunk.set("choices", Json::Array{std::move(entry)});
         add_warnings(chunk, end.reply.warnings);
+        if (is_last_chunk) add_cache_report(chunk);
         write(chunk);
     }
 
@@ -171,6 +181,7 @@ private:
         Json answer = object("chat.completion");
         answer.set("choices", std::move(list));
         answer.set("usage", openai_usage(usage));
+        add_cache_report(answer);
         add_warnings(answer, warnings_);
         reply_.send(200, "application/json", answer.dump());
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "server/api/cache_report.h"
 #include "server/api/openai.h"
 
 namespace hearth::server {
@@ -174,6 +175,7 @@ ApiResult<OpenaiChatRequest> read_openai_chat(const HttpRequest& http, const Api
     read_reasoning_effort(fields, "reasoning_effort", conversation);
     read_thinking_switches(fields, request, conversation);
     read_overflow(fields, request);
+    read_cache_report(fields, request);
     read_turn(fields, request);
     asked.streams = fields.boolean("stream").value_or(false);
     if (auto options = fields.object("stream_options")) {

@@ -6,6 +6,7 @@
 
 #include "base/text_format.h"
 #include "server/api/api.h"
+#include "server/api/cache_report.h"
 #include "server/api/openai.h"
 #include "server/api/openai_completions_request.h"
 
@@ -66,6 +67,7 @@ ApiResult<CompletionsRequest> read_completions(const HttpRequest& http, const Ap
     read_stops(fields, common);
     read_form(fields, common);
     read_turn(fields, common);
+    read_cache_report(fields, common);
     common.max_tokens = fields.integer("max_tokens", -1, INT64_MAX).value_or(kUsualTokens);
     if (common.max_tokens == 0) fields.refuse("max_tokens", "is 0; ask for at least 1 token");
     common.choices = asked.choices = fields.integer("n", 1, 32).value_or(1);
@@ -150,14 +152,16 @@ public:
         if (has_failed_) return;
         const size_t index = prompt * choices_ + size_t(choice);
         answers_[index].end = end;
-        if (streams_) write(index, "", {}, &end);
-        if (++ended_ < answers_.size()) return;
+        const bool is_last = ++ended_ == answers_.size();
+        if (streams_) write(index, "", {}, &end, is_last && !includes_usage_);
+        if (!is_last) return;
         const Json usage = this->usage();
         if (!streams_) return send_whole(usage);
         if (includes_usage_) {
             Json chunk = object();
             chunk.set("choices", Json::array());
             chunk.set("usage", usage);
+            add_cache_report(chunk);
             reply_.write(sse(chunk));
         }
         reply_.write(kSseDone);
@@ -241,11 +245,21 @@ private:
         return choice;
     }
 
-    void write(size_t index, std::string_view text, Json logprobs, const AnswerEnd* end) {
+    void write(size_t index, std::string_view text, Json logprobs, const AnswerEnd* end, bool is_last_chunk = false) {
         Json chunk = object();
         chunk.set("choices", Json::Array{choice(index, text, std::move(logprobs), end)});
+        if (is_last_chunk) add_cache_report(chunk);
         add_warnings(chunk);
         reply_.write(sse(chunk));
+    }
+
+    // Of each prompt's first choice: it found what was known before, the others what it left.
+    void add_cache_report(Json& object) const {
+        Json reports = Json::array();
+        for (size_t i = 0; i < answers_.size(); i += choices_)
+            if (Json one = cache_report_json(answers_[i].end); !one.is_null()) reports.push(std::move(one));
+        if (reports.items().empty()) return;
+        object.set("cache_report", prompts_.size() == 1 ? reports.items()[0] : reports);
     }
 
     // Once, with the first object that goes out.
@@ -266,6 +280,7 @@ private:
         Json whole = object();
         whole.set("choices", std::move(list));
         whole.set("usage", usage);
+        add_cache_report(whole);
         add_warnings(whole);
         reply_.send(200, "application/json", whole.dump());
     }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "server/api/cache_report.h"
 #include "server/api/openai.h"
 #include "server/api/responses_items.h"
 
@@ -38,6 +39,7 @@ public:
         read_truncation();
         read_metadata();
         read_delivery(can_keep);
+        read_cache_report(fields_, request_);
         echo("user", or_null(fields_.text("user")));
         // They concern a provider's house, not the answer; what is cached here is found without being named.
         fields_.ignore({"safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",

@@ -1,0 +1,14 @@
+// The field cache_report, in requests of OpenAI's form and their answers.
+#pragma once
+
+#include "base/json.h"
+#include "server/api/fields.h"
+#include "server/request.h"
+
+namespace hearth::server {
+
+void read_cache_report(Fields& fields, ModelRequest& request);
+// Null where there is none.
+Json cache_report_json(const AnswerEnd& end);
+
+}  // namespace hearth::server
