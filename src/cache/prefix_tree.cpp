@@ -293,8 +293,10 @@ void PrefixTree::add_point(Node& node, SequenceId id, int64_t tokens, int32_t sl
         }
     }
     const auto after = std::ranges::find_if(node.points, [&](const Point& other) { return other.tokens > tokens; });
-    bool is_first = is_callers && after == node.points.begin();
-    for (const Node* at = node.parent; is_first && at != &root_; at = at->parent) is_first = at->points.empty();
+    bool is_first = is_callers;
+    const auto is_in_front = [&](const Point& other) { return other.is_callers && other.tokens < tokens; };
+    for (const Node* at = &node; is_first && at != &root_; at = at->parent)
+        is_first = std::ranges::none_of(at->points, is_in_front);
     firsts_ += is_first;
     Point& point = *node.points.insert(after, Point{&node, tokens, slot, is_callers, is_first, {}});
     point.place = points_.insert(points_.begin(), &point);
@@ -358,7 +360,8 @@ void PrefixTree::thin(Node& leaf) {
     for (const Point* point : points) marks.push_back({point->tokens, point->is_callers});
     std::vector<Point*> superfluous;
     for (const Mark& mark : superfluous_marks(marks, leaf.end(), snapshot_every_))
-        superfluous.push_back(*std::ranges::find(points, mark.tokens, &Point::tokens));
+        if (Point* point = *std::ranges::find(points, mark.tokens, &Point::tokens); !point->is_first)
+            superfluous.push_back(point);
     for (Point* point : superfluous) remove_point(*point);
 }
 

@@ -150,20 +150,20 @@ TEST(PrefixTree, SystemTextsOutlastLongConversations) {
     for (const Needs& needs : {kRecurrent, kWindowed}) {
         Desk desk(needs, options);
         std::vector<Text> talks;
-        for (int32_t agent = 0; agent < 3; ++agent) talks.push_back(counted(300, agent * 10'000));
+        for (int32_t agent = 0; agent < 3; ++agent) talks.push_back(counted(945, agent * 10'000));
         for (int32_t turn = 0; turn < 8; ++turn)
             for (int32_t agent = 0; agent < 3; ++agent) {
                 Text& talk = talks[size_t(agent)];
-                talk = joined(talk, counted(40, agent * 10'000 + 1000 + turn * 100));
-                const Text answer = counted(40, agent * 10'000 + 1050 + turn * 100);
+                talk = joined(talk, counted(40, agent * 10'000 + 2000 + turn * 100));
+                const Text answer = counted(40, agent * 10'000 + 2050 + turn * 100);
                 std::vector<int64_t> borders;
-                for (int64_t at = 300; at < int64_t(talk.size()); at += 80) borders.push_back(at);
+                for (int64_t at = 945; at < int64_t(talk.size()); at += 80) borders.push_back(at);
                 const int64_t known = desk.ask(talk, answer, {}, borders).cached_tokens;
                 EXPECT_GE(known, turn > 0 ? int64_t(talk.size()) - 120 : 0) << "turn " << turn;
                 talk = joined(talk, answer);
             }
         for (int32_t agent = 0; agent < 3; ++agent)
-            EXPECT_GE(desk.ask(joined(counted(300, agent * 10'000), {7, 8, 9})).cached_tokens, 300) << agent;
+            EXPECT_GE(desk.ask(joined(counted(945, agent * 10'000), {7, 8, 9})).cached_tokens, 945) << agent;
         // Where nothing but such texts comes, they make room for each other.
         for (int32_t other = 0; other < 40; ++other) desk.ask(counted(200, 100'000 + other * 1000), {}, {}, {150});
         EXPECT_EQ(desk.ask(joined(counted(150, 139'000), {7})).cached_tokens, 150);
