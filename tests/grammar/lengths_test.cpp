@@ -157,6 +157,25 @@ TEST(Lengths, AnythingMayStandAroundThem) {
     }
 }
 
+// A branch of the vocabulary that is deep enough to be asked as a whole.
+TEST(Lengths, BranchesAreNotTakenWholeBeyondTheLength) {
+    std::vector<std::string> texts;
+    for (int byte = 0; byte < 256; ++byte) texts.push_back(std::string(1, char(byte)));
+    for (char letter = 'a'; letter <= 'z'; ++letter) texts.push_back(std::string("(") + letter);
+    std::vector<VocabularyToken> tokens;
+    for (const std::string& text : texts) tokens.push_back({text, text, TokenUse::text});
+    tokens.push_back({"<end>", "<end>", TokenUse::end});
+    const auto made = Grammar::from_schema_text(
+        R"({"anyOf":[{"type":"string","pattern":"^[(]([a-z]bcd|[0-9])$","maxLength":2},
+            {"type":"string","pattern":"^z+$","maxLength":3}]})",
+        {});
+    ASSERT_TRUE(made) << made.error().line();
+    Matcher matcher(*Constraint::make(*made, Vocabulary::make(tokens)));
+    ASSERT_TRUE(matcher.accept("\""));
+    EXPECT_EQ(test::ids_of(test::mask_of(matcher)), (std::vector<int32_t>{'(', '\\', 'z'}));
+    EXPECT_EQ(test::mask_of(matcher), test::brute_force_mask(matcher));
+}
+
 TEST(Lengths, FormatsHaveExactBounds) {
     const auto email = Grammar::from_schema_text(R"({"type":"string","format":"email","maxLength":320})", {});
     const auto uri =
