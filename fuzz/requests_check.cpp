@@ -20,7 +20,8 @@ struct Decoders {
     std::unique_ptr<Models> models = *Models::make({});
     Workers encoders{1};
     RateLimits limits;
-    Service service{*models, encoders, limits};
+    ModelLoads loads{*models, encoders, 5};
+    Service service{*models, loads, encoders, limits};
     ApiContext lenient{service, "fuzz", false, 100}, strict{service, "fuzz", true, 100};
 };
 

@@ -196,7 +196,10 @@ Result<std::unique_ptr<Engine>> open_engine(const ModelOptions& model, Checkpoin
                                             bool announce) {
     const std::string& path = model.model;
     Progress progress("loading " + path);
-    options.progress = [&](double share) { return progress.update(share), !was_interrupted(); };
+    options.progress = [&progress, others = options.progress](double share) {
+        progress.update(share);
+        return (!others || others(share)) && !was_interrupted();
+    };
     auto engine = TRY(Engine::open(std::move(checkpoint), options));
     const MemoryPlan& plan = engine->plan();
     if (plan.context_tokens > engine->model().context_tokens)

@@ -24,6 +24,7 @@
 #include "server/access.h"
 #include "server/http/tls.h"
 #include "server/server.h"
+#include "store/audit.h"
 #include "store/store.h"
 
 namespace hearth::cli {
@@ -103,9 +104,11 @@ Result<server::ModelSpec> spec_of(const std::string& word, const ServeOptions& o
         engine.notice = [](const std::string& line) { notice("hearth: " + line); };
     }
     engine.snapshots = 2 * options.parallel;  // the next turn of a conversation goes on from there, an edited one too
-    spec.open = [model, engine, chose_kv = !options.model.kv.empty()]() -> Result<std::unique_ptr<Engine>> {
+    spec.open = [model, engine, chose_kv = !options.model.kv.empty()](
+                    const server::LoadProgress& loading) -> Result<std::unique_ptr<Engine>> {
         Checkpoint checkpoint = TRY(open_weights(model));
         EngineOptions suited = engine;
+        suited.progress = loading;
         if (use_of(checkpoint) != FileUse::text) suit_reading(checkpoint, !chose_kv, suited);
         return open_engine(model, std::move(checkpoint), suited, true);
     };
@@ -246,6 +249,23 @@ void save_kept_texts(server::Server& server, const std::function<bool()>& is_urg
         if (entry.model && !is_urgent()) entry.model->engine().save_kept(until - monotonic_seconds(), is_urgent);
 }
 
+// Writes down who had which model loaded and unloaded.
+server::Models::Tell model_audit() {
+    if (data_directory().empty()) return {};
+    auto opened = store::AuditLog::open(data_directory());
+    if (!opened) {
+        notice("hearth: it is not written down who has models loaded: " + opened.error().line());
+        return {};
+    }
+    return [log = std::make_shared<store::AuditLog>(std::move(*opened))](const server::ModelNews& news) {
+        Json details = Json::Object{{"model", news.model}, {"seconds", news.seconds}};
+        if (!news.why.empty()) details.set("why", news.why);
+        const auto told =
+            log->append(news.by, news.is_loaded ? "models.load" : "models.unload", details, unix_milliseconds());
+        if (!told) notice("hearth: " + told.error().line());
+    };
+}
+
 // Until somebody wants it to end, and through that end.
 void live(server::Server& server, Renewal renewal, const Supervisor& supervisor, int64_t drain_seconds) {
     Pulse pulse(server, supervisor);
@@ -293,6 +313,7 @@ Result<int> serve(const ServeOptions& options) {
     else
         TRY(confine_server(made, places));
     Renewal renewal(made.http.tls);
+    made.tell_models = model_audit();
     auto started = server::Server::start(std::move(made));
     if (!started && started.error().kind == ErrorKind::cancelled && was_interrupted()) return kDone;
     const auto server = TRY(std::move(started));

@@ -46,17 +46,30 @@ ApiResult<> Admission::enter(std::vector<Applicant> applicants) {
         const size_t most = queue_.most_waiting() - size_t(places_) + free;
         if (queue_.size() + applicants.size() > most || !queue_.has_room(applicants[0].entry.client, applicants.size()))
             return std::unexpected(full());
-        for (Applicant& one : applicants) {
-            if (std::isfinite(one.entry.deadline) && !watcher_.joinable())
-                watcher_ = std::thread([this] { watch_deadlines(); });
-            queue_.add(one.entry);
-            const FairQueue::Ticket ticket = one.entry.ticket;
-            applicants_.emplace(ticket, std::move(one));
-        }
+        add(std::move(applicants), false);
     }
     changed_.notify_all();
     hand_on();
     return {};
+}
+
+void Admission::enter_more(std::vector<Applicant> applicants) {
+    {
+        std::lock_guard lock(mutex_);
+        add(std::move(applicants), true);
+    }
+    changed_.notify_all();
+    hand_on();
+}
+
+void Admission::add(std::vector<Applicant> applicants, bool is_more) {
+    for (Applicant& one : applicants) {
+        if (std::isfinite(one.entry.deadline) && !watcher_.joinable())
+            watcher_ = std::thread([this] { watch_deadlines(); });
+        queue_.add(one.entry, is_more);
+        const FairQueue::Ticket ticket = one.entry.ticket;
+        applicants_.emplace(ticket, std::move(one));
+    }
 }
 
 bool Admission::leave(FairQueue::Ticket ticket) {

@@ -29,12 +29,15 @@ public:
 
     // All of them, or none: 429 when so many wait already. Some may start before it returns.
     ApiResult<> enter(std::vector<Applicant> applicants);
+    void enter_more(std::vector<Applicant> applicants);  // of a request that has begun: they are not refused
+    int64_t places() const { return places_; }
     bool leave(FairQueue::Ticket ticket);  // waits no longer; false: it does not wait
     void release(double seconds);          // one that started is over, after so long
     void wait_until_empty();
     int64_t waiting() const;
 
 private:
+    void add(std::vector<Applicant> applicants, bool is_more);  // with mutex_
     void hand_on();
     void watch_deadlines();
     ApiError full() const;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "base/os.h"
 #include "engine/judge.h"
 #include "engine/vectors.h"
 #include "server/inbox.h"
@@ -14,8 +15,8 @@ namespace hearth::server {
 
 namespace {
 
-// As many at once as keep the engine busy: a queue of all would only be searched and stored, and others wait behind it.
-constexpr size_t kTextsAhead = 64;
+// Texts take places together, as many as a pass reads in one go: short ones would leave it half empty.
+constexpr int64_t kBatchTokens = 512;
 
 // What the texts of a job become before they are handed to the engine, and their rows afterwards.
 struct ReadingPlan {
@@ -147,80 +148,175 @@ ApiResult<> plan_texts(const RerankJob& job, ReadingPlan& plan) {
 
 class Reading final : public Running, public std::enable_shared_from_this<Reading> {
 public:
-    Reading(Service& service, TextsSink sink) : service_(service), sink_(std::move(sink)) {}
+    Reading(Service& service, TextsSink sink, Identity identity, Turn turn)
+        : service_(service),
+          sink_(std::move(sink)),
+          identity_(std::move(identity)),
+          turn_(turn),
+          record_(identity_.record),
+          arrived_(monotonic_seconds()) {}
 
-    // False: it is over already.
     template <class Job>
-    bool start(const Job& job) {
-        record_ = job.identity.record;
-        if (auto begun = begin(job); !begun) {
-            if (record_) record_->is_rejected(begun.error().code);
-            end(std::unexpected(std::move(begun).error()));
-        }
-        return !is_over_;
+    void start(ApiResult<std::shared_ptr<const ServedModel>> model, const Job& job) {
+        auto begun = model ? begin(std::move(*model), job) : std::unexpected(std::move(model).error());
+        if (begun) return service_.encoders().post([self = shared_from_this()] { self->read(); });
+        if (record_) record_->is_rejected(begun.error().code);
+        end(std::unexpected(std::move(begun).error()));
+        service_.over(shared_from_this());
     }
 
     void cancel() override {
         is_cancelled_ = true;
         std::vector<RequestId> ids;
+        std::vector<std::pair<FairQueue::Ticket, size_t>> tickets;
         {
             std::lock_guard lock(mutex_);
             ids = ids_;
+            tickets = tickets_;
         }
+        for (const auto& [ticket, batch] : tickets)
+            if (admission_->leave(ticket)) leaves(batch);
         for (const RequestId id : ids) plan_.model->engine().cancel(id);
     }
 
     void read() {
         while (true) {
-            auto events = inbox_->take();
-            if (events.empty()) return;
-            for (auto& [index, event] : events)
-                if (!is_over_) take(index, event);
+            auto all = inbox_->take();
+            if (all.empty()) return;
+            for (Happened& one : all)
+                if (!is_over_) take(one);
             if (!is_over_)
-                if (auto sent = submit_more(); !sent) end(std::unexpected(std::move(sent).error()));
+                if (auto more = next_batches(); !more.empty()) admission_->enter_more(std::move(more));
+            if (is_cancelled_) cancel();  // it came while the last tickets were not known
             if (is_over_) return service_.over(shared_from_this());
         }
     }
 
 private:
+    // Texts that take one place together: as many as fill a pass. `left` of them are with the engine.
+    struct Batch {
+        size_t begin = 0, end = 0;
+        int64_t tokens = 0;
+        std::shared_ptr<std::atomic<size_t>> left;
+    };
+    struct Happened {
+        size_t text = 0;
+        Event event;
+        std::optional<ApiError> refused;
+    };
+
     template <class Job>
-    ApiResult<> begin(const Job& job) {
-        plan_.model = API_TRY(service_.model(job.model));
+    ApiResult<> begin(std::shared_ptr<const ServedModel> model, const Job& job) {
+        plan_.model = std::move(model);
         plan_.result.model = plan_.model->name();
         API_TRY(plan_texts(job, plan_));
         rows_.resize(plan_.requests.size());
-        service_.limits().charge(job.identity, plan_.result.tokens);
+        make_batches();
         inbox_->wake = [&encoders = service_.encoders(), weak = weak_from_this()] {
             encoders.post([weak] {
                 if (const auto self = weak.lock()) self->read();
             });
         };
-        return submit_more();
-    }
-
-    ApiResult<> submit_more() {
-        for (; sent_ < std::min(plan_.requests.size(), done_ + kTextsAhead); ++sent_) {
-            EmbedRequest& request = plan_.requests[sent_];
-            std::shared_ptr<AnswerRecord> noted;
-            if (record_) noted = record_->begins(plan_.model->name(), int64_t(request.tokens.size()), 1);
-            const auto sink = [inbox = inbox_, noted, index = sent_](const Event& event) {
-                if (noted) noted->event(0, event);
-                if (event.kind != Event::Kind::progress) inbox->put({index, event});
-            };
-            const RequestId id = API_TRY(plan_.model->engine().submit(std::move(request), sink));
-            std::lock_guard lock(mutex_);
-            ids_.push_back(id);
-        }
-        if (is_cancelled_) cancel();  // it came while the last ids were not known
+        admission_ = service_.admission_of(*plan_.model);
+        API_TRY(admission_->enter(next_batches()));
+        service_.limits().charge(identity_, plan_.result.tokens);
+        if (is_cancelled_) cancel();  // it came before all this was known
         return {};
     }
 
-    void take(size_t index, Event& event) {
-        if (event.kind == Event::Kind::failed) return end(std::unexpected(api_error(event.error)));
-        if (event.reason == FinishReason::cancelled)
+    void make_batches() {
+        for (size_t text = 0; text < plan_.requests.size(); ++text) {
+            if (batches_.empty() || batches_.back().tokens >= kBatchTokens) batches_.push_back({text, text, 0, {}});
+            batches_.back().end = text + 1;
+            batches_.back().tokens += int64_t(plan_.requests[text].tokens.size());
+        }
+    }
+
+    // As many wait or are read as there are places: the others' turns come in between.
+    std::vector<Admission::Applicant> next_batches() {
+        std::vector<Admission::Applicant> applicants;
+        const size_t most = std::min(batches_.size(), batches_done_ + size_t(admission_->places()));
+        for (; batches_sent_ < most; ++batches_sent_) {
+            Admission::Applicant& one = applicants.emplace_back();
+            one.entry = {.ticket = service_.next_ticket(),
+                         .client = identity_.id,
+                         .cost = batches_[batches_sent_].tokens,
+                         .priority = turn_.priority};
+            if (turn_.deadline_ms && batches_sent_ == 0) {
+                one.entry.deadline = arrived_ + double(*turn_.deadline_ms) / 1000;
+                one.late = [inbox = inbox_, ms = *turn_.deadline_ms] {
+                    inbox->put({0,
+                                {},
+                                ApiError{503, fmt::format("the reading could not begin within deadline_ms, {} ms", ms),
+                                         "deadline_exceeded", "deadline_ms"}});
+                };
+            }
+            one.start = [weak = weak_from_this(), batch = batches_sent_] {
+                const auto self = weak.lock();
+                return self && self->submit(batch);
+            };
+            std::lock_guard lock(mutex_);
+            tickets_.emplace_back(one.entry.ticket, batches_sent_);
+        }
+        return applicants;
+    }
+
+    // On the thread that made room. False: the place stays free.
+    bool submit(size_t index) {
+        Batch& batch = batches_[index];
+        if (is_cancelled_) return leaves(index), false;
+        batch.left = std::make_shared<std::atomic<size_t>>(batch.end - batch.begin);
+        for (size_t text = batch.begin; text < batch.end; ++text) {
+            const auto id = submit_text(text, batch.left);
+            if (!id) {
+                inbox_->put({text, {}, api_error(id.error())});
+                // Those behind it are not begun; who holds the place is the last that was.
+                const size_t others = batch.end - text;
+                return batch.left->fetch_sub(others) > others;
+            }
+            std::lock_guard lock(mutex_);
+            ids_.push_back(*id);
+        }
+        if (is_cancelled_) cancel();
+        return true;
+    }
+
+    Result<RequestId> submit_text(size_t text, const std::shared_ptr<std::atomic<size_t>>& left) {
+        EmbedRequest& request = plan_.requests[text];
+        std::shared_ptr<AnswerRecord> noted;
+        if (record_) noted = record_->begins(plan_.model->name(), int64_t(request.tokens.size()), 1);
+        const double now = monotonic_seconds();
+        auto sink = [inbox = inbox_, noted, text, left, now, admission = admission_,
+                     &errands = service_.errands()](const Event& event) {
+            if (noted) noted->event(0, event);
+            if (event.kind == Event::Kind::progress) return;
+            inbox->put({text, event, {}});
+            if (left->fetch_sub(1) == 1)
+                errands.post([admission, now] { admission->release(monotonic_seconds() - now); });
+        };
+        return plan_.model->engine().submit(std::move(request), std::move(sink));
+    }
+
+    // A batch whose turn does not come any more.
+    void leaves(size_t batch) {
+        Event event;
+        event.kind = Event::Kind::finish;
+        event.reason = FinishReason::cancelled;
+        inbox_->put({batches_[batch].begin, std::move(event), {}});
+    }
+
+    void take(Happened& one) {
+        if (one.refused) {
+            if (record_) record_->is_rejected(one.refused->code);
+            return end(std::unexpected(std::move(*one.refused)));
+        }
+        if (one.event.kind == Event::Kind::failed) return end(std::unexpected(api_error(one.event.error)));
+        if (one.event.reason == FinishReason::cancelled)
             return end(std::unexpected(ApiError{503, "the request was given up: the server stops", "cancelled"}));
-        rows_[index] = std::move(event.embedding);
-        if (++done_ < rows_.size()) return;
+        rows_[one.text] = std::move(one.event.embedding);
+        ++done_;
+        while (batches_done_ < batches_.size() && done_ >= batches_[batches_done_].end) ++batches_done_;
+        if (done_ < rows_.size()) return;
         for (auto& row : rows_)
             if (auto taken = plan_.take(std::move(row), plan_.result); !taken)
                 return end(std::unexpected(std::move(taken).error()));
@@ -236,39 +332,47 @@ private:
 
     Service& service_;
     TextsSink sink_;
+    const Identity identity_;
+    const Turn turn_;
     std::shared_ptr<RequestRecord> record_;
+    const double arrived_;
     ReadingPlan plan_;
-    using Events = Inbox<std::pair<size_t, Event>>;  // by the number of the text
-    const std::shared_ptr<Events> inbox_ = std::make_shared<Events>();
+    std::shared_ptr<Admission> admission_;
+    const std::shared_ptr<Inbox<Happened>> inbox_ = std::make_shared<Inbox<Happened>>();
     std::vector<std::vector<float>> rows_;
-    size_t sent_ = 0, done_ = 0;
+    std::vector<Batch> batches_;
+    size_t batches_sent_ = 0, batches_done_ = 0, done_ = 0;
     bool is_over_ = false;  // of the one thread that reads
     std::atomic<bool> is_cancelled_ = false;
     std::mutex mutex_;
     std::vector<RequestId> ids_;
+    std::vector<std::pair<FairQueue::Ticket, size_t>> tickets_;
 };
 
 template <class Job>
-void run_texts(Service& service, const Job& job, TextsSink sink, const WhenGone& when_gone) {
-    auto reading = std::make_shared<Reading>(service, std::move(sink));
+void run_texts(Service& service, Job job, TextsSink sink, const WhenGone& when_gone) {
+    const auto reading = std::make_shared<Reading>(service, std::move(sink), job.identity, job.turn);
     service.keep(reading);
-    if (!reading->start(job)) return service.over(reading);
-    service.encoders().post([reading] { reading->read(); });
-    when_gone([&encoders = service.encoders(), weak = std::weak_ptr(reading)] {
-        encoders.post([weak] {
+    when_gone([&errands = service.errands(), weak = std::weak_ptr(reading)] {
+        errands.post([weak] {
             if (const auto one = weak.lock()) one->cancel();
         });
     });
+    const auto kept = std::make_shared<Job>(std::move(job));
+    service.with_model(kept->model, kept->identity,
+                       [reading, kept](ApiResult<std::shared_ptr<const ServedModel>> model) {
+                           reading->start(std::move(model), *kept);
+                       });
 }
 
 }  // namespace
 
-void read_texts(Service& service, const EmbedJob& job, TextsSink sink, const WhenGone& when_gone) {
-    run_texts(service, job, std::move(sink), when_gone);
+void read_texts(Service& service, EmbedJob job, TextsSink sink, const WhenGone& when_gone) {
+    run_texts(service, std::move(job), std::move(sink), when_gone);
 }
 
-void read_texts(Service& service, const RerankJob& job, TextsSink sink, const WhenGone& when_gone) {
-    run_texts(service, job, std::move(sink), when_gone);
+void read_texts(Service& service, RerankJob job, TextsSink sink, const WhenGone& when_gone) {
+    run_texts(service, std::move(job), std::move(sink), when_gone);
 }
 
 }  // namespace hearth::server

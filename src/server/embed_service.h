@@ -20,12 +20,14 @@ struct EmbedJob {
     bool truncates = false;       // what is too long is cut, and a note says so; else it is refused
     bool normalises = true;       // vectors have the length one
     int64_t dimensions = 0;       // of every vector, cut before its length is made one; 0: all
+    Turn turn;
     Identity identity;
 };
 
 struct RerankJob {
     std::string model, query;
     std::vector<std::string> documents;
+    Turn turn;
     Identity identity;
 };
 
@@ -39,11 +41,9 @@ struct TextsRead {
 
 // Once, on a worker thread.
 using TextsSink = std::function<void(const ApiResult<TextsRead>&)>;
-// Gets a function that cancels, from any thread and at once (HttpReply::on_gone).
-using WhenGone = std::function<void(std::function<void()> cancel)>;
 
-// Loads the model and makes the tokens on the calling thread; the rest goes on without the caller.
-void read_texts(Service& service, const EmbedJob& job, TextsSink sink, const WhenGone& when_gone);
-void read_texts(Service& service, const RerankJob& job, TextsSink sink, const WhenGone& when_gone);
+// Makes the tokens on the calling thread, or on a worker once the model is loaded; the rest goes on without the caller.
+void read_texts(Service& service, EmbedJob job, TextsSink sink, const WhenGone& when_gone);
+void read_texts(Service& service, RerankJob job, TextsSink sink, const WhenGone& when_gone);
 
 }  // namespace hearth::server

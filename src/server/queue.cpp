@@ -7,15 +7,15 @@ namespace hearth::server {
 
 bool FairQueue::has_room(const std::string& client, size_t count) const {
     constexpr size_t kShareOfFree = 8;
-    const size_t free = most_waiting_ - waiting_.size();
+    const size_t free = most_waiting_ - std::min(most_waiting_, waiting_.size());
     if (count > free) return false;
     const auto found = clients_.find(client);
     const size_t own = found == clients_.end() ? 0 : found->second.waiting.size();
     return own + count <= kShareOfFree * (free - count + 1);
 }
 
-bool FairQueue::add(Entry entry) {
-    if (!has_room(entry.client, 1) || waiting_.contains(entry.ticket)) return false;
+bool FairQueue::add(Entry entry, bool is_more) {
+    if (waiting_.contains(entry.ticket) || (!is_more && !has_room(entry.client, 1))) return false;
     entry.cost = std::max<int64_t>(entry.cost, 1);
     auto [found, is_new] = clients_.try_emplace(entry.client);
     if (is_new) found->second.turn = turns_.insert(turns_.end(), entry.client);

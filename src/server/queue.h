@@ -32,7 +32,8 @@ public:
     // Whether so many more requests of this client may wait. The last places are kept for others: one client may have
     // at most eight times what it leaves free.
     bool has_room(const std::string& client, size_t count) const;
-    bool add(Entry entry);                      // false: there is no room
+    // False: there is no room. `is_more`: of something that waited before and must go on, so there always is.
+    bool add(Entry entry, bool is_more = false);
     std::optional<Ticket> next();               // leaves the queue
     bool remove(Ticket ticket);                 // false: it does not wait
     std::vector<Ticket> take_late(double now);  // all whose deadline is over

@@ -45,6 +45,12 @@ struct PlainText {
     bool adds_special = true;     // what the model expects in front of a text
 };
 
+// Which of those that wait is answered first.
+struct Turn {
+    int64_t priority = 0;                // lower is earlier, among the requests of one client
+    std::optional<int64_t> deadline_ms;  // it must have begun by then, counted from its arrival
+};
+
 struct ModelRequest {
     std::string model;  // a name that clients use
     std::variant<chat::Conversation, PlainText> prompt;
@@ -64,12 +70,9 @@ struct ModelRequest {
     std::string form_field;  // the name of the field that asked for it, for errors
     chat::Overflow overflow = chat::Overflow::refuse;
 
-    // Which of those that wait is answered first.
-    int64_t priority = 0;                // lower is earlier, among the requests of one client
-    std::optional<int64_t> deadline_ms;  // it must have begun by then, counted from its arrival
-
     bool wants_cache_report = false;
 
+    Turn turn;
     Identity identity;
 };
 
@@ -118,7 +121,8 @@ struct AnswerEnd {
 class AnswerSink {
 public:
     virtual ~AnswerSink() = default;
-    virtual void begin(const PromptInfo& info) = 0;  // first; nothing was refused
+    virtual void loading(double /*share*/) {}        // of the model that has been read; before all others
+    virtual void begin(const PromptInfo& info) = 0;  // nothing was refused
     virtual void progress(int64_t /*prompt_tokens_done*/) {}
     virtual void part(int64_t choice, const AnswerPart& part) = 0;
     virtual void ended(int64_t choice, const AnswerEnd& end) = 0;  // of the last choice: the answer is complete

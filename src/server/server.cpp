@@ -23,7 +23,9 @@ constexpr double kLastWordsSeconds = 2;
 class Server::Impl {
 public:
     static Result<std::unique_ptr<Impl>> start(ServerOptions options) {
-        auto impl = std::make_unique<Impl>(TRY(Models::make(std::move(options.models), options.model_limits)), options);
+        auto impl = std::make_unique<Impl>(
+            TRY(Models::make(std::move(options.models), options.model_limits, std::move(options.tell_models))),
+            options);
         add_endpoints(impl->router_, impl->api_);
         options.http.handle = [self = impl.get()](HttpRequest request, HttpReply reply) {
             // std::function wants something that can be copied.
@@ -58,9 +60,10 @@ public:
           access_(options.access ? std::move(options.access) : open_access()),
           limits_(options.limits),
           encoders_(2),
-          service_(*models_, encoders_, limits_, options.most_waiting),
-          api_{service_, options.version, options.is_strict, options.http.limits.json_depth, &monitor_, options.store},
-          starters_(std::make_unique<Workers>(options.workers)) {
+          starters_(std::make_unique<Workers>(options.workers)),
+          loads_(*models_, *starters_, options.http.limits.heartbeat / 3),
+          service_(*models_, loads_, encoders_, limits_, options.most_waiting),
+          api_{service_, options.version, options.is_strict, options.http.limits.json_depth, &monitor_, options.store} {
         service_.tell(std::move(options.notice));
         // Counted from zero, not from the first request on.
         for (const Models::Entry& entry : models_->list()) monitor_.metrics().of(entry.name);
@@ -68,6 +71,7 @@ public:
 
     ~Impl() {
         http_.reset();
+        loads_.stop();
         starters_.reset();
         service_.cancel_all();
         service_.wait_until_idle();
@@ -107,10 +111,11 @@ public:
     std::atomic<bool> is_draining_ = false, is_giving_up_ = false, is_loading_ = true;
     RateLimits limits_;
     Workers encoders_;
+    std::unique_ptr<Workers> starters_;
+    ModelLoads loads_;
     Service service_;
     ApiContext api_;
     Router router_;
-    std::unique_ptr<Workers> starters_;
     std::unique_ptr<HttpServer> http_;
 };
 

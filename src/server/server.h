@@ -33,6 +33,7 @@ struct ServerOptions {
     AccessLogOptions access_log;
     // Told what whoever runs the server should know, from any thread; may be empty.
     std::function<void(const std::string&)> notice;
+    Models::Tell tell_models;  // who had which model loaded and unloaded; may be empty
 };
 
 class Server {

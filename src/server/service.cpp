@@ -43,25 +43,28 @@ ApiError given_up() {
 
 class Service::Run final : public Running, public std::enable_shared_from_this<Run> {
 public:
-    Run(Service& service, std::unique_ptr<AnswerSink> sink)
-        : service_(service), sink_(std::move(sink)), arrived_(monotonic_seconds()) {}
+    using Loaded = std::shared_ptr<const ServedModel>;
+
+    Run(Service& service, std::unique_ptr<AnswerSink> sink, std::shared_ptr<RequestRecord> record)
+        : service_(service), sink_(std::move(sink)), record_(std::move(record)), arrived_(monotonic_seconds()) {}
     ~Run() override { settle(); }
 
-    // False: it is over already.
-    bool start(ModelRequest request) {
-        record_ = request.identity.record;
-        if (auto begun = begin(std::move(request)); !begun) {
-            if (record_) record_->is_rejected(begun.error().code);
-            is_over_ = true;
-            settle();
-            sink_->failed(begun.error());
-            return false;
-        }
-        return true;
+    void loading(double share) {
+        std::lock_guard lock(mutex_);  // start() and cancel() wait until it is said
+        if (waits_for_model_) sink_->loading(share);
+    }
+
+    void start(ApiResult<Loaded> model, ModelRequest request) {
+        if (!stops_waiting_for_model()) return;  // it was given up meanwhile
+        auto begun = model ? begin(std::move(*model), std::move(request)) : std::unexpected(std::move(model).error());
+        if (begun) return service_.encoders_.post([self = shared_from_this()] { self->read(); });
+        if (record_) record_->is_rejected(begun.error().code);
+        end_early(begun.error());
     }
 
     void cancel() override {
         is_cancelled_ = true;
+        if (stops_waiting_for_model()) return end_early(given_up());
         std::vector<RequestId> ids;
         std::vector<FairQueue::Ticket> tickets;
         {
@@ -85,9 +88,22 @@ public:
     }
 
 private:
-    ApiResult<> begin(ModelRequest request) {
+    bool stops_waiting_for_model() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(waits_for_model_, false);
+    }
+
+    // Nobody reads yet.
+    void end_early(const ApiError& error) {
+        is_over_ = true;
+        settle();
+        sink_->failed(error);
+        service_.over(shared_from_this());
+    }
+
+    ApiResult<> begin(Loaded model, ModelRequest request) {
         const bool has_scores = request.logprobs >= 0;
-        model_ = API_TRY(service_.model(request.model));
+        model_ = std::move(model);
         Prepared prepared = API_TRY(prepare(*model_, request));
         info_ = std::move(prepared.info);
         for (size_t choice = 0; choice < prepared.requests.size(); ++choice)
@@ -114,16 +130,16 @@ private:
         for (size_t choice = 0; choice < requests_.size(); ++choice) {
             requests_[choice].partition = partition();
             Admission::Applicant& one = applicants.emplace_back();
-            one.entry = {.ticket = service_.next_ticket_++,
+            one.entry = {.ticket = service_.next_ticket(),
                          .client = identity_.id,
                          .cost = info_.prompt_tokens + expected,
-                         .priority = request.priority};
-            if (request.deadline_ms) one.entry.deadline = arrived_ + double(*request.deadline_ms) / 1000;
+                         .priority = request.turn.priority};
+            if (request.turn.deadline_ms) one.entry.deadline = arrived_ + double(*request.turn.deadline_ms) / 1000;
             one.start = [weak = weak_from_this(), choice] {
                 const auto self = weak.lock();
                 return self && self->submit(choice);
             };
-            one.late = [inbox = inbox_, noted = noted_, choice, deadline = request.deadline_ms.value_or(0)] {
+            one.late = [inbox = inbox_, noted = noted_, choice, deadline = request.turn.deadline_ms.value_or(0)] {
                 refuse(*inbox, noted.get(), choice,
                        {503, fmt::format("the answer could not begin within deadline_ms, {} ms", deadline),
                         "deadline_exceeded", "deadline_ms"});
@@ -169,15 +185,15 @@ private:
             return false;
         }
         const double now = monotonic_seconds();
-        auto sink = [inbox = inbox_, noted = noted_, choice, &encoders = service_.encoders_, admission = admission_,
-                     now, waited = now - arrived_](const Event& event) {
+        auto sink = [inbox = inbox_, noted = noted_, choice, &errands = service_.errands_, admission = admission_, now,
+                     waited = now - arrived_](const Event& event) {
             Happened happened{Happened::What::event, choice, event};
             happened.event.usage.queue_seconds += waited;
             if (noted) noted->event(choice, happened.event);
             inbox->put(std::move(happened));
             if (event.kind != Event::Kind::finish && event.kind != Event::Kind::failed) return;
             // Not here: whoever is next is handed to the engine, which this is a thread of.
-            encoders.post([admission, now] { admission->release(monotonic_seconds() - now); });
+            errands.post([admission, now] { admission->release(monotonic_seconds() - now); });
         };
         const auto id = model_->engine().submit(std::move(requests_[choice]), std::move(sink));
         if (!id) {
@@ -256,14 +272,15 @@ private:
     size_t left_ = 0;
     int64_t charged_ = 0, generated_ = 0;
     bool has_begun_ = false, is_over_ = false;  // of the one thread that reads
+    bool waits_for_model_ = true;               // with mutex_, as are
     std::atomic<bool> is_cancelled_ = false;
     std::mutex mutex_;
     std::vector<RequestId> ids_;
     std::vector<FairQueue::Ticket> tickets_;
 };
 
-Service::Service(Models& models, Workers& encoders, RateLimits& limits, size_t most_waiting)
-    : models_(models), encoders_(encoders), limits_(limits), most_waiting_(most_waiting) {}
+Service::Service(Models& models, ModelLoads& loads, Workers& encoders, RateLimits& limits, size_t most_waiting)
+    : models_(models), loads_(loads), encoders_(encoders), limits_(limits), most_waiting_(most_waiting) {}
 
 std::shared_ptr<Admission> Service::admission_of(const ServedModel& model) {
     std::lock_guard lock(mutex_);
@@ -281,34 +298,33 @@ int64_t Service::waiting(const std::string& model) {
     return admission ? admission->waiting() : 0;
 }
 
-std::shared_ptr<Running> Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink) {
-    auto run = std::make_shared<Run>(*this, std::move(sink));
+void Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink, const WhenGone& when_gone) {
+    const auto run = std::make_shared<Run>(*this, std::move(sink), request.identity.record);
     keep(run);
-    if (!run->start(std::move(request))) {
-        over(run);
-        return nullptr;
-    }
-    encoders_.post([run] { run->read(); });
-    return run;
-}
-
-void Service::run(ModelRequest request, std::unique_ptr<AnswerSink> sink,
-                  const std::function<void(std::function<void()> cancel)>& when_gone) {
-    const std::weak_ptr<Running> running = run(std::move(request), std::move(sink));
-    when_gone([&encoders = encoders_, running] {
-        encoders.post([running] {
-            if (const auto one = running.lock()) one->cancel();
+    if (when_gone)
+        when_gone([this, weak = std::weak_ptr(run)] {
+            errands_.post([weak] {
+                if (const auto one = weak.lock()) one->cancel();
+            });
         });
-    });
+    const auto kept = std::make_shared<ModelRequest>(std::move(request));
+    with_model(
+        kept->model, kept->identity,
+        [run, kept](ApiResult<Run::Loaded> model) { run->start(std::move(model), std::move(*kept)); },
+        [run](double share) { run->loading(share); });
 }
 
-ApiResult<std::shared_ptr<const ServedModel>> Service::model(const std::string& name) {
-    auto model = models_.get(name);
-    if (model) return std::move(*model);
-    ApiError error = api_error(model.error());
-    if (model.error().kind == ErrorKind::not_found) error.code = "model_not_found";
-    error.param = "model";
-    return std::unexpected(std::move(error));
+void Service::with_model(const std::string& name, const Identity& who, WithModel then,
+                         std::function<void(double share)> progress) {
+    auto take = [then = std::move(then)](ModelLoads::Taken model) {
+        if (model) return then(std::move(*model));
+        ApiError error = api_error(model.error());
+        if (model.error().kind == ErrorKind::not_found) error.code = "model_not_found";
+        if (model.error().kind == ErrorKind::cancelled) error.status = 503;
+        error.param = "model";
+        then(std::unexpected(std::move(error)));
+    };
+    loads_.get({.name = name, .by = who.id, .then = std::move(take), .progress = std::move(progress)});
 }
 
 void Service::keep(std::shared_ptr<Running> run) {

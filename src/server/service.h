@@ -14,11 +14,15 @@
 #include "server/admission.h"
 #include "server/api/api_error.h"
 #include "server/limits.h"
+#include "server/model_loads.h"
 #include "server/models.h"
 #include "server/request.h"
 #include "server/workers.h"
 
 namespace hearth::server {
+
+// Gets a function that cancels, to be called once nobody wants the answer, from any thread (HttpReply::on_gone).
+using WhenGone = std::function<void(std::function<void()> cancel)>;
 
 // A request at work.
 class Running {
@@ -30,26 +34,29 @@ public:
 class Service {
 public:
     // `encoders`: where sinks are called. `most_waiting`: requests for a model beside those that are being answered.
-    Service(Models& models, Workers& encoders, RateLimits& limits, size_t most_waiting = 256);
+    Service(Models& models, ModelLoads& loads, Workers& encoders, RateLimits& limits, size_t most_waiting = 256);
 
-    // Does all that comes before the queue on the calling thread (loading a model, too). What goes wrong goes to the
-    // sink. The answer goes on without the caller; null: it is over already.
-    std::shared_ptr<Running> run(ModelRequest request, std::unique_ptr<AnswerSink> sink);
-    // The same for an answer that nobody needs once `gone` says so: hand it a function that cancels, from any thread
-    // and at once (HttpReply::on_gone).
-    void run(ModelRequest request, std::unique_ptr<AnswerSink> sink,
-             const std::function<void(std::function<void()> cancel)>& when_gone);
+    // Does all that comes before the queue on the calling thread, or on a worker once the model is loaded. What goes
+    // wrong goes to the sink. The answer goes on without the caller.
+    void run(ModelRequest request, std::unique_ptr<AnswerSink> sink, const WhenGone& when_gone = {});
 
     Models& models() { return models_; }
-    // One of them, loaded if need be; the error has the code and the field that clients expect.
-    ApiResult<std::shared_ptr<const ServedModel>> model(const std::string& name);
+    // One of them for `then`, on this thread where it is in memory, else on a worker once it is loaded: with the code
+    // and the field that clients expect of an error.
+    using WithModel = std::function<void(ApiResult<std::shared_ptr<const ServedModel>>)>;
+    void with_model(const std::string& name, const Identity& who, WithModel then,
+                    std::function<void(double share)> progress = {});
 
     // For requests of another kind (embed_service.h): from keep() to over() they are kept, and cancelled and waited for
     // with the rest.
     void keep(std::shared_ptr<Running> run);
     void over(const std::shared_ptr<Running>& run);
     Workers& encoders() { return encoders_; }
+    // For what takes a moment and must not wait behind answers that are encoded: cancels, places that are handed on.
+    Workers& errands() { return errands_; }
     RateLimits& limits() { return limits_; }
+    std::shared_ptr<Admission> admission_of(const ServedModel& model);
+    FairQueue::Ticket next_ticket() { return next_ticket_++; }
 
     // Told what whoever runs this server should know; before the first request.
     void tell(std::function<void(const std::string&)> notice) { cache_watch_.notice = std::move(notice); }
@@ -61,9 +68,9 @@ public:
 
 private:
     class Run;
-    std::shared_ptr<Admission> admission_of(const ServedModel& model);
 
     Models& models_;
+    ModelLoads& loads_;
     Workers& encoders_;
     RateLimits& limits_;
     const size_t most_waiting_;
@@ -73,6 +80,7 @@ private:
     std::condition_variable changed_;
     std::set<std::shared_ptr<Running>> running_;
     std::map<std::string, std::shared_ptr<Admission>> admissions_;  // by the name of the model
+    Workers errands_{1};
 };
 
 }  // namespace hearth::server

@@ -9,6 +9,7 @@
 
 #include "server/access.h"
 #include "server/key_ring.h"
+#include "server/workers.h"
 #include "store/store.h"
 
 namespace hearth::server {
@@ -98,11 +99,20 @@ private:
             return known->second.lookup;
         store::KeyLookup found = TRY(store_->keys().find_by_secret(sent, unix_milliseconds()));
         if (found.state == store::KeyState::unknown) return found;
-        // That it cannot be noted must keep nobody out: the disk may be full.
-        if (found.state == store::KeyState::valid) (void)store_->keys().note_use(found.key, unix_milliseconds());
+        if (found.state == store::KeyState::valid) note_use(found.key);
         if (remembered_.size() >= kMostRemembered) remembered_.clear();
         remembered_[found.key.id] = {digest, found, now + look_again_seconds_};
         return found;
+    }
+
+    // Writing waits while others write, for seconds; nobody's request does. That it cannot be noted must keep nobody
+    // out, either: the disk may be full.
+    void note_use(const store::ApiKey& key) const {
+        noter_.post([this, key, now_ms = unix_milliseconds()] {
+            if (!notes_)
+                if (auto opened = store::Store::open(folder_)) notes_.emplace(std::move(*opened));
+            if (notes_) (void)notes_->keys().note_use(key, now_ms);
+        });
     }
 
     static std::string id_in(std::string_view sent) {
@@ -120,6 +130,8 @@ private:
     mutable std::atomic<bool> has_any_ = false;
     mutable double look_again_ = -std::numeric_limits<double>::infinity();
     mutable std::map<std::string, Remembered> remembered_;  // by the id of the key
+    mutable std::optional<store::Store> notes_;  // of the thread that notes who came: a connection of its own
+    mutable Workers noter_{1};
 };
 
 }  // namespace

@@ -71,6 +71,8 @@ TEST_F(ServeLife, LoadsModelsWhileConfined) {
     const int port = start("--model cache/snapshots/model.gguf --on-demand --ctx 256 --threads 1");
     ASSERT_GT(port, 0);
     EXPECT_EQ(http_post(port, kChat, kQuestion).status, 200) << said();
+    const std::string noted = read_text(folder / "home/.local/share/hearth/audit.log");
+    EXPECT_NE(noted.find(R"("by":"this machine","action":"models.load","model":"model")"), std::string::npos) << noted;
     // A model of which nothing was said at the start stays out of reach, whatever replaces the link.
     kill(pid, SIGTERM);
     EXPECT_EQ(exit_code_within(5), 0);

@@ -215,7 +215,7 @@ TEST_F(KeyDoor, PeersWithoutAKeyHaveTheServersLimits) {
 TEST_F(KeyDoor, AGreedyKeyDoesNotKeepAnotherWaiting) {
     const auto greedy = add({.name = "greedy"}), modest = add({.name = "modest"});
     start([](server::ServerOptions& options) {
-        options.models = {{.name = "single", .path = "ember", .open = [] {
+        options.models = {{.name = "single", .path = "ember", .open = [](const server::LoadProgress&) {
                                EngineOptions engine;
                                engine.context_tokens = 512;
                                engine.threads = 2;
@@ -327,7 +327,7 @@ private:
 };
 
 TEST(ServiceQueue, TellsHowLongAnAnswerWaited) {
-    auto models = server::Models::make({{.name = "one", .path = "ember", .open = [] {
+    auto models = server::Models::make({{.name = "one", .path = "ember", .open = [](const server::LoadProgress&) {
                                              EngineOptions options;
                                              options.context_tokens = 512;
                                              return Engine::open(data_path("../../data/ember.gguf"), options);
@@ -335,14 +335,17 @@ TEST(ServiceQueue, TellsHowLongAnAnswerWaited) {
     ASSERT_TRUE(models);
     server::Workers encoders(1);
     server::RateLimits limits;
-    server::Service service(**models, encoders, limits, 10);
+    server::Workers starters(1);
+    server::ModelLoads loads(**models, starters, 5);
+    server::Service service(**models, loads, encoders, limits, 10);
+    ASSERT_TRUE((*models)->get("one"));  // what is loaded first does not say who waits for a place
     std::vector<std::shared_ptr<WaitingSink::Said>> all;
     for (int i = 0; i < 4; ++i) {
         server::ModelRequest request;
         request.prompt = server::PlainText{.text = "once", .tokens = {}};
         request.max_tokens = 100;
         request.ignores_end = true;
-        request.priority = -i;  // the last one comes before those that wait
+        request.turn.priority = -i;  // the last one comes before those that wait
         all.push_back(std::make_shared<WaitingSink::Said>());
         service.run(std::move(request), std::make_unique<WaitingSink>(all.back()));
     }
@@ -351,6 +354,46 @@ TEST(ServiceQueue, TellsHowLongAnAnswerWaited) {
     EXPECT_GT(all[3]->queue_seconds, all[0]->queue_seconds);
     EXPECT_GT(all[2]->queue_seconds, all[3]->queue_seconds);
     EXPECT_GT(all[1]->queue_seconds, all[2]->queue_seconds);
+}
+
+// Large answers that are being written out hold up neither those who leave nor those whose turn comes.
+TEST(ServiceQueue, WhoLeavesMakesRoomWhileAnswersAreEncoded) {
+    auto models = server::Models::make({{.name = "one", .path = "ember", .open = [](const server::LoadProgress&) {
+                                             EngineOptions options;
+                                             options.context_tokens = 100'000;
+                                             return Engine::open(data_path("../../data/ember.gguf"), options);
+                                         }}});
+    ASSERT_TRUE(models);
+    const auto model = (*models)->get("one");
+    ASSERT_TRUE(model);
+    server::Workers encoders(1), starters(1);
+    server::RateLimits limits;
+    server::ModelLoads loads(**models, starters, 5);
+    server::Service service(**models, loads, encoders, limits, 10);
+    std::function<void()> leave;
+    const auto said = std::make_shared<WaitingSink::Said>();
+    for (int i = 0; i < 2; ++i) {
+        server::ModelRequest request;
+        request.prompt = server::PlainText{.text = "once", .tokens = {}};
+        request.ignores_end = true;
+        request.max_tokens = i == 0 ? -1 : 1;
+        service.run(std::move(request), std::make_unique<WaitingSink>(said),
+                    [&](std::function<void()> cancel) { i == 0 ? leave = std::move(cancel) : nullptr; });
+    }
+    const auto load = [&] { return (*model)->engine().load(); };
+    const auto becomes_true = [](const std::function<bool()>& claim) {
+        for (int i = 0; i < 1000 && !claim(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return claim();
+    };
+    ASSERT_TRUE(becomes_true([&] { return load().running == 1 && service.waiting("one") == 1; }));
+    std::atomic<bool> may_end = false;
+    encoders.post([&] {
+        while (!may_end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    });
+    leave();
+    EXPECT_TRUE(becomes_true([&] { return load().running == 0 && service.waiting("one") == 0; }));
+    may_end = true;
+    service.wait_until_idle();
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ struct Decoder {
     std::unique_ptr<server::Models> models = *server::Models::make({});
     server::Workers encoders{1};
     server::RateLimits limits;
-    server::Service service{*models, encoders, limits};
+    server::ModelLoads loads{*models, encoders, 5};
+    server::Service service{*models, loads, encoders, limits};
     server::ApiContext api{service, "test", false, 100};
 
     server::ApiResult<server::AnthropicRequest> read(const Json& body) const {

@@ -14,7 +14,7 @@ namespace {
 const std::string kEmbeddings = "/v1/embeddings";
 
 server::ModelSpec reads(const std::string& name, const std::string& path) {
-    return {.name = name, .path = path, .open = [=] {
+    return {.name = name, .path = path, .open = [=](const server::LoadProgress&) {
                 EngineOptions options;
                 options.kv_type = KvType::f32;
                 options.context_tokens = 128;
@@ -240,6 +240,37 @@ TEST_F(Vectors, AServerThatStopsDoesNotWaitForThem) {
     EXPECT_EQ(other.receive().status, 200);  // beside it, not behind it
     client.reset();
     server.reset();
+}
+
+TEST_F(Vectors, WaitInTurnsAsAnswersDo) {
+    auto server = start_ember_server([](server::ServerOptions& options) {
+        options.models = {ember("ember", 4096, 1)};
+        options.most_waiting = 1;
+    });
+    ASSERT_TRUE(server);
+    HttpClient busy(server->port());
+    const std::string endless = R"({"model": "ember", "prompt": "go on", "ignore_eos": true, "max_tokens": 3000})";
+    ASSERT_TRUE(busy.send(post_request("/v1/completions", endless)));
+    const auto running = [&] { return server->models().list()[0].model->engine().load().running; };
+    for (int i = 0; i < 1000 && running() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ASSERT_EQ(running(), 1);
+    const HttpAnswer late = http_post(server->port(), kEmbeddings, R"({"input": "calm", "deadline_ms": 30})");
+    EXPECT_EQ(late.status, 503) << late.body;
+    EXPECT_EQ(text_at(late.json(), "error", "code"), "deadline_exceeded");
+    // Many texts are one that waits; the next one is sent away.
+    std::string text;
+    for (int i = 0; i < 300; ++i) text += "boat ";
+    const std::string many = Json(Json::Object{{"input", Json::Array(20, Json(text))}}).dump();
+    HttpClient waiting(server->port());
+    ASSERT_TRUE(waiting.send(post_request(kEmbeddings, many)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const HttpAnswer refused = http_post(server->port(), kEmbeddings, R"({"input": "calm"})");
+    EXPECT_EQ(refused.status, 429) << refused.body;
+    EXPECT_EQ(text_at(refused.json(), "error", "code"), "queue_full");
+    busy.close();
+    const HttpAnswer answer = waiting.receive(60);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(at(answer.json(), "data").items().size(), 20u);
 }
 
 class Ranking : public Vectors {

@@ -6,7 +6,7 @@ namespace hearth::test {
 
 server::ModelSpec ember(const std::string& name, int64_t context_tokens, int64_t sequences) {
     const std::string path = data_path("../../data/ember.gguf");
-    return {.name = name, .path = path, .open = [=] {
+    return {.name = name, .path = path, .open = [=](const server::LoadProgress&) {
                 EngineOptions options;
                 options.context_tokens = context_tokens;
                 options.sequences = options.snapshots = sequences;

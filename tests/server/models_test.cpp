@@ -21,14 +21,18 @@ protected:
         const std::string path = installed_file();
         std::vector<ModelSpec> specs;
         for (const char* name : {"a", "b", "c"})
-            specs.push_back({.name = name, .path = path, .open = [this, path] {
+            specs.push_back({.name = name, .path = path, .open = [this, path](const LoadProgress&) {
                                  ++loads_;
                                  EngineOptions options;
                                  options.context_tokens = 256;
                                  options.threads = 1;
                                  return Engine::open(path, options);
                              }});
-        auto made = Models::make(std::move(specs), limits);
+        auto made = Models::make(std::move(specs), limits, [this](const ModelNews& news) {
+            std::lock_guard lock(mutex_);
+            news_.push_back((news.is_loaded ? "+" : "-") + news.model + " by " + news.by +
+                            (news.why.empty() ? "" : ": " + news.why));
+        });
         ASSERT_TRUE(made);
         models_ = std::move(*made);
     }
@@ -45,7 +49,14 @@ protected:
         return names;
     }
 
+    std::vector<std::string> news() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(news_, {});
+    }
+
     std::atomic<int> loads_ = 0;
+    std::mutex mutex_;
+    std::vector<std::string> news_;
     std::unique_ptr<Models> models_;
 };
 
@@ -61,6 +72,20 @@ TEST_F(SeveralModels, TheIdlestMakesRoom) {
     get("c");
     EXPECT_EQ(loaded(), "ac");  // b was used later than a, but a is held
     EXPECT_EQ(loads_, 5);
+}
+
+TEST_F(SeveralModels, ItIsToldWhoseWishItWas) {
+    serve({.most = 1, .idle_seconds = 0.1});
+    models_->get("a", "key 1");
+    models_->get("b", "key 2");
+    EXPECT_EQ(news(), (std::vector<std::string>{"+a by key 1", "-a by key 2: to make room for b", "+b by key 2"}));
+    const double until = monotonic_seconds() + 10;
+    while (!loaded().empty() && monotonic_seconds() < until) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(news(), (std::vector<std::string>{"-b by the server: nobody used it"}));
+    serve({});
+    get("c");
+    models_->unload("c", "key 3");
+    EXPECT_EQ(news(), (std::vector<std::string>{"+c by the server", "-c by key 3: it was asked for"}));
 }
 
 TEST_F(SeveralModels, MemoryIsALimitToo) {

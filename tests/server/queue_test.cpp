@@ -30,6 +30,18 @@ TEST(Queue, ClientsTakeTurnsHoweverMuchTheySend) {
     EXPECT_LE(place(101), 3);
 }
 
+TEST(Queue, WhatHasBegunMayGoOnWhereNothingElseHasRoom) {
+    FairQueue queue(2);
+    ASSERT_TRUE(queue.add({.ticket = 1, .client = "a"}));
+    ASSERT_TRUE(queue.add({.ticket = 2, .client = "b"}));
+    EXPECT_FALSE(queue.add({.ticket = 3, .client = "c"}));
+    EXPECT_TRUE(queue.add({.ticket = 4, .client = "a"}, true));
+    EXPECT_FALSE(queue.add({.ticket = 4, .client = "a"}, true));
+    EXPECT_FALSE(queue.has_room("c", 1));
+    EXPECT_EQ(all_of(queue).size(), 3u);
+    EXPECT_TRUE(queue.add({.ticket = 3, .client = "c"}));
+}
+
 // Clients that always have something waiting, of very different sizes and numbers, get the same tokens.
 TEST(Queue, SharesAreEqualWithinAFewPercent) {
     for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -197,6 +197,105 @@ TEST(ServerAlone, LoadsModelsWhenTheyAreAskedFor) {
     EXPECT_EQ(http_post(port, kPath, body + ", \"colour\": 1}", "X-Hearth-Strict: 0\r\n").status, 200);
 }
 
+// A model that is read for as long as the test wants.
+struct SlowModel {
+    std::atomic<bool> may_end = false, is_read = false;
+
+    server::ModelSpec spec(const std::string& name) {
+        server::ModelSpec spec = ember(name, 1024, 4);
+        spec.open = [this, open = spec.open](const server::LoadProgress& progress) -> Result<std::unique_ptr<Engine>> {
+            is_read = true;
+            while (!may_end) {
+                if (!progress(0.45)) return fail(ErrorKind::cancelled, "given up");
+                std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            }
+            return open(progress);
+        };
+        return spec;
+    }
+};
+
+TEST(ServerAlone, OthersGoOnWhileAModelIsRead) {
+    SlowModel slow;
+    const auto server = start_ember_server([&](server::ServerOptions& options) {
+        options.loads_at_start = false;
+        options.http.limits.heartbeat = 0.15;
+        options.workers = 2;
+        options.models.push_back(slow.spec("slow"));
+    });
+    ASSERT_TRUE(server);
+    const auto ask = [](const std::string& model, bool streams) {
+        return R"({"model": ")" + model + R"(", "max_tokens": 3, "stream": )" + (streams ? "true" : "false") +
+               R"(, "messages": [{"role": "user", "content": "hi"}]})";
+    };
+    const std::vector<std::string> paths = {"/v1/chat/completions", "/v1/messages", "/api/chat", "/tokenize",
+                                            "/v1/messages/count_tokens"};
+    std::vector<HttpClient> waiting, streaming;
+    for (const std::string& path : paths) {
+        waiting.emplace_back(server->port());
+        ASSERT_TRUE(waiting.back().send(
+            post_request(path, path == "/tokenize" ? R"({"model": "slow", "content": "hi"})" : ask("slow", false))));
+    }
+    for (const std::string path : {"/v1/chat/completions", "/v1/messages", "/v1/completions", "/v1/responses"}) {
+        streaming.emplace_back(server->port());
+        ASSERT_TRUE(streaming.back().send(post_request(
+            path, path == "/v1/completions" ? R"({"model": "slow", "prompt": "hi", "stream": true, "max_tokens": 2})"
+                  : path == "/v1/responses" ? R"({"model": "slow", "input": "hi", "stream": true})"
+                                            : ask("slow", true))));
+    }
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(http_post(server->port(), "/v1/chat/completions", ask("ember", false)).status, 200);
+    EXPECT_TRUE(slow.is_read);
+    for (HttpClient& one : streaming) EXPECT_FALSE(one.receive_until(": loading 45 %\n\n", 5).empty());
+    // Who comes for what nobody has is told at once.
+    EXPECT_EQ(http_post(server->port(), "/v1/chat/completions", ask("nosuch", false)).status, 404);
+    streaming.pop_back();  // it leaves
+    slow.may_end = true;
+    for (HttpClient& one : waiting) EXPECT_EQ(one.receive(20).status, 200);
+    for (HttpClient& one : streaming) EXPECT_FALSE(one.receive_until("\r\n0\r\n\r\n", 20).empty());
+}
+
+TEST(ServerAlone, WhatFailsBehindTheFirstWordIsToldInTheStream) {
+    SlowModel slow;
+    const auto server = start_ember_server([&](server::ServerOptions& options) {
+        options.loads_at_start = false;
+        options.http.limits.heartbeat = 0.05;
+        options.models.push_back(slow.spec("slow"));
+    });
+    const Json body =
+        Json::Object{{"model", "slow"},
+                     {"stream", true},
+                     {"max_tokens", 5},
+                     {"messages", Json::Array{Json::Object{{"role", "user"}, {"content", std::string(20'000, 'x')}}}}};
+    std::vector<HttpClient> clients;
+    for (const std::string path : {"/v1/chat/completions", "/v1/messages"}) {
+        clients.emplace_back(server->port());
+        ASSERT_TRUE(clients.back().send(post_request(path, body.dump())));
+        EXPECT_FALSE(clients.back().receive_until(": loading", 5).empty());
+    }
+    slow.may_end = true;
+    for (HttpClient& one : clients)
+        EXPECT_NE(one.receive_until("\r\n0\r\n\r\n", 20).find("\"error\""), std::string::npos);
+}
+
+TEST(ServerAlone, StopsWhileAModelIsRead) {
+    SlowModel slow;
+    auto server = start_ember_server([&](server::ServerOptions& options) {
+        options.loads_at_start = false;
+        options.models.push_back(slow.spec("slow"));
+    });
+    HttpClient client(server->port());
+    ASSERT_TRUE(client.send(post_request("/v1/completions", R"({"model": "slow", "prompt": "hi"})")));
+    for (int i = 0; i < 1000 && !slow.is_read; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    ASSERT_TRUE(slow.is_read);
+    EXPECT_FALSE(server->drain(0.05));
+    const HttpAnswer answer = client.receive();
+    EXPECT_EQ(answer.status, 503) << answer.body;
+    const double began = monotonic_seconds();
+    server.reset();
+    EXPECT_LT(monotonic_seconds() - began, 2);
+}
+
 TEST(ServerAlone, FinishesWhatItBegan) {
     auto server = start_ember_server();
     ASSERT_TRUE(server);

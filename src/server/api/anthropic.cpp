@@ -33,11 +33,9 @@ const char* anthropic_error_type(int status) {
     return status >= 500 ? "api_error" : "invalid_request_error";
 }
 
-ApiResult<std::string> count_tokens(const HttpRequest& http, const ApiContext& api) {
-    AnthropicRequest asked = API_TRY(read_anthropic(http, api, AnthropicPurpose::count));
-    const auto model = API_TRY(api.service.models().get(asked.model.model));
-    // The way an answer goes, up to its prompt.
-    const Prepared prepared = API_TRY(prepare(*model, asked.model));
+// The way an answer goes, up to its prompt.
+ApiResult<std::string> count_tokens(const ServedModel& model, AnthropicRequest& asked) {
+    const Prepared prepared = API_TRY(prepare(model, asked.model));
     Json answer = Json::Object{{"input_tokens", prepared.info.prompt_tokens}};
     asked.warnings.insert(asked.warnings.end(), prepared.info.notes.begin(), prepared.info.notes.end());
     add_anthropic_warnings(answer, asked.warnings);
@@ -90,9 +88,15 @@ void add_anthropic(Router& router, const ApiContext& api) {
                         [&](std::function<void()> cancel) { call.reply.on_gone(std::move(cancel)); });
     });
     router.add("POST", "/v1/messages/count_tokens", {store::Scope::infer}, [&api](Call call) {
-        auto answer = count_tokens(call.request, api);
-        if (!answer) return anthropic_error(call.reply, answer.error());
-        call.reply.send(200, "application/json", std::move(*answer), anthropic_headers(call.reply));
+        auto read = read_anthropic(call.request, api, AnthropicPurpose::count);
+        if (!read) return anthropic_error(call.reply, read.error());
+        const auto asked = std::make_shared<AnthropicRequest>(std::move(*read));
+        api.service.with_model(asked->model.model, call.identity, [reply = call.reply, asked](auto model) {
+            if (!model) return anthropic_error(reply, model.error());
+            auto answer = count_tokens(**model, *asked);
+            if (!answer) return anthropic_error(reply, answer.error());
+            reply.send(200, "application/json", std::move(*answer), anthropic_headers(reply));
+        });
     });
 }
 

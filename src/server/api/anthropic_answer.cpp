@@ -1,6 +1,7 @@
 #include "server/api/anthropic_answer.h"
 
 #include "server/api/anthropic.h"
+#include "server/api/openai.h"
 
 namespace hearth::server {
 
@@ -109,11 +110,17 @@ public:
           warnings_(std::move(asked.warnings)),
           blocks_(asked.shows_thoughts) {}
 
+    void loading(double share) override {
+        if (!streams_) return;
+        open();
+        reply_.write(sse_loading(share));
+    }
+
     void begin(const PromptInfo& info) override {
         model_ = info.model;
         warnings_.insert(warnings_.end(), info.notes.begin(), info.notes.end());
         if (!streams_) return;
-        reply_.begin_stream("text/event-stream", anthropic_headers(reply_));
+        open();
         // What of the prompt was remembered is known at the end; message_delta corrects the numbers.
         AnswerUsage usage;
         usage.prompt_tokens = info.prompt_tokens;
@@ -151,12 +158,16 @@ public:
 
     void failed(const ApiError& error) override {
         if (std::exchange(has_failed_, true)) return;
-        if (model_.empty() || !streams_) return anthropic_error(reply_, error);
+        if (!is_open_) return anthropic_error(reply_, error);
         write({anthropic_error_body(error, reply_.id())});
         reply_.finish();
     }
 
 private:
+    void open() {
+        if (!std::exchange(is_open_, true)) reply_.begin_stream("text/event-stream", anthropic_headers(reply_));
+    }
+
     Json message(Json content, Json reason, Json stopped, const AnswerUsage& usage) const {
         return Json::Object{{"id", "msg_" + reply_.id()},
                             {"type", "message"},
@@ -191,7 +202,8 @@ private:
     const bool streams_;
     std::vector<std::string> warnings_;
     AnthropicBlocks blocks_;
-    std::string model_;  // empty: not begun
+    std::string model_;
+    bool is_open_ = false;  // the stream has begun
     bool has_failed_ = false;
 };
 

@@ -154,6 +154,7 @@ ApiResult<AnthropicRequest> read_anthropic(const HttpRequest& http, const ApiCon
     read_anthropic_choice(fields, request, conversation.tools);
     read_anthropic_thinking(fields, asked, conversation);
     read_overflow(fields, request);
+    read_turn(fields, request.turn);
     asked.streams = fields.boolean("stream").value_or(false);
     if (const Json* servers = fields.any("mcp_servers"); servers && !(servers->is_array() && servers->items().empty()))
         fields.refuse("mcp_servers", "are not asked by this server; offer their tools as tools");

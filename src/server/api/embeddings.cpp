@@ -69,6 +69,7 @@ ApiResult<AskedVectors> read_embeddings(const HttpRequest& http, const ApiContex
     job.dimensions = fields.integer("dimensions", 1, 1 << 20).value_or(0);
     if (const auto role = fields.one_of("input_type", {"query", "passage", "document"}))
         job.role = *role == "query" ? "query" : "passage";
+    read_turn(fields, job.turn);
     fields.ignore({"user"});
     asked.warnings = API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
     return asked;

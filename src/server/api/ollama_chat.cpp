@@ -170,29 +170,39 @@ ApiResult<> check_model(const ServedModel& model, OllamaRequest& asked) {
 
 using OllamaReader = ApiResult<OllamaRequest> (*)(const HttpRequest&, const ApiContext&);
 
+// The model is there.
+void go_on(const ApiContext& api, const HttpReply& reply, OllamaRequest& asked,
+           std::shared_ptr<const ServedModel> model, double began) {
+    const double load_seconds = monotonic_seconds() - began;
+    if (auto fits = check_model(*model, asked); !fits) return ollama_error(reply, fits.error());
+    if (asked.loads_only) {
+        model.reset();  // the client may ask next that it be unloaded
+        return answer_load(reply, asked, began, load_seconds);
+    }
+    ModelRequest request = asked.model;
+    auto sink = std::make_unique<OllamaSink>(reply, std::move(asked), began, load_seconds);
+    api.service.run(std::move(request), std::move(sink),
+                    [&](std::function<void()> cancel) { reply.on_gone(std::move(cancel)); });
+}
+
 void answer_ollama(const ApiContext& api, Call call, OllamaReader read) {
     const double began = monotonic_seconds();
-    auto asked = read(call.request, api);
-    if (!asked) return ollama_error(call.reply, asked.error());
+    auto given = read(call.request, api);
+    if (!given) return ollama_error(call.reply, given.error());
+    const auto asked = std::make_shared<OllamaRequest>(std::move(*given));
     asked->model.identity = std::move(call.identity);
     Models& models = api.service.models();
     if (asked->loads_only && asked->unloads && models.has(asked->model.model)) {
-        if (!models.unload(asked->model.model))
+        if (!models.unload(asked->model.model, asked->model.identity.id))
             asked->warnings.emplace_back("the model is in use and stays in memory; ask again later");
         return answer_load(call.reply, *asked, began, 0);
     }
-    auto model = api.service.model(asked->model.model);
-    if (!model) return ollama_error(call.reply, model.error());
-    const double load_seconds = monotonic_seconds() - began;
-    if (auto fits = check_model(**model, *asked); !fits) return ollama_error(call.reply, fits.error());
-    if (asked->loads_only) {
-        model->reset();  // the client may ask next that it be unloaded
-        return answer_load(call.reply, *asked, began, load_seconds);
-    }
-    ModelRequest request = asked->model;
-    auto sink = std::make_unique<OllamaSink>(call.reply, std::move(*asked), began, load_seconds);
-    api.service.run(std::move(request), std::move(sink),
-                    [&](std::function<void()> cancel) { call.reply.on_gone(std::move(cancel)); });
+    api.service.with_model(
+        asked->model.model, asked->model.identity,
+        [&api, reply = call.reply, asked, began](ApiResult<std::shared_ptr<const ServedModel>> model) {
+            if (!model) return ollama_error(reply, model.error());
+            go_on(api, reply, *asked, std::move(*model), began);
+        });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "engine/vectors.h"
 #include "server/api/api.h"
 #include "server/api/ollama.h"
+#include "server/api/openai.h"
 #include "server/embed_service.h"
 
 namespace hearth::server {
@@ -50,6 +51,7 @@ ApiResult<std::shared_ptr<OllamaVectors>> read_embed(const HttpRequest& http, co
     asked->job.normalises = !is_old;
     asked->job.dimensions = fields.integer("dimensions", 0, 1 << 20).value_or(0);
     read_keep_alive(fields);
+    read_turn(fields, asked->job.turn);
     // Nothing is sampled; the context is all that can matter.
     ModelRequest sampling;
     read_ollama_options(fields, sampling, asked->context_tokens);
@@ -76,22 +78,28 @@ std::string embed_answer(const OllamaVectors& asked, const TextsRead& read) {
     return answer.dump();
 }
 
+// The model is there.
+void go_on(const ApiContext& api, const HttpReply& reply, const std::shared_ptr<OllamaVectors>& asked,
+           const ServedModel& model) {
+    asked->load_seconds = monotonic_seconds() - asked->began;
+    if (const auto note = context_note(asked->context_tokens, model)) asked->warnings.push_back(*note);
+    const auto sink = [reply, asked](const ApiResult<TextsRead>& result) {
+        if (!result) return ollama_error(reply, result.error());
+        reply.send(200, "application/json", embed_answer(*asked, *result));
+    };
+    if (asked->job.texts.empty()) return sink(TextsRead{});
+    read_texts(api.service, asked->job, sink, [&](std::function<void()> cancel) { reply.on_gone(std::move(cancel)); });
+}
+
 void embed_ollama(const ApiContext& api, Call call, bool is_old) {
     auto read = read_embed(call.request, api, is_old);
     if (!read) return ollama_error(call.reply, read.error());
     const auto asked = std::move(*read);
     asked->job.identity = std::move(call.identity);
-    const auto model = api.service.model(asked->job.model);
-    if (!model) return ollama_error(call.reply, model.error());
-    asked->load_seconds = monotonic_seconds() - asked->began;
-    if (const auto note = context_note(asked->context_tokens, **model)) asked->warnings.push_back(*note);
-    const auto sink = [reply = call.reply, asked](const ApiResult<TextsRead>& result) {
-        if (!result) return ollama_error(reply, result.error());
-        reply.send(200, "application/json", embed_answer(*asked, *result));
-    };
-    if (asked->job.texts.empty()) return sink(TextsRead{});
-    read_texts(api.service, asked->job, sink,
-               [&](std::function<void()> cancel) { call.reply.on_gone(std::move(cancel)); });
+    api.service.with_model(asked->job.model, asked->job.identity, [&api, reply = call.reply, asked](auto model) {
+        if (!model) return ollama_error(reply, model.error());
+        go_on(api, reply, asked, **model);
+    });
 }
 
 }  // namespace

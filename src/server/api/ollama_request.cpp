@@ -4,12 +4,53 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "server/api/ollama.h"
+#include "server/api/openai.h"
 
 namespace hearth::server {
 
 namespace {
+
+// The calls of one message that have no result yet, and which of them one belongs to, without a look at all of them.
+class OpenCalls {
+public:
+    using Call = std::pair<std::string, std::string>;  // id, name
+
+    void clear() { *this = {}; }
+    void add(const std::string& id, const std::string& name) {
+        by_id_[id].push_back(calls_.size());
+        by_name_[name].push_back(calls_.size());
+        calls_.emplace_back(Call(id, name));
+    }
+    std::optional<Call> take() {
+        while (first_ < calls_.size() && !calls_[first_]) ++first_;
+        return first_ < calls_.size() ? std::exchange(calls_[first_], std::nullopt) : std::nullopt;
+    }
+    std::optional<Call> take_by_id(const std::string& id) { return take_first(by_id_, id); }
+    std::optional<Call> take_by_name(const std::string& name) { return take_first(by_name_, name); }
+
+private:
+    using Places = std::map<std::string, std::deque<size_t>>;
+    std::optional<Call> take_first(Places& places, const std::string& key) {
+        const auto found = places.find(key);
+        if (found == places.end()) return std::nullopt;
+        while (!found->second.empty()) {
+            auto call = std::exchange(calls_[found->second.front()], std::nullopt);
+            found->second.pop_front();
+            if (call) return call;
+        }
+        return std::nullopt;
+    }
+
+    std::vector<std::optional<Call>> calls_;
+    size_t first_ = 0;
+    Places by_id_, by_name_;
+};
 
 // Messages become those of OpenAI's form: thoughts under another name, ids for calls and for the results that belong
 // to them (Ollama's clients name the tool only).
@@ -84,7 +125,7 @@ private:
                                                                      : arguments->dump();
             std::string id = text(call, "id");
             if (id.empty()) id = fmt::format("call_{}", ++calls_);
-            open_.emplace_back(id, name);
+            open_.add(id, name);
             list.push(Json::Object{{"id", id},
                                    {"type", "function"},
                                    {"function", Json::Object{{"name", name}, {"arguments", std::move(written)}}}});
@@ -96,19 +137,17 @@ private:
     // A result belongs to the first call of that tool that has none yet.
     void name_call(const Json& message, Json& made) {
         const std::string id = text(message, "tool_call_id"), name = text(message, "tool_name");
-        const auto call = std::ranges::find_if(
-            open_, [&](const auto& one) { return !id.empty() ? one.first == id : name.empty() || one.second == name; });
+        const auto call = !id.empty() ? open_.take_by_id(id) : name.empty() ? open_.take() : open_.take_by_name(name);
         if (!id.empty()) made.set("tool_call_id", id);
         if (!name.empty()) made.set("name", name);
-        if (call == open_.end()) return;
+        if (!call) return;
         made.set("tool_call_id", call->first);
         made.set("name", call->second);
-        open_.erase(call);
     }
 
     Fields& fields_;
     std::string at_;
-    std::vector<std::pair<std::string, std::string>> open_;  // calls without a result: id, name
+    OpenCalls open_;
     int calls_ = 0;
 };
 
@@ -150,6 +189,7 @@ void read_common(Fields& fields, const ApiContext& api, OllamaRequest& asked, ch
     read_ollama_options(fields, asked.model, asked.context_tokens);
     read_format(fields, asked.model);
     read_think(fields, asked, conversation);
+    read_turn(fields, asked.model.turn);
     const bool wants_scores = fields.boolean("logprobs").value_or(false);
     const auto top = fields.integer("top_logprobs", 0, 20);
     if (top && *top > 0 && !wants_scores) fields.refuse("top_logprobs", "needs \"logprobs\": true");
@@ -160,7 +200,8 @@ void read_common(Fields& fields, const ApiContext& api, OllamaRequest& asked, ch
 }
 
 ApiResult<OllamaRequest> finished(const HttpRequest& http, const ApiContext& api, Fields& fields, OllamaRequest asked) {
-    asked.warnings = API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
+    const auto unknown = API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
+    asked.warnings.insert(asked.warnings.end(), unknown.begin(), unknown.end());
     return asked;
 }
 
@@ -206,6 +247,8 @@ ApiResult<OllamaRequest> read_ollama_generate(const HttpRequest& http, const Api
     asked.loads_only = prompt.empty();
     if (fields.boolean("raw").value_or(false)) {
         if (!system.empty()) fields.refuse("system", "has no place in a raw prompt; write it there");
+        if (conversation.thinking)
+            asked.warnings.emplace_back("think has no effect on a raw prompt; write there what makes the model think");
         asked.must_think = false;
         asked.model.prompt = PlainText{.text = prompt, .tokens = {}};
     } else {

@@ -33,6 +33,10 @@ std::string sse(const Json& object) {
     return "data: " + object.dump() + "\n\n";
 }
 
+std::string sse_loading(double share) {
+    return fmt::format(": loading {} %\n\n", int(share * 100));
+}
+
 namespace {
 
 void read_logit_bias(Fields& fields, ModelRequest& request) {
@@ -161,10 +165,9 @@ void read_form(Fields& fields, ModelRequest& request) {
     request.form_field = form.from;
 }
 
-void read_turn(Fields& fields, ModelRequest& request) {
-    request.priority = fields.integer("priority", INT32_MIN, INT32_MAX).value_or(0);
-    if (const auto deadline = fields.integer("deadline_ms", 1, int64_t{24} * 3600 * 1000))
-        request.deadline_ms = *deadline;
+void read_turn(Fields& fields, Turn& turn) {
+    turn.priority = fields.integer("priority", INT32_MIN, INT32_MAX).value_or(0);
+    turn.deadline_ms = fields.integer("deadline_ms", 1, int64_t{24} * 3600 * 1000);
 }
 
 void read_overflow(Fields& fields, ModelRequest& request) {

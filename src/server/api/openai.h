@@ -20,6 +20,8 @@ void openai_error(const HttpReply& reply, const ApiError& error);
 
 // One object of a stream of server-sent events.
 std::string sse(const Json& object);
+// A comment for whoever waits until a model is read: clients pass over it.
+std::string sse_loading(double share);
 inline constexpr std::string_view kSseDone = "data: [DONE]\n\n";
 
 void read_sampling(Fields& fields, ModelRequest& request);
@@ -27,7 +29,7 @@ void read_stops(Fields& fields, ModelRequest& request);
 // response_format, json_schema, grammar, structured_outputs, guided_*: at most one of them.
 void read_form(Fields& fields, ModelRequest& request);
 // priority and deadline_ms: when it is to begin.
-void read_turn(Fields& fields, ModelRequest& request);
+void read_turn(Fields& fields, Turn& turn);
 void read_overflow(Fields& fields, ModelRequest& request);
 // A level of effort: whether the model thinks, and what its template is told.
 std::optional<std::string> read_reasoning_effort(Fields& fields, std::string_view name,

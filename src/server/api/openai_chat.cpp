@@ -26,11 +26,17 @@ public:
           version_(std::move(version)),
           choices_(size_t(asked.model.choices)) {}
 
+    void loading(double share) override {
+        if (!streams_) return;
+        open();
+        reply_.write(sse_loading(share));
+    }
+
     void begin(const PromptInfo& info) override {
         model_ = info.model;
         warnings_.insert(warnings_.end(), info.notes.begin(), info.notes.end());
         if (!streams_) return;
-        reply_.begin_stream("text/event-stream");
+        open();
         for (size_t i = 0; i < choices_.size(); ++i) {
             Json chunk = object("chat.completion.chunk");
             chunk.set("choices", Json::Array{choice(i, Json::Object{{"role", "assistant"}, {"content", ""}}, nullptr)});
@@ -74,7 +80,7 @@ public:
 
     void failed(const ApiError& error) override {
         if (std::exchange(has_failed_, true)) return;
-        if (model_.empty() || !streams_) return openai_error(reply_, error);
+        if (!is_open_) return openai_error(reply_, error);
         reply_.write(sse(openai_error_body(error)));
         reply_.write(kSseDone);
         reply_.finish();
@@ -86,6 +92,10 @@ private:
         std::string call_id;             // of the call whose name comes next
         AnswerEnd end;
     };
+
+    void open() {
+        if (!std::exchange(is_open_, true)) reply_.begin_stream("text/event-stream");
+    }
 
     Json object(const char* kind) const {
         return Json::Object{{"id", id_},
@@ -191,9 +201,10 @@ private:
     std::vector<std::string> warnings_;
     const std::string id_, version_;
     const std::time_t created_ = std::time(nullptr);
-    std::string model_;  // empty: not begun
+    std::string model_;
     std::vector<Choice> choices_;
     size_t ended_ = 0;
+    bool is_open_ = false;  // the stream has begun
     bool has_failed_ = false;
 };
 

@@ -176,7 +176,7 @@ ApiResult<OpenaiChatRequest> read_openai_chat(const HttpRequest& http, const Api
     read_thinking_switches(fields, request, conversation);
     read_overflow(fields, request);
     read_cache_report(fields, request);
-    read_turn(fields, request);
+    read_turn(fields, request.turn);
     asked.streams = fields.boolean("stream").value_or(false);
     if (auto options = fields.object("stream_options")) {
         asked.includes_usage = options->boolean("include_usage").value_or(false);

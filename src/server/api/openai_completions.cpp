@@ -66,7 +66,7 @@ ApiResult<CompletionsRequest> read_completions(const HttpRequest& http, const Ap
     read_sampling(fields, common);
     read_stops(fields, common);
     read_form(fields, common);
-    read_turn(fields, common);
+    read_turn(fields, common.turn);
     read_cache_report(fields, common);
     common.max_tokens = fields.integer("max_tokens", -1, INT64_MAX).value_or(kUsualTokens);
     if (common.max_tokens == 0) fields.refuse("max_tokens", "is 0; ask for at least 1 token");
@@ -118,14 +118,19 @@ public:
           prompts_(std::move(asked.prompts)),
           answers_(prompts_.size() * choices_) {}
 
+    void loading(double share) {
+        std::lock_guard lock(mutex_);
+        if (!streams_ || has_failed_) return;
+        open();
+        reply_.write(sse_loading(share));
+    }
+
     void began(size_t prompt, const PromptInfo& info) {
         std::lock_guard lock(mutex_);
         if (has_failed_) return;
         warnings_.insert(warnings_.end(), info.notes.begin(), info.notes.end());
-        if (model_.empty()) {
-            model_ = info.model;
-            if (streams_) reply_.begin_stream("text/event-stream");
-        }
+        model_ = info.model;
+        if (streams_) open();
         for (size_t choice = 0; choice < choices_; ++choice) {
             Answer& answer = answers_[prompt * choices_ + choice];
             answer.text = prompts_[prompt];
@@ -172,7 +177,7 @@ public:
     bool fail(const ApiError& error) {
         std::lock_guard lock(mutex_);
         if (std::exchange(has_failed_, true)) return false;
-        if (model_.empty() || !streams_) {
+        if (!is_open_) {
             openai_error(reply_, error);
         } else {
             reply_.write(sse(openai_error_body(error)));
@@ -209,6 +214,10 @@ private:
         int64_t offset = 0;  // of the next token with a score, in bytes of the answer
         AnswerEnd end;
     };
+
+    void open() {
+        if (!std::exchange(is_open_, true)) reply_.begin_stream("text/event-stream");
+    }
 
     Json object() const {
         return Json::Object{{"id", id_},
@@ -309,7 +318,8 @@ private:
     const std::time_t created_ = std::time(nullptr);
     std::mutex mutex_;
     std::vector<std::string> warnings_;
-    std::string model_;  // empty: nothing has begun
+    std::string model_;
+    bool is_open_ = false;  // the stream has begun
     std::vector<std::string> prompts_;
     std::vector<Answer> answers_;
     std::vector<std::function<void()>> cancels_;
@@ -321,6 +331,7 @@ class PromptSink final : public AnswerSink {
 public:
     PromptSink(std::shared_ptr<Completion> all, size_t prompt) : all_(std::move(all)), prompt_(prompt) {}
 
+    void loading(double share) override { all_->loading(share); }
     void begin(const PromptInfo& info) override { all_->began(prompt_, info); }
     void part(int64_t choice, const AnswerPart& part) override { all_->part(prompt_, choice, part); }
     void ended(int64_t choice, const AnswerEnd& end) override {

@@ -51,6 +51,7 @@ ApiResult<AskedRanking> read_rerank(const HttpRequest& http, const ApiContext& a
         fields.refuse("query", "is too long to be read with so many documents");
     if (const auto most = fields.integer("top_n", 1, INT64_MAX)) asked.most = size_t(*most);
     asked.returns_documents = fields.boolean("return_documents").value_or(false);
+    read_turn(fields, asked.job.turn);
     fields.ignore({"user"});
     asked.warnings = API_TRY(api.warnings_of(http, API_TRY(fields.finish())));
     return asked;

@@ -25,11 +25,17 @@ public:
           events_(reply_, asked_.streams),
           output_(asked_.id, asked_.thoughts_are_summary, events_) {}
 
+    void loading(double share) override {
+        if (!asked_.streams) return;
+        open();
+        reply_.write(sse_loading(share));
+    }
+
     void begin(const PromptInfo& info) override {
         model_ = info.model;
         asked_.warnings.insert(asked_.warnings.end(), info.notes.begin(), info.notes.end());
         if (!asked_.streams) return;
-        reply_.begin_stream("text/event-stream");
+        open();
         for (const char* type : {"response.created", "response.in_progress"})
             events_.send(type, {{"response", body("in_progress")}});
     }
@@ -73,7 +79,7 @@ public:
     }
 
     void failed(const ApiError& error) override {
-        if (model_.empty() || !asked_.streams) {
+        if (!is_open_) {
             ApiError told = error;
             if (told.param == "messages") told.param = "input";
             return openai_error(reply_, told);
@@ -87,6 +93,10 @@ public:
     }
 
 private:
+    void open() {
+        if (!std::exchange(is_open_, true)) reply_.begin_stream("text/event-stream");
+    }
+
     Json body(std::string_view status) const {
         Json answer = Json::Object{{"id", asked_.id},
                                    {"object", "response"},
@@ -117,7 +127,8 @@ private:
     ResponseEvents events_;
     ResponseOutput output_;
     const std::time_t created_ = std::time(nullptr);
-    std::string model_;  // empty: not begun
+    std::string model_;
+    bool is_open_ = false;  // the stream has begun
 };
 
 // A page of the items that a request brought, as OpenAI turns pages.

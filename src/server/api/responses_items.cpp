@@ -12,13 +12,16 @@ namespace {
 
 constexpr size_t kMostItems = 100'000, kMostItemIdBytes = 256;
 
+std::string text_of_part(const Json& part) {
+    return text_of(part, text_of(part, "type") == "refusal" ? "refusal" : "text");
+}
+
 // The texts of a list of parts, one after the other.
 std::string joined_parts(const Json* parts) {
     std::string all;
     if (parts && parts->is_string()) return parts->as_string();
     if (parts && parts->is_array())
-        for (const Json& part : parts->items())
-            all += text_of(part, text_of(part, "type") == "refusal" ? "refusal" : "text");
+        for (const Json& part : parts->items()) all += text_of_part(part);
     return all;
 }
 
@@ -26,7 +29,7 @@ std::string joined_parts(const Json* parts) {
 Json message_content(const Json* parts) {
     if (!parts || !parts->is_array() || parts->items().size() < 2) return joined_parts(parts);
     Json list = Json::array();
-    for (const Json& part : parts->items()) list.push(Json::Object{{"type", "text"}, {"text", text_of(part, "text")}});
+    for (const Json& part : parts->items()) list.push(Json::Object{{"type", "text"}, {"text", text_of_part(part)}});
     return list;
 }
 

@@ -40,6 +40,7 @@ public:
         read_metadata();
         read_delivery(can_keep);
         read_cache_report(fields_, request_);
+        read_turn(fields_, request_.turn);
         echo("user", or_null(fields_.text("user")));
         // They concern a provider's house, not the answer; what is cached here is found without being named.
         fields_.ignore({"safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
