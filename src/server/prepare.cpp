@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 
+#include "base/text_format.h"
 #include "chat/recommended.h"
 
 namespace hearth::server {
@@ -118,6 +120,13 @@ ApiResult<> prepare_chat(const ServedModel& model, ModelRequest& request, Prepar
     return {};
 }
 
+// What is no token at all is told when the engine gets it.
+std::string plain_text_of(const std::vector<int32_t>& tokens, const Engine& engine) {
+    const auto is_token = [&](int32_t id) { return id >= 0 && id < int32_t(engine.tokenizer().size()); };
+    if (!std::ranges::all_of(tokens, is_token)) return {};
+    return valid_utf8(engine.tokenizer().decode(tokens, true));
+}
+
 ApiResult<> prepare_text(const ServedModel& model, ModelRequest& request, Prepared& prepared) {
     auto& plain = std::get<PlainText>(request.prompt);
     if (request.form.kind != chat::FormRequest::Kind::any)
@@ -128,6 +137,8 @@ ApiResult<> prepare_text(const ServedModel& model, ModelRequest& request, Prepar
     if (made.tokens.empty())
         API_TRY(model.engine().tokenizer().encode(
             plain.text, {.parse_special = plain.parses_special, .add_special = plain.adds_special}, made.tokens));
+    else
+        prepared.info.text = plain_text_of(made.tokens, model.engine());
     API_TRY(check_fits(made.tokens.size(), model));
     for (int64_t choice = 0; choice < request.choices; ++choice) {
         Request& one = prepared.requests.emplace_back();

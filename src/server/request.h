@@ -83,6 +83,7 @@ struct PromptInfo {
     int64_t context_tokens = 0;
     std::shared_ptr<const chat::PromptPlaces> places;  // of conversations
     std::vector<std::string> notes;  // what of the request the model does not see, or could not be honoured
+    std::string text;                // of a plain prompt that came as tokens
 };
 
 struct TokenScore {

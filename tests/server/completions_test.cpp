@@ -67,6 +67,8 @@ TEST_F(Completions, TakeIdsAndRepeatThePrompt) {
     EXPECT_EQ(text_at(whole(asked(ids)), "choices", 0, "text"), text);
     EXPECT_EQ(text_at(whole(asked(prompt, {{"echo", true}})), "choices", 0, "text"), prompt + text);
     EXPECT_EQ(streamed(asked(prompt, {{"echo", true}}), 1)[0], prompt + text);
+    EXPECT_EQ(text_at(whole(asked(ids, {{"echo", true}})), "choices", 0, "text"), prompt + text);
+    EXPECT_EQ(streamed(asked(ids, {{"echo", true}}), 1)[0], prompt + text);
     // OpenAI's own default.
     EXPECT_EQ(at(whole(asked(prompt, {{"ignore_eos", true}})), "usage", "completion_tokens").as_int(), 16);
 }

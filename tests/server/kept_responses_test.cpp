@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "base/os.h"
+#include "server/api/responses_keeper.h"
 #include "server/responses_client.h"
 #include "store/database.h"
 #include "store/schema.h"
@@ -85,6 +86,25 @@ TEST_F(Responses, GoOnWithinBounds) {
     HttpAnswer answer = post(kResponses, asking("hi", {{"previous_response_id", id}}));
     EXPECT_EQ(answer.status, 400);
     EXPECT_EQ(text_at(answer.json(), "error", "code"), "conversation_too_long");
+    // References that jump between responses of many items are found at once.
+    constexpr int kItems = 20'000;
+    for (const char* name : {"resp_one", "resp_two"}) {
+        Json output = Json::array();
+        for (int i = 0; i < kItems; ++i)
+            output.push(Json::Object{{"id", "msg_" + std::string(name + 5) + "_" + std::to_string(i)},
+                                     {"type", "message"},
+                                     {"role", "assistant"},
+                                     {"content", Json::Array{Json::Object{{"text", "a"}}}}});
+        ASSERT_TRUE(store_->responses().put(
+            {.id = name, .previous_id = "", .owner = "", .body = Json::Object{{"output", std::move(output)}}}));
+    }
+    const server::ResponseKeeper keeper(store_);
+    server::ReferredItems referred(keeper, "");
+    const double began = monotonic_seconds();
+    for (int i = kItems - 1; i >= 0; --i)
+        for (const std::string name : {"one", "two"})
+            ASSERT_TRUE(referred.find("msg_" + name + "_" + std::to_string(i))) << i;
+    EXPECT_LT(monotonic_seconds() - began, 5);
     // However often a large item is referred to, it is not read for ever.
     const Json item = Json::Object{{"id", "msg_big_0"},
                                    {"type", "message"},

@@ -2,6 +2,8 @@
 #include <cmath>
 #include <regex>
 
+#include "base/os.h"
+#include "server/api/ollama_request.h"
 #include "server/ember_server.h"
 
 namespace hearth::test {
@@ -124,6 +126,10 @@ TEST_F(OllamaApi, ATextIsContinuedWithOrWithoutTheTemplate) {
         post("/v1/completions",
              Json::Object{{"model", "ember"}, {"prompt", "Once upon a time"}, {"temperature", 0}, {"max_tokens", 4}}));
     EXPECT_EQ(text_at(raw, "response"), text_at(plain, "choices", 0, "text"));
+    // Without a template nobody tells the model to think.
+    const Json thinking =
+        whole("/api/generate", generate("Once upon a time", {{"raw", true}, {"options", options}, {"think", true}}));
+    EXPECT_NE(at(thinking, "warnings").dump().find("think has no effect"), std::string::npos) << thinking.dump();
     // A system message is part of the prompt.
     const Json with_system = whole("/api/generate", generate("What is 17 + 25?", {{"system", "You are terse."}}));
     EXPECT_GT(at(with_system, "prompt_eval_count").as_int(), at(answer, "prompt_eval_count").as_int());
@@ -174,6 +180,33 @@ TEST_F(OllamaApi, ALoopWithATool) {
         ok(post("/v1/chat/completions",
                 Json::Object{{"model", "ember"}, {"temperature", 0}, {"tools", tools}, {"messages", messages}}));
     EXPECT_EQ(text_at(theirs, "choices", 0, "message", "content"), answer);
+}
+
+// Results in any order find their calls without a look at all of them.
+TEST_F(OllamaApi, ManyResultsOfToolsAreReadFast) {
+    constexpr int kCalls = 40'000;
+    Json calls = Json::array(), messages = Json::array();
+    for (int i = 0; i < kCalls; ++i)
+        calls.push(Json::Object{{"function", Json::Object{{"name", "tool" + std::to_string(i)}}}});
+    messages.push(Json::Object{{"role", "assistant"}, {"content", ""}, {"tool_calls", std::move(calls)}});
+    for (int i = kCalls - 1; i >= 0; --i)
+        messages.push(Json::Object{{"role", "tool"}, {"content", "x"}, {"tool_name", "tool" + std::to_string(i)}});
+    server::HttpRequest http;
+    http.body = Json(Json::Object{{"model", "ember"}, {"messages", std::move(messages)}}).dump();
+    auto models = *server::Models::make({});
+    server::Workers workers(1);
+    server::RateLimits limits;
+    server::ModelLoads loads(*models, workers, 5);
+    server::Service service(*models, loads, workers, limits);
+    const server::ApiContext api{service, "test", false, 100};
+    const double began = monotonic_seconds();
+    const auto asked = server::read_ollama_chat(http, api);
+    EXPECT_LT(monotonic_seconds() - began, 2);
+    ASSERT_TRUE(asked) << asked.error().message;
+    const Json& read = std::get<chat::Conversation>(asked->model.prompt).messages;
+    ASSERT_EQ(read.items().size(), size_t(kCalls) + 1);
+    EXPECT_EQ(text_at(read, 1, "tool_call_id"), text_at(read, 0, "tool_calls", kCalls - 1, "id"));
+    EXPECT_EQ(text_at(read, kCalls, "tool_call_id"), text_at(read, 0, "tool_calls", 0, "id"));
 }
 
 TEST_F(OllamaApi, AnswersHaveTheFormThatWasAskedFor) {

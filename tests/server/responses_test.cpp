@@ -1,5 +1,6 @@
 // POST /v1/responses with the demo model: whole and streamed answers, tools, thoughts, forms, limits, errors.
 #include "server/api/responses_items.h"
+#include "server/api/responses_output.h"
 #include "server/responses_client.h"
 #include "support/shared_data.h"
 
@@ -173,7 +174,7 @@ TEST(ResponseItems, OfOneAnswerBecomeOneMessage) {
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "no"}], "content": [{"type": "reasoning_text", "text": "yes"}]},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "So."}]},
         {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "cut"}]},
-        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "c"}]}])"));
+        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "c"}, {"type": "refusal", "refusal": "d"}]}])"));
     EXPECT_EQ(messages.orphan(), "");
     EXPECT_EQ(messages.take().dump(), parsed(R"([
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
@@ -182,10 +183,40 @@ TEST(ResponseItems, OfOneAnswerBecomeOneMessage) {
         {"role": "tool", "tool_call_id": "1", "content": "done"},
         {"role": "assistant", "content": "So.", "reasoning_content": "yes"},
         {"role": "assistant", "content": "", "reasoning_content": "cut"},
-        {"role": "developer", "content": "c"}])")
+        {"role": "developer", "content": [{"type": "text", "text": "c"}, {"type": "text", "text": "d"}]}])")
                                           .dump());
     messages.add(parsed(R"({"type": "function_call_output", "call_id": "2", "output": "x"})"));
     EXPECT_EQ(messages.orphan(), "2");
+}
+
+class CountedWrites final : public server::ReplyChannel {
+public:
+    void send(int, std::string_view, std::string, std::vector<server::Header>) override {}
+    void begin_stream(std::string_view, std::vector<server::Header>) override {}
+    bool write(std::string_view) override { return ++writes; }
+    void finish() override { is_over = true; }
+    void on_gone(std::function<void()>) override {}
+    bool is_gone() const override { return false; }
+    void abandon() override {}
+    int writes = 0;
+    bool is_over = false;
+};
+
+// Each closing event of a long text is as large as the text: one after the other they would look as if nobody read.
+TEST(ResponseItems, CloseInOneWrite) {
+    const auto channel = std::make_shared<CountedWrites>();
+    server::ResponseEvents events(server::HttpReply(channel), true);
+    server::ResponseOutput output("resp_1", false, events);
+    output.add({.events = {{int32_t(chat::ReplyPart::answer), 0, "a long text"}}, .scores = {}});
+    EXPECT_EQ(channel->writes, 3);  // an item, its part, a delta
+    events.hold();
+    output.end(true);
+    events.send("response.completed", {});
+    EXPECT_EQ(channel->writes, 3);
+    EXPECT_FALSE(channel->is_over);
+    events.finish();
+    EXPECT_EQ(channel->writes, 4);
+    EXPECT_TRUE(channel->is_over);
 }
 
 TEST_F(Responses, EveryMistakeIsNamed) {

@@ -114,6 +114,7 @@ public:
           streams_(asked.streams),
           includes_usage_(asked.includes_usage),
           choices_(size_t(asked.choices)),
+          echoes_(asked.echoes),
           warnings_(std::move(asked.warnings)),
           prompts_(std::move(asked.prompts)),
           answers_(prompts_.size() * choices_) {}
@@ -133,7 +134,7 @@ public:
         if (streams_) open();
         for (size_t choice = 0; choice < choices_; ++choice) {
             Answer& answer = answers_[prompt * choices_ + choice];
-            answer.text = prompts_[prompt];
+            if (echoes_) answer.text = prompts_[prompt].empty() ? info.text : prompts_[prompt];
             if (streams_ && !answer.text.empty()) write(prompt * choices_ + choice, answer.text, {}, nullptr);
         }
     }
@@ -315,6 +316,7 @@ private:
     const std::string id_, version_;
     const bool streams_, includes_usage_;
     const size_t choices_;
+    const bool echoes_;
     const std::time_t created_ = std::time(nullptr);
     std::mutex mutex_;
     std::vector<std::string> warnings_;

@@ -46,6 +46,7 @@ public:
         if (end.reason == FinishReason::cancelled)
             return failed({503, "the answer was given up: the server stops", "cancelled"});
         const bool is_complete = end.reason != FinishReason::max_tokens && end.reason != FinishReason::context;
+        events_.hold();
         output_.end(is_complete);
         asked_.warnings.insert(asked_.warnings.end(), end.reply.warnings.begin(), end.reply.warnings.end());
         Json answer = body(is_complete ? "completed" : "incomplete");
@@ -118,7 +119,7 @@ private:
     static void deliver(const HttpReply& reply, ResponseEvents& events, const Json& answer) {
         if (!events.is_on()) return reply.send(200, "application/json", answer.dump());
         events.send("response." + answer.find("status")->as_string(), {{"response", answer}});
-        reply.finish();
+        events.finish();
     }
 
     const HttpReply reply_;

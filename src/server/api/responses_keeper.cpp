@@ -16,11 +16,10 @@ constexpr int64_t kHour = 3'600'000, kKeptMs = 30 * 24 * kHour;
 constexpr size_t kMostReferredBytes = 128 << 20;
 constexpr std::string_view kResponsePrefix = "resp_";
 
-const Json* item_of(const Json* list, const std::string& id) {
-    if (!list || !list->is_array()) return nullptr;
+void add_items(const Json* list, std::map<std::string, const Json*>& items) {
+    if (!list || !list->is_array()) return;
     for (const Json& item : list->items())
-        if (const Json* its = item.find("id"); its && its->is_string() && its->as_string() == id) return &item;
-    return nullptr;
+        if (const Json* id = item.find("id"); id && id->is_string()) items.emplace(id->as_string(), &item);
 }
 
 }  // namespace
@@ -79,19 +78,28 @@ std::expected<Json, std::string> ReferredItems::find(const std::string& id) {
     const size_t begin = id.find('_'), end = id.rfind('_');
     if (begin == end) return std::unexpected(absent);
     const std::string response_id = std::string(kResponsePrefix) + id.substr(begin + 1, end - begin - 1);
-    if (!latest_ || latest_->id != response_id) {
-        auto response = keeper_.get(response_id, owner_);
-        if (!response) return std::unexpected(absent);
-        latest_ = std::move(*response);
-        bytes_ += latest_->body.dump().size() + latest_->input_items.dump().size();
-    }
-    const Json* found = item_of(latest_->body.find("output"), id);
-    if (!found) found = item_of(&latest_->input_items, id);
-    if (!found) return std::unexpected(absent);
-    bytes_ += found->dump().size();
+    const Looked* looked = look(response_id);
+    const auto found = looked ? looked->items.find(id) : std::map<std::string, const Json*>::const_iterator();
+    if (!looked || found == looked->items.end()) return std::unexpected(absent);
+    bytes_ += found->second->dump().size();
     if (bytes_ > kMostReferredBytes)
         return std::unexpected(std::string("and the references before it take more than 128 MiB to look up"));
-    return *found;
+    return *found->second;
+}
+
+// Each response once, however references to several of them take turns.
+const ReferredItems::Looked* ReferredItems::look(const std::string& response_id) {
+    const auto [place, is_new] = looked_.try_emplace(response_id);
+    if (!is_new) return place->second.get();
+    auto response = keeper_.get(response_id, owner_);
+    if (!response) return nullptr;
+    auto looked = std::make_unique<Looked>();
+    looked->response = std::move(*response);
+    add_items(looked->response.body.find("output"), looked->items);
+    add_items(&looked->response.input_items, looked->items);
+    bytes_ += looked->response.body.dump().size() + looked->response.input_items.dump().size();
+    place->second = std::move(looked);
+    return place->second.get();
 }
 
 void ResponseKeeper::keep(store::StoredResponse response, std::function<void(const Result<>&)> then) {

@@ -3,8 +3,8 @@
 
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,9 +46,15 @@ public:
     std::expected<Json, std::string> find(const std::string& id);
 
 private:
+    struct Looked {
+        store::StoredResponse response;
+        std::map<std::string, const Json*> items;  // of its output and its input, by their ids
+    };
+    const Looked* look(const std::string& response_id);  // null: it is not kept
+
     const ResponseKeeper& keeper_;
     const std::string owner_;
-    std::optional<store::StoredResponse> latest_;  // those of one response mostly come together
+    std::map<std::string, std::unique_ptr<Looked>> looked_;  // null: it is not kept
     size_t bytes_ = 0;
 };
 

@@ -11,7 +11,17 @@ void ResponseEvents::send(std::string_view type, Json::Object more) {
     if (!is_on_) return;
     Json event = Json::Object{{"type", type}, {"sequence_number", next_++}};
     for (auto& [name, value] : more) event.set(std::move(name), std::move(value));
-    reply_.write(fmt::format("event: {}\n{}", type, sse(event)));
+    const std::string text = fmt::format("event: {}\n{}", type, sse(event));
+    if (holds_)
+        held_ += text;
+    else
+        reply_.write(text);
+}
+
+void ResponseEvents::finish() {
+    if (!held_.empty()) reply_.write(held_);
+    held_.clear();
+    reply_.finish();
 }
 
 // How each kind of item is called in events.

@@ -18,10 +18,15 @@ public:
     ResponseEvents(HttpReply reply, bool is_on) : reply_(std::move(reply)), is_on_(is_on) {}
     bool is_on() const { return is_on_; }
     void send(std::string_view type, Json::Object more);
+    // What is sent from now on goes out together with the end of the stream: a client that reads everything must not
+    // count as one that does not, and several large events at once look like that.
+    void hold() { holds_ = true; }
+    void finish();
 
 private:
     HttpReply reply_;
-    bool is_on_;
+    bool is_on_, holds_ = false;
+    std::string held_;
     int64_t next_ = 0;
 };
 
