@@ -77,6 +77,8 @@ public:
     }
     void cancel(RequestId id);
     void wait(RequestId id);
+    bool set_aside(RequestId id);
+    bool go_on(RequestId id);
     EngineLoad load();
     void save_kept(double seconds, const std::function<bool()>& gives_up);
     const LoadedModel& loaded() const { return *loaded_; }
@@ -105,6 +107,8 @@ private:
     bool look_on_disk(const Job& job, std::unique_lock<std::mutex>& lock);
     bool is_next(RequestId id) const { return !is_quitting_ && !waiting_.empty() && waiting_.front()->id() == id; }
     void retire();
+    void set_aside();
+    void leave_place(Job& job);
     void pass(std::unique_lock<std::mutex>& lock);
     Job* find(RequestId id);
 
@@ -128,6 +132,7 @@ private:
     std::condition_variable changed_;
     std::deque<std::unique_ptr<Job>> waiting_;
     std::vector<std::unique_ptr<Job>> active_;  // oldest first
+    std::vector<std::unique_ptr<Job>> aside_;   // without a place, until they may go on
     std::vector<Job*> in_pass_;
     PromptPace pace_;
     std::atomic<bool> abandon_pass_ = false;  // nobody wants the running pass any more
@@ -143,6 +148,7 @@ Engine::Impl::~Impl() {
         is_quitting_ = true;
         for (auto& job : waiting_) job->end(FinishReason::cancelled);
         for (auto& job : active_) job->end(FinishReason::cancelled);
+        for (auto& job : aside_) job->end(FinishReason::cancelled);
         abandon_pass_ = true;
     }
     changed_.notify_all();
@@ -158,8 +164,9 @@ Result<RequestId> Engine::Impl::enqueue(Result<std::unique_ptr<Job>> job) {
 Job* Engine::Impl::find(RequestId id) {
     for (auto& job : waiting_)
         if (job->id() == id) return job.get();
-    for (auto& job : active_)
-        if (job->id() == id) return job.get();
+    for (const auto* jobs : {&active_, &aside_})
+        for (const auto& job : *jobs)
+            if (job->id() == id) return job.get();
     return nullptr;
 }
 
@@ -170,7 +177,43 @@ void Engine::Impl::cancel(RequestId id) {
     job->end(FinishReason::cancelled);
     if (std::ranges::all_of(in_pass_, &Job::is_over)) abandon_pass_ = true;
     std::erase_if(waiting_, [](const auto& one) { return one->is_over(); });
+    std::erase_if(aside_, [](const auto& one) { return one->is_over(); });
     changed_.notify_all();
+}
+
+bool Engine::Impl::set_aside(RequestId id) {
+    std::lock_guard lock(mutex_);
+    Job* job = find(id);
+    if (!job || job->is_over() || job->is_set_aside || !job->can_be_set_aside()) return false;
+    job->is_set_aside = true;
+    changed_.notify_all();
+    return true;
+}
+
+bool Engine::Impl::go_on(RequestId id) {
+    std::lock_guard lock(mutex_);
+    Job* job = find(id);
+    if (!job || job->is_over() || !job->is_set_aside) return false;
+    job->is_set_aside = false;
+    const auto found = std::ranges::find(aside_, job, &std::unique_ptr<Job>::get);
+    if (found == aside_.end()) return true;  // it still has its place
+    waiting_.push_back(std::move(*found));
+    aside_.erase(found);
+    changed_.notify_all();
+    return true;
+}
+
+// Between two passes.
+void Engine::Impl::set_aside() {
+    for (auto& job : active_)
+        if (job->is_set_aside) leave_place(*job);
+    const auto move_aside = [&](auto& jobs) {
+        for (auto& job : jobs)
+            if (job->is_set_aside) aside_.push_back(std::move(job));
+        std::erase(jobs, nullptr);
+    };
+    move_aside(active_);
+    move_aside(waiting_);
 }
 
 void Engine::Impl::wait(RequestId id) {
@@ -183,7 +226,7 @@ EngineLoad Engine::Impl::load() {
     const EngineOptions& options = loaded_->options;
     EngineLoad load{.pages = options.sequences * pages_for(options.context_tokens), .page_tokens = kPageTokens};
     std::lock_guard lock(mutex_);
-    load.waiting = int64_t(waiting_.size());
+    load.waiting = int64_t(waiting_.size() + aside_.size());
     for (const auto& job : active_) {
         if (job->is_over()) continue;
         ++load.running;
@@ -197,9 +240,9 @@ void Engine::Impl::seat(Job& job) {
     Cache& cache = *loaded_->cache;
     const double now = monotonic_seconds();
     const Reuse reuse = job.reuse();
-    PrefixReport report{.prompt_tokens = int64_t(job.prompt().size())};
+    PrefixReport report{.prompt_tokens = int64_t(job.known_tokens().size())};
     if (reuse.reads) {
-        const PrefixTree::Found found = prefixes_.open(job.prompt(), reuse.partition, now);
+        const PrefixTree::Found found = prefixes_.open(job.known_tokens(), reuse.partition, now);
         job.sequence = found.sequence;
         report = found.report;
         if (asked_.job == job.id())
@@ -207,7 +250,8 @@ void Engine::Impl::seat(Job& job) {
     }
     if (!job.sequence) job.sequence = *cache.open();
     std::vector<Mark> marks;
-    if (reuse.keeps) marks = prefixes_.marks(report.cached_tokens, report.prompt_tokens, reuse.keep_at);
+    if (const int64_t prompt = int64_t(job.prompt().size()); reuse.keeps && report.cached_tokens < prompt)
+        marks = prefixes_.marks(report.cached_tokens, prompt, reuse.keep_at);
     job.begin(now, report, std::move(marks));
 }
 
@@ -264,23 +308,25 @@ bool Engine::Impl::look_on_disk(const Job& job, std::unique_lock<std::mutex>& lo
     return is_next(id);
 }
 
-void Engine::Impl::retire() {
+void Engine::Impl::leave_place(Job& job) {
     Cache& cache = *loaded_->cache;
-    for (auto& job : active_) {
-        if (!job->is_over()) continue;
-        const Reuse reuse = job->reuse();
-        // A pass that was given up spoils the recurrent state, and nothing of what pages hold already.
-        const bool is_whole = job->is_state_whole() || !cache.has_state();
-        if (reuse.keeps && is_whole && job->done() > 0) {
-            if (disk_) disk_->finished(job->done_tokens(), reuse.partition, reuse.public_tokens);
-            prefixes_.keep_and_close(
-                *job->sequence, job->done_tokens(),
-                {.partition = reuse.partition, .public_tokens = reuse.public_tokens, .now = monotonic_seconds()});
-        } else {
-            cache.close(*job->sequence);
-        }
-        job->sequence.reset();
+    const Reuse reuse = job.reuse();
+    // A pass that was given up spoils the recurrent state, and nothing of what pages hold already.
+    const bool is_whole = job.is_state_whole() || !cache.has_state();
+    if (reuse.keeps && is_whole && job.done() > 0) {
+        if (disk_ && job.is_over()) disk_->finished(job.done_tokens(), reuse.partition, reuse.public_tokens);
+        prefixes_.keep_and_close(
+            *job.sequence, job.done_tokens(),
+            {.partition = reuse.partition, .public_tokens = reuse.public_tokens, .now = monotonic_seconds()});
+    } else {
+        cache.close(*job.sequence);
     }
+    job.sequence.reset();
+}
+
+void Engine::Impl::retire() {
+    for (auto& job : active_)
+        if (job->is_over()) leave_place(*job);
     std::erase_if(active_, [](const auto& job) { return job->is_over(); });
 }
 
@@ -288,6 +334,7 @@ void Engine::Impl::run() {
     std::unique_lock lock(mutex_);
     while (!is_quitting_) {
         retire();
+        set_aside();
         admit(lock);
         changed_.notify_all();
         if (!active_.empty())
@@ -399,6 +446,12 @@ Result<RequestId> Engine::submit(EmbedRequest request, EventSink sink) {
 }
 void Engine::cancel(RequestId id) {
     impl_->cancel(id);
+}
+bool Engine::set_aside(RequestId id) {
+    return impl_->set_aside(id);
+}
+bool Engine::go_on(RequestId id) {
+    return impl_->go_on(id);
 }
 void Engine::wait(RequestId id) {
     impl_->wait(id);

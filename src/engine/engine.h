@@ -99,7 +99,7 @@ struct EmbedRequest {
 
 // How busy an engine is.
 struct EngineLoad {
-    int64_t running = 0, waiting = 0;  // requests with a place, and those that wait for one
+    int64_t running = 0, waiting = 0;  // requests with a place, and those that wait for one or were set aside
     // Pages of the context that running requests fill, and how many there are for all places. What is kept of earlier
     // requests does not count: it goes when somebody needs the room.
     int64_t pages_used = 0, pages = 0, page_tokens = 0;
@@ -122,6 +122,11 @@ public:
     Result<RequestId> submit(Request request, EventSink sink);
     Result<RequestId> submit(EmbedRequest request, EventSink sink);
     void cancel(RequestId id);  // its last event follows at once; unknown or finished ids are ignored
+    // Takes its place in the cache from a request that generates, at the end of the pass that runs: others get it. What
+    // it has read is kept as that of finished texts is; once it goes on, what was lost meanwhile is read again, and its
+    // tokens are the same. False, and nothing happens: it is over, unknown, set aside already, or cannot be.
+    bool set_aside(RequestId id);
+    bool go_on(RequestId id);  // waits for a place; false: it is over, or was not set aside
     // Waits until nothing of a request is used any more: no event and no call of its `logits` or `each_row` follows.
     // (After cancel the pass that runs may still hand out rows.)
     void wait(RequestId id);

@@ -77,9 +77,7 @@ Result<std::unique_ptr<Job>> Generation::make(RequestId id, Request request, Eve
 }
 
 Work Generation::work() const {
-    Work work{.waiting_tokens = int64_t(tokens_.size()) - done_,
-              .to_boundary = 0,
-              .is_generating = done_ >= usage_.prompt_tokens};
+    Work work{.waiting_tokens = int64_t(tokens_.size()) - done_, .to_boundary = 0, .is_generating = done_ >= to_read_};
     if (boundary_ < request_.boundaries.size()) work.to_boundary = request_.boundaries[boundary_] - done_;
     if (const int64_t to_mark = this->to_mark(); to_mark > 0)
         work.to_boundary = work.to_boundary > 0 ? std::min(work.to_boundary, to_mark) : to_mark;
@@ -93,6 +91,7 @@ int64_t Generation::wanted(int64_t count) const {
 
 void Generation::begin(double now, const PrefixReport& prefix, std::vector<Mark> marks) {
     Job::begin(now, prefix, std::move(marks));
+    boundary_ = 0;
     while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
 }
 
@@ -106,7 +105,8 @@ void Generation::passed(int64_t count, double now) {
     advance(count);  // also of one that was cancelled meanwhile: the cache holds them
     if (is_over_) return;
     while (boundary_ < request_.boundaries.size() && request_.boundaries[boundary_] <= done_) ++boundary_;
-    if (was_prompt) {
+    if (was_prompt && done_ > told_) {
+        told_ = done_;
         Event event{.kind = Event::Kind::progress, .tokens_done = done_, .seconds = seconds(now), .usage = usage_};
         sink_(event);
     }

@@ -22,6 +22,8 @@ public:
                 .public_tokens = request_.public_tokens,
                 .keep_at = request_.keep_at};
     }
+    // Who looks at every row would see some twice.
+    bool can_be_set_aside() const override { return !request_.logits; }
     Work work() const override;
     // The row to choose after, or all for a caller who looks at logits.
     int64_t wanted(int64_t count) const override;
@@ -47,6 +49,7 @@ private:
     std::vector<float> row_;  // logits to choose the next token from
     int64_t context_tokens_ = 0;
     size_t boundary_ = 0;
+    int64_t told_ = 0;  // prompt tokens that progress was told of
     double first_token_ = 0, last_token_ = 0;
 };
 

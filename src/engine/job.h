@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/os.h"
@@ -37,9 +38,12 @@ public:
     RequestId id() const { return id_; }
     bool is_over() const { return is_over_; }
     std::span<const int32_t> prompt() const { return std::span(tokens_).first(size_t(usage_.prompt_tokens)); }
-    std::optional<SequenceId> sequence;  // set while it has a place in the cache
+    std::span<const int32_t> known_tokens() const { return tokens_; }  // all that it reads before it has more to say
+    std::optional<SequenceId> sequence;                                // set while it has a place in the cache
+    bool is_set_aside = false;  // it has none, or is to give it up, until somebody lets it go on
 
     virtual Reuse reuse() const { return {}; }
+    virtual bool can_be_set_aside() const { return false; }
     int64_t done() const { return done_; }
     std::span<const int32_t> done_tokens() const { return std::span(tokens_).first(size_t(done_)); }
     void lose_state() { is_state_whole_ = false; }  // a pass was given up half way
@@ -55,12 +59,17 @@ public:
     }
     virtual int64_t wanted(int64_t count) const = 0;  // how many of the last of `count` tokens need their rows ...
     virtual RowKind row_kind() const = 0;             // ... and as what
-    // `marks`: passes end there, after the cached tokens.
+    // `marks`: passes end there, after the cached tokens. Again, after it was set aside: then what it found the first
+    // time is what is told of it.
     virtual void begin(double now, const PrefixReport& prefix, std::vector<Mark> marks) {
+        marks_ = std::move(marks);
+        mark_ = 0;
+        done_ = prefix.cached_tokens;
+        to_read_ = int64_t(tokens_.size());
+        if (std::exchange(has_begun_, true)) return;
         started_ = now;
         prefix_ = prefix;
-        marks_ = std::move(marks);
-        done_ = usage_.cached_tokens = prefix.cached_tokens;
+        usage_.cached_tokens = done_;
         usage_.queue_seconds = now - submitted_;
     }
     virtual void take_row(int64_t token, std::span<const float> row) = 0;  // token: index within the pass
@@ -79,11 +88,12 @@ protected:
 
     std::vector<int32_t> tokens_;  // the prompt and, if it generates, what followed
     EventSink sink_;
-    int64_t done_ = 0;  // tokens in the cache
+    int64_t done_ = 0;     // tokens in the cache
+    int64_t to_read_ = 0;  // so many were known when it got its place
     double started_ = 0;
     Usage usage_;
     PrefixReport prefix_;
-    bool is_over_ = false, is_state_whole_ = true;
+    bool is_over_ = false, is_state_whole_ = true, has_begun_ = false;
 
 private:
     std::vector<Mark> marks_;

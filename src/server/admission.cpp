@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "base/os.h"
 
@@ -42,7 +44,7 @@ ApiResult<> Admission::enter(std::vector<Applicant> applicants) {
                 400, fmt::format("this asks for {} answers, {} are the most that may wait and begin here at once",
                                  applicants.size(), queue_.most_waiting())});
         // Those that begin at once do not wait.
-        const size_t free = size_t(places_ - std::min(inside_, places_));
+        const size_t free = size_t(places_) - std::min(inside_.size(), size_t(places_));
         const size_t most = queue_.most_waiting() - size_t(places_) + free;
         if (queue_.size() + applicants.size() > most || !queue_.has_room(applicants[0].entry.client, applicants.size()))
             return std::unexpected(full());
@@ -80,11 +82,12 @@ bool Admission::leave(FairQueue::Ticket ticket) {
     return waited;
 }
 
-void Admission::release(double seconds) {
+void Admission::release(FairQueue::Ticket ticket, double seconds) {
     {
         std::lock_guard lock(mutex_);
         usual_seconds_ += (seconds - usual_seconds_) * (usual_seconds_ == 0 ? 1 : 0.1);
-        --inside_;
+        // Who was set aside and is over has no place to give.
+        if (inside_.erase(ticket) == 0 && queue_.remove(ticket)) applicants_.erase(ticket);
     }
     hand_on();
     std::lock_guard lock(mutex_);
@@ -93,7 +96,7 @@ void Admission::release(double seconds) {
 
 void Admission::wait_until_empty() {
     std::unique_lock lock(mutex_);
-    emptied_.wait(lock, [&] { return inside_ == 0 && queue_.size() == 0; });
+    emptied_.wait(lock, [&] { return inside_.empty() && queue_.size() == 0; });
 }
 
 void Admission::hand_on() {
@@ -101,19 +104,44 @@ void Admission::hand_on() {
         Applicant next;
         {
             std::lock_guard lock(mutex_);
-            if (inside_ >= places_ || is_stopping_) return;
-            const auto ticket = queue_.next();
+            if (is_stopping_) return;
+            const auto ticket = int64_t(inside_.size()) < places_ ? queue_.next() : make_place();
             if (!ticket) return;
-            next = std::move(applicants_.extract(*ticket).mapped());
-            ++inside_;
+            next = inside_.insert(applicants_.extract(*ticket)).position->second;
         }
         const bool is_late = next.entry.deadline <= monotonic_seconds();
         if (is_late) next.late();
         if (!is_late && next.start()) continue;
         std::lock_guard lock(mutex_);
-        --inside_;
+        inside_.erase(next.entry.ticket);
         emptied_.notify_all();
     }
+}
+
+// Whoever is set aside has paid for its turn; it waits for another one, before its equals.
+std::optional<FairQueue::Ticket> Admission::make_place() {
+    if (queue_.size() == 0) return std::nullopt;
+    std::vector<const Applicant*> last_first;
+    for (const auto& [ticket, one] : inside_)
+        if (one.set_aside) last_first.push_back(&one);
+    std::ranges::sort(last_first, std::greater(),
+                      [](const Applicant* one) { return std::pair(one->entry.priority, one->entry.ticket); });
+    for (const Applicant* one : last_first) {
+        const FairQueue::Entry* hasty = queue_.first_of(one->entry.client);
+        if (!hasty || hasty->priority >= one->entry.priority || !one->set_aside()) continue;
+        const FairQueue::Ticket ticket = hasty->ticket;
+        auto node = inside_.extract(one->entry.ticket);
+        Applicant& waits = node.mapped();
+        waits.start = waits.go_on;
+        waits.entry.cost = 1;
+        waits.entry.deadline = std::numeric_limits<double>::infinity();
+        waits.entry.was_first = true;
+        queue_.add(waits.entry, true);
+        applicants_.insert(std::move(node));
+        queue_.take_early(ticket);
+        return ticket;
+    }
+    return std::nullopt;
 }
 
 void Admission::watch_deadlines() {

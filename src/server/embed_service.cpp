@@ -197,6 +197,7 @@ private:
     struct Batch {
         size_t begin = 0, end = 0;
         int64_t tokens = 0;
+        FairQueue::Ticket ticket = 0;
         std::shared_ptr<std::atomic<size_t>> left;
     };
     struct Happened {
@@ -226,7 +227,8 @@ private:
 
     void make_batches() {
         for (size_t text = 0; text < plan_.requests.size(); ++text) {
-            if (batches_.empty() || batches_.back().tokens >= kBatchTokens) batches_.push_back({text, text, 0, {}});
+            if (batches_.empty() || batches_.back().tokens >= kBatchTokens)
+                batches_.push_back({.begin = text, .end = text, .left = {}});
             batches_.back().end = text + 1;
             batches_.back().tokens += int64_t(plan_.requests[text].tokens.size());
         }
@@ -238,7 +240,8 @@ private:
         const size_t most = std::min(batches_.size(), batches_done_ + size_t(admission_->places()));
         for (; batches_sent_ < most; ++batches_sent_) {
             Admission::Applicant& one = applicants.emplace_back();
-            one.entry = {.ticket = service_.next_ticket(),
+            batches_[batches_sent_].ticket = service_.next_ticket();
+            one.entry = {.ticket = batches_[batches_sent_].ticket,
                          .client = identity_.id,
                          .cost = batches_[batches_sent_].tokens,
                          .priority = turn_.priority};
@@ -267,7 +270,7 @@ private:
         if (is_cancelled_) return leaves(index), false;
         batch.left = std::make_shared<std::atomic<size_t>>(batch.end - batch.begin);
         for (size_t text = batch.begin; text < batch.end; ++text) {
-            const auto id = submit_text(text, batch.left);
+            const auto id = submit_text(text, batch);
             if (!id) {
                 inbox_->put({text, {}, api_error(id.error())});
                 // Those behind it are not begun; who holds the place is the last that was.
@@ -281,18 +284,17 @@ private:
         return true;
     }
 
-    Result<RequestId> submit_text(size_t text, const std::shared_ptr<std::atomic<size_t>>& left) {
+    Result<RequestId> submit_text(size_t text, const Batch& batch) {
         EmbedRequest& request = plan_.requests[text];
         std::shared_ptr<AnswerRecord> noted;
         if (record_) noted = record_->begins(plan_.model->name(), int64_t(request.tokens.size()), 1);
         const double now = monotonic_seconds();
-        auto sink = [inbox = inbox_, noted, text, left, now, admission = admission_,
+        auto sink = [inbox = inbox_, noted, text, left = batch.left, ticket = batch.ticket, now, admission = admission_,
                      &errands = service_.errands()](const Event& event) {
             if (noted) noted->event(0, event);
             if (event.kind == Event::Kind::progress) return;
+            if (left->fetch_sub(1) == 1) errands.post([=] { admission->release(ticket, monotonic_seconds() - now); });
             inbox->put({text, event, {}});
-            if (left->fetch_sub(1) == 1)
-                errands.post([admission, now] { admission->release(monotonic_seconds() - now); });
         };
         return plan_.model->engine().submit(std::move(request), std::move(sink));
     }

@@ -69,8 +69,10 @@ void ModelLoads::load() {
         lock.lock();
         const auto all = std::move(waiting_.extract(name).mapped());
         lock.unlock();
-        for (const auto& one : all) workers_.post([one, model] { one->take(model); });
-        model = nullptr;  // else it would count as used
+        // Nothing but their requests may hold it: else it would still count as used when they have their answers.
+        for (const auto& one : all)
+            workers_.post(
+                [one, own = &one == &all.back() ? std::move(model) : model]() mutable { one->take(std::move(own)); });
         lock.lock();
     }
 }

@@ -20,7 +20,8 @@ bool FairQueue::add(Entry entry, bool is_more) {
     auto [found, is_new] = clients_.try_emplace(entry.client);
     if (is_new) found->second.turn = turns_.insert(turns_.end(), entry.client);
     if (std::isfinite(entry.deadline)) deadlines_.emplace(entry.deadline, entry.ticket);
-    const Waiting waiting{std::move(entry), arrivals_++};
+    const uint64_t arrival = entry.was_first ? 0 : ++arrivals_;
+    const Waiting waiting{std::move(entry), arrival};
     found->second.waiting.insert(waiting.place());
     waiting_.emplace(waiting.entry.ticket, waiting);
     return true;
@@ -41,6 +42,17 @@ bool FairQueue::remove(Ticket ticket) {
     deadlines_.erase({entry.deadline, ticket});
     waiting_.erase(found);
     return true;
+}
+
+const FairQueue::Entry* FairQueue::first_of(const std::string& client) const {
+    const auto found = clients_.find(client);
+    return found == clients_.end() ? nullptr : &waiting_.at(found->second.waiting.begin()->second).entry;
+}
+
+void FairQueue::take_early(Ticket ticket) {
+    const Entry& entry = waiting_.at(ticket).entry;
+    clients_.at(entry.client).allowance -= entry.cost;
+    remove(ticket);
 }
 
 // Rounds in which nobody could pay for anything, taken in one step.

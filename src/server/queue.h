@@ -24,6 +24,7 @@ public:
         int64_t cost = 1;      // tokens, estimated
         int64_t priority = 0;  // lower is earlier, among the requests of one client
         double deadline = std::numeric_limits<double>::infinity();  // it must have been handed on by then
+        bool was_first = false;  // it was handed on before, and comes before its equals again
     };
 
     explicit FairQueue(size_t most_waiting, int64_t tokens_per_turn = 32)
@@ -34,10 +35,12 @@ public:
     bool has_room(const std::string& client, size_t count) const;
     // False: there is no room. `is_more`: of something that waited before and must go on, so there always is.
     bool add(Entry entry, bool is_more = false);
-    std::optional<Ticket> next();               // leaves the queue
-    bool remove(Ticket ticket);                 // false: it does not wait
-    std::vector<Ticket> take_late(double now);  // all whose deadline is over
-    double first_deadline() const;              // infinity: nobody has one
+    std::optional<Ticket> next();                            // leaves the queue
+    const Entry* first_of(const std::string& client) const;  // that this client would have handed on; null: none
+    void take_early(Ticket ticket);                          // leaves the queue before its turn, and is paid for
+    bool remove(Ticket ticket);                              // false: it does not wait
+    std::vector<Ticket> take_late(double now);               // all whose deadline is over
+    double first_deadline() const;                           // infinity: nobody has one
     size_t size() const { return waiting_.size(); }
     size_t most_waiting() const { return most_waiting_; }
 

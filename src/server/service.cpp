@@ -65,7 +65,7 @@ public:
     void cancel() override {
         is_cancelled_ = true;
         if (stops_waiting_for_model()) return end_early(given_up());
-        std::vector<RequestId> ids;
+        std::vector<std::optional<RequestId>> ids;
         std::vector<FairQueue::Ticket> tickets;
         {
             std::lock_guard lock(mutex_);
@@ -73,8 +73,9 @@ public:
             tickets = tickets_;
         }
         for (size_t choice = 0; choice < tickets.size(); ++choice)
-            if (admission_->leave(tickets[choice])) leaves(choice);
-        for (const RequestId id : ids) model_->engine().cancel(id);
+            if (admission_->leave(tickets[choice]) && !ids[choice]) leaves(choice);  // else it was set aside
+        for (const auto& id : ids)
+            if (id) model_->engine().cancel(*id);
     }
 
     void read() {
@@ -139,6 +140,14 @@ private:
                 const auto self = weak.lock();
                 return self && self->submit(choice);
             };
+            one.set_aside = [weak = weak_from_this(), choice] {
+                const auto self = weak.lock();
+                return self && self->set_aside(choice);
+            };
+            one.go_on = [weak = weak_from_this(), choice] {
+                const auto self = weak.lock();
+                return self && self->go_on(choice);
+            };
             one.late = [inbox = inbox_, noted = noted_, choice, deadline = request.turn.deadline_ms.value_or(0)] {
                 refuse(*inbox, noted.get(), choice,
                        {503, fmt::format("the answer could not begin within deadline_ms, {} ms", deadline),
@@ -152,6 +161,7 @@ private:
         {
             std::lock_guard lock(mutex_);
             tickets_ = std::move(tickets);
+            ids_.resize(tickets_.size());
         }
         API_TRY(admission_->enter(std::move(applicants)));
         if (is_cancelled_) cancel();  // it came before all this was known
@@ -178,6 +188,21 @@ private:
         inbox_->put(std::move(left));
     }
 
+    std::optional<RequestId> id_of(size_t choice) {
+        std::lock_guard lock(mutex_);
+        return ids_[choice];
+    }
+    bool set_aside(size_t choice) {
+        const auto id = id_of(choice);
+        if (!id || !model_->engine().set_aside(*id)) return false;
+        if (noted_) noted_->is_set_aside();
+        return true;
+    }
+    bool go_on(size_t choice) {
+        const auto id = id_of(choice);
+        return id && model_->engine().go_on(*id);
+    }
+
     // On the thread that made room. False: the place stays free.
     bool submit(size_t choice) {
         if (is_cancelled_) {
@@ -186,14 +211,15 @@ private:
         }
         const double now = monotonic_seconds();
         auto sink = [inbox = inbox_, noted = noted_, choice, &errands = service_.errands_, admission = admission_, now,
-                     waited = now - arrived_](const Event& event) {
+                     ticket = tickets_[choice], waited = now - arrived_](const Event& event) {
             Happened happened{Happened::What::event, choice, event};
             happened.event.usage.queue_seconds += waited;
             if (noted) noted->event(choice, happened.event);
+            // Not here: whoever is next is handed to the engine, which this is a thread of. Before the client hears of
+            // the end, for it may have more to ask.
+            if (event.kind == Event::Kind::finish || event.kind == Event::Kind::failed)
+                errands.post([=] { admission->release(ticket, monotonic_seconds() - now); });
             inbox->put(std::move(happened));
-            if (event.kind != Event::Kind::finish && event.kind != Event::Kind::failed) return;
-            // Not here: whoever is next is handed to the engine, which this is a thread of.
-            errands.post([admission, now] { admission->release(monotonic_seconds() - now); });
         };
         const auto id = model_->engine().submit(std::move(requests_[choice]), std::move(sink));
         if (!id) {
@@ -202,7 +228,7 @@ private:
         }
         {
             std::lock_guard lock(mutex_);
-            ids_.push_back(*id);
+            ids_[choice] = *id;
         }
         inbox_->put({Happened::What::begun, choice});
         if (is_cancelled_) model_->engine().cancel(*id);
@@ -275,7 +301,7 @@ private:
     bool waits_for_model_ = true;               // with mutex_, as are
     std::atomic<bool> is_cancelled_ = false;
     std::mutex mutex_;
-    std::vector<RequestId> ids_;
+    std::vector<std::optional<RequestId>> ids_;  // of the choices that the engine has
     std::vector<FairQueue::Ticket> tickets_;
 };
 

@@ -163,6 +163,71 @@ TEST_P(ReuseTest, APromptServesOthersBeforeItsAnswerIsDone) {
     EXPECT_GE(ask(*engine, request_of(joined_ids(opening, {4, 5, 6}))).last.usage.cached_tokens, 200);
 }
 
+// Somebody else's prompt takes the place in between, small ones that leave what was read in memory and large ones that
+// need its room: the answer has the tokens, the text and the guide's events of one that was left alone.
+TEST_P(ReuseTest, WhoIsSetAsideGoesOnWithTheSameTokens) {
+    const auto engine = open({.context_tokens = 1500, .snapshots = 2});
+    Ids script;
+    for (int i = 0; i < 250; ++i) script.push_back(int32_t(32 + i * 7 % 90));
+    for (const bool is_guided : {false, true}) {
+        const auto long_one = [&](bool reuse) {
+            Request request = request_of(random_prompt(300, 4), 250);
+            request.detect_loops = false;
+            request.reuse = reuse;
+            request.sampling.logprobs = 2;
+            request.sampling.repetition_penalty = 1.1F;
+            request.stop = {"never said"};
+            if (is_guided) request.guide = std::make_unique<test::ScriptGuide>(script);
+            return request;
+        };
+        const Answer alone = ask(*engine, long_one(false));
+        for (const auto& [events, others] : std::vector<std::pair<uint64_t, int64_t>>{{1, 10}, {60, 10}, {60, 1400}}) {
+            const auto running = collect(*engine, long_one(others == 10));
+            running->wait_for_events(events);
+            ASSERT_TRUE(engine->set_aside(running->id()));
+            EXPECT_FALSE(engine->set_aside(running->id()));
+            const Answer between = ask(*engine, request_of(random_prompt(others, 7), 20));
+            EXPECT_EQ(between.tokens.size(), 20u);
+            EXPECT_EQ(engine->load().waiting, 1);
+            EXPECT_TRUE(engine->go_on(running->id()));
+            EXPECT_FALSE(engine->go_on(running->id()));
+            const Answer& answer = running->answer();
+            EXPECT_EQ(answer.tokens, alone.tokens);
+            EXPECT_EQ(answer.text, alone.text);
+            EXPECT_EQ(answer.logprobs, alone.logprobs);
+            EXPECT_EQ(answer.guide, alone.guide);
+            EXPECT_EQ(answer.last.usage.prompt_tokens, 300);
+            EXPECT_EQ(answer.last.usage.generated_tokens, alone.last.usage.generated_tokens);
+            EXPECT_TRUE(std::ranges::is_sorted(answer.progress));
+            engine->wait(running->id());
+        }
+    }
+}
+
+TEST_P(ReuseTest, WhoIsSetAsideCanBeCancelled) {
+    auto engine = open({.context_tokens = 1500, .sequences = 2});
+    Request request = request_of(random_prompt(40, 4), 1400);
+    request.detect_loops = false;
+    const auto running = collect(*engine, std::move(request));
+    running->wait_for_events(3);
+    ASSERT_TRUE(engine->set_aside(running->id()));
+    EXPECT_EQ(ask(*engine, request_of({1, 2, 3})).tokens.size(), 8u);
+    engine->cancel(running->id());
+    EXPECT_EQ(running->answer().last.reason, FinishReason::cancelled);
+    engine->wait(running->id());
+    EXPECT_FALSE(engine->go_on(running->id()));
+    EXPECT_FALSE(engine->set_aside(running->id()));
+    EXPECT_FALSE(engine->set_aside(12345));
+    // And one that never goes on ends with its engine.
+    Request last = request_of(random_prompt(40, 4), 1400);
+    last.detect_loops = false;
+    const auto left = collect(*engine, std::move(last));
+    left->wait_for_events(3);
+    ASSERT_TRUE(engine->set_aside(left->id()));
+    engine.reset();
+    EXPECT_EQ(left->answer().last.reason, FinishReason::cancelled);
+}
+
 TEST_P(ReuseTest, PartitionsShareWhatIsPublic) {
     const auto engine = open({.context_tokens = 400, .snapshots = 6});
     const auto cached = [&](const Ids& prompt, const std::string& partition, int64_t public_tokens = 0) {

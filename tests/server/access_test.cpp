@@ -8,6 +8,8 @@
 #include "base/os.h"
 #include "server/ember_server.h"
 #include "server/service.h"
+#include "store/database.h"
+#include "store/schema.h"
 #include "store/store.h"
 #include "support/shared_data.h"
 
@@ -151,6 +153,26 @@ TEST_F(KeyDoor, AStoreThatCannotBeReadLetsNobodyIn) {
     EXPECT_NE(access.error().line().find("hearth.db"), std::string::npos) << access.error().line();
 }
 
+// Somebody writes for a long time: keys are still looked up, and that one was used is noted later.
+TEST_F(KeyDoor, ABusyStoreKeepsNobodyWaiting) {
+    const auto key = add({.name = "anna"});
+    start();
+    auto database = store::Database::open(folder + "/hearth.db", store::schema());
+    ASSERT_TRUE(database) << database.error().line();
+    {
+        const auto writing = (*database)->write();
+        ASSERT_TRUE(writing);
+        const double began = monotonic_seconds();
+        EXPECT_EQ(http_get(port, "/v1/models", bearer(key.secret)).status, 200);
+        EXPECT_LT(monotonic_seconds() - began, 2);
+    }
+    auto opened = store::Store::open(folder);
+    ASSERT_TRUE(opened);
+    const auto is_noted = [&] { return (*opened->keys().list())[0].last_used_ms > 0; };
+    for (int i = 0; i < 1000 && !is_noted(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(is_noted());
+}
+
 TEST_F(KeyDoor, LimitsOfAKey) {
     store::NewKey wanted{.name = "few"};
     wanted.limits = {.requests_per_minute = 3, .tokens_per_minute = 200};
@@ -281,6 +303,19 @@ TEST_F(KeyDoor, DeadlinesArePromises) {
     EXPECT_EQ(late.status, 503) << late.body;
     EXPECT_EQ(text_at(late.json(), "error", "code"), "deadline_exceeded");
     EXPECT_EQ(text_at(late.json(), "error", "param"), "deadline_ms");
+    // In every dialect, and a priority is understood beside it.
+    const std::string turn = R"("model": "small", "deadline_ms": 20, "priority": 3, )";
+    const std::string message = R"("messages": [{"role": "user", "content": "hi"}])";
+    for (const auto& [path, body] : std::vector<std::pair<std::string, std::string>>{
+             {"/v1/messages", "{" + turn + R"("max_tokens": 5, )" + message + "}"},
+             {"/api/chat", "{" + turn + message + "}"},
+             {"/api/generate", "{" + turn + R"("prompt": "hi"})"},
+             {"/api/embed", "{" + turn + R"("input": "hi"})"},
+             {"/v1/responses", "{" + turn + R"("input": "hi"})"}}) {
+        const HttpAnswer told = http_post(port, path, body, "X-Hearth-Strict: 1\r\n");
+        EXPECT_EQ(told.status, 503) << path << told.body;
+        EXPECT_NE(told.body.find("deadline_ms"), std::string::npos) << path << told.body;
+    }
     EXPECT_EQ(busy.receive(30).status, 200);
 }
 
@@ -300,6 +335,59 @@ TEST_F(KeyDoor, WaitingChangesNoAnswer) {
         ASSERT_EQ(answer.status, 200);
         EXPECT_EQ(at(answer.json(), "choices").dump(), at(alone, "choices").dump());
     }
+}
+
+// Of one client, who is in a hurry sets aside who is not; that answer is the one it would have been.
+TEST_F(KeyDoor, AnswersThatAreSetAsideGoOnUnchanged) {
+    const auto anna = add({.name = "anna", .scopes = {Scope::infer, Scope::metrics}}), bert = add({.name = "bert"});
+    start([](server::ServerOptions& options) { options.models = {ember("one", 4096, 1)}; });
+    const std::string quick = R"({"model": "one", "prompt": "a", "max_tokens": 3, "priority": )";
+    const auto ask_quick = [&](const std::string& secret, int priority) {
+        const HttpAnswer answer =
+            http_post(port, "/v1/completions", quick + std::to_string(priority) + "}", bearer(secret));
+        EXPECT_EQ(answer.status, 200) << answer.body;
+    };
+    ask_quick(anna.secret, 0);
+    const std::string wild = R"("temperature": 2, "top_k": 0, "top_p": 1, "seed": 7, "priority": 9, "stream": true, )";
+    const auto preempted = [&] {
+        const std::string text = http_get(port, "/metrics", bearer(anna.secret)).body;
+        const size_t at = text.find("\nvllm:num_preemptions_total{");
+        return at == std::string::npos ? "" : text.substr(text.find("} ", at) + 2, 1);
+    };
+    int set_aside = 0;
+    for (const std::string& body :
+         {"{" + wild + R"("model": "one", "prompt": "Once upon a time", "ignore_eos": true, "max_tokens": 1500})",
+          "{" + wild + R"("model": "one", "guided_regex": "[a-z ]{900}", "max_tokens": 1500,
+                          "messages": [{"role": "user", "content": "hi"}]})"}) {
+        const std::string path = body.find("messages") == std::string::npos ? "/v1/completions" : kPath;
+        const auto said = [](const std::string& bytes) {
+            std::string all;
+            for (const char* key : {"\"text\":\"", "\"content\":\""})
+                for (size_t at = bytes.find(key); at != std::string::npos; at = bytes.find(key, at + 1))
+                    all += bytes.substr(at + std::string(key).size(),
+                                        bytes.find('"', at + std::string(key).size()) - at - std::string(key).size());
+            return all;
+        };
+        const std::string alone = http_post(port, path, body, bearer(anna.secret)).body;
+        HttpClient client(port);
+        ASSERT_TRUE(client.send(post_request(path, body, bearer(anna.secret))));
+        std::string bytes = client.receive_until("data: ", 10);
+        for (int i = 0; i < 2; ++i) ask_quick(anna.secret, i);
+        set_aside += 2;
+        EXPECT_EQ(preempted(), std::to_string(set_aside));
+        bytes += client.receive_until("[DONE]", 30);
+        EXPECT_GT(said(alone).size(), 500u);
+        EXPECT_EQ(said(bytes), said(alone));
+    }
+    // Another client's hurry is no reason.
+    HttpClient client(port);
+    ASSERT_TRUE(client.send(post_request(
+        "/v1/completions", "{" + wild + R"("model": "one", "prompt": "b", "ignore_eos": true, "max_tokens": 300})",
+        bearer(anna.secret))));
+    client.receive_until("data: ", 10);
+    ask_quick(bert.secret, -9);
+    EXPECT_EQ(preempted(), std::to_string(set_aside));
+    EXPECT_FALSE(client.receive_until("[DONE]", 30).empty());
 }
 
 // What the service says of an answer that waited.
@@ -345,7 +433,7 @@ TEST(ServiceQueue, TellsHowLongAnAnswerWaited) {
         request.prompt = server::PlainText{.text = "once", .tokens = {}};
         request.max_tokens = 100;
         request.ignores_end = true;
-        request.turn.priority = -i;  // the last one comes before those that wait
+        request.turn.priority = i == 0 ? -10 : -i;  // the last one comes before those that wait
         all.push_back(std::make_shared<WaitingSink::Said>());
         service.run(std::move(request), std::make_unique<WaitingSink>(all.back()));
     }

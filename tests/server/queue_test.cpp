@@ -42,6 +42,25 @@ TEST(Queue, WhatHasBegunMayGoOnWhereNothingElseHasRoom) {
     EXPECT_TRUE(queue.add({.ticket = 3, .client = "c"}));
 }
 
+// Who comes before its turn has it counted, and who was first once is first among its equals again.
+TEST(Queue, WhatIsTakenEarlyIsPaidFor) {
+    FairQueue queue(100);
+    for (uint64_t i = 0; i < 10; ++i) {
+        ASSERT_TRUE(queue.add({.ticket = i, .client = "hasty", .cost = 100, .priority = int64_t(i)}));
+        ASSERT_TRUE(queue.add({.ticket = 100 + i, .client = "calm", .cost = 100}));
+    }
+    EXPECT_EQ(queue.first_of("nobody"), nullptr);
+    for (uint64_t i = 0; i < 4; ++i) {
+        ASSERT_EQ(queue.first_of("hasty")->ticket, i);
+        queue.take_early(i);
+    }
+    ASSERT_TRUE(queue.add({.ticket = 50, .client = "hasty", .cost = 1, .priority = 4, .was_first = true}, true));
+    EXPECT_EQ(queue.first_of("hasty")->ticket, 50u);
+    const auto order = all_of(queue);
+    EXPECT_GE(std::ranges::find(order, 4u) - order.begin(), 4) << "the other client catches up";
+    EXPECT_EQ(order.size(), 17u);
+}
+
 // Clients that always have something waiting, of very different sizes and numbers, get the same tokens.
 TEST(Queue, SharesAreEqualWithinAFewPercent) {
     for (uint64_t seed = 1; seed <= 20; ++seed) {

@@ -230,6 +230,7 @@ TEST(ServerAlone, OthersGoOnWhileAModelIsRead) {
     };
     const std::vector<std::string> paths = {"/v1/chat/completions", "/v1/messages", "/api/chat", "/tokenize",
                                             "/v1/messages/count_tokens"};
+    EXPECT_EQ(http_post(server->port(), "/v1/chat/completions", ask("ember", false)).status, 200);
     std::vector<HttpClient> waiting, streaming;
     for (const std::string& path : paths) {
         waiting.emplace_back(server->port());

@@ -35,6 +35,7 @@ public:
 
     // Every event of every choice, from the engine's thread.
     void event(size_t choice, const Event& event);
+    void is_set_aside() { metrics_.preemptions.add(); }  // a choice, for another request
     bool is_live() const { return unfinished_ > 0; }
     LiveRequest live() const;
 

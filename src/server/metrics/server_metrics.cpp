@@ -69,9 +69,9 @@ ServerMetrics::ServerMetrics(const std::string& version, const std::string& kern
                                         "Prompt tokens that were looked up in the cache.", kModel)),
       prefix_hits_(registry_.counter("vllm:prefix_cache_hits_total",
                                      "Prompt tokens that were found in the cache and not computed again.", kModel)),
-      preemptions_(registry_.counter(
-          "vllm:num_preemptions_total",
-          "Requests that lost their place to others; stays 0: memory is reserved before a request runs.", kModel)),
+      preemptions_(registry_.counter("vllm:num_preemptions_total",
+                                     "Times that a request was set aside for one of higher priority; it goes on later.",
+                                     kModel)),
       prompt_tokens_(registry_.counter("vllm:prompt_tokens_total", "Prompt tokens of answers that began.", kModel)),
       prompt_tokens_cached_(
           registry_.counter("vllm:prompt_tokens_cached_total", "Prompt tokens that came from the cache.", kModel)),
@@ -150,7 +150,7 @@ ModelMetrics& ServerMetrics::of(const std::string& model) {
     const auto values = values_of(model);
     const auto more = [&](const char* value) { return with(values, {value}); };
     // All series of a model are there from the start, so that a rate has something to begin with.
-    for (Family<Counter>* family : {&preemptions_, &drafts_, &draft_tokens_, &accepted_tokens_}) family->at(values);
+    for (Family<Counter>* family : {&drafts_, &draft_tokens_, &accepted_tokens_}) family->at(values);
     std::array<Counter*, kFinished> finished{};
     for (int reason = 0; reason < kFinished; ++reason)
         finished[size_t(reason)] = &success_.at(more(std::string(name_of(Finished(reason))).c_str()));
@@ -170,6 +170,7 @@ ModelMetrics& ServerMetrics::of(const std::string& model) {
         .generation_tokens = generation_tokens_.at(values),
         .finished = finished,
         .cancelled = cancelled_.at({model}),
+        .preemptions = preemptions_.at(values),
         .first_token = first_token_.at(values),
         .inter_token = inter_token_.at(values),
         .inter_token_older_name = inter_token_older_name_.at(values),

@@ -28,6 +28,7 @@ struct ModelMetrics {
     Counter& generation_tokens;
     std::array<Counter*, kFinished> finished;
     Counter& cancelled;
+    Counter& preemptions;
     Histogram &first_token, &inter_token, &inter_token_older_name, &per_output_token;
     Histogram &whole, &queue, &inference, &prefill, &decode;
     Histogram &request_prompt_tokens, &request_generation_tokens, &request_choices;
