@@ -38,6 +38,7 @@ void ModelLoads::stop() {
     models_.give_up_loading();
     if (loader_.joinable()) loader_.join();
     if (teller_.joinable()) teller_.join();
+    unloader_.reset();
     std::map<std::string, std::vector<std::shared_ptr<Waiting>>> left;
     std::lock_guard lock(mutex_);
     left.swap(waiting_);
@@ -54,6 +55,15 @@ void ModelLoads::get(Wish wish) {
     if (all.size() > 1) return;
     names_.push_back(std::move(name));
     changed_.notify_all();
+}
+
+void ModelLoads::unload(const std::string& name, const std::string& by, std::function<void(bool)> then) {
+    std::lock_guard lock(mutex_);
+    if (is_stopping_) return;
+    unloader_->post([this, name, by, then = std::move(then)] {
+        const bool is_gone = models_.unload(name, by);
+        workers_.post([then, is_gone] { then(is_gone); });
+    });
 }
 
 void ModelLoads::load() {

@@ -33,6 +33,8 @@ public:
     ~ModelLoads() { stop(); }
 
     void get(Wish wish);
+    // Takes it out of memory, which may take seconds; `then` on a worker. False: somebody uses it.
+    void unload(const std::string& name, const std::string& by, std::function<void(bool)> then);
     // Those who wait are told that nothing comes any more, as is everybody who comes later for what is not in memory.
     void stop();
 
@@ -50,6 +52,7 @@ private:
     std::deque<std::string> names_;                                         // of those to be read, in their order
     bool is_stopping_ = false;
     std::thread loader_, teller_;
+    std::unique_ptr<Workers> unloader_ = std::make_unique<Workers>(1);  // null: it has stopped
 };
 
 }  // namespace hearth::server

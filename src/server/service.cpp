@@ -353,6 +353,10 @@ void Service::with_model(const std::string& name, const Identity& who, WithModel
     loads_.get({.name = name, .by = who.id, .then = std::move(take), .progress = std::move(progress)});
 }
 
+void Service::unload(const std::string& name, const Identity& who, std::function<void(bool)> then) {
+    loads_.unload(name, who.id, std::move(then));
+}
+
 void Service::keep(std::shared_ptr<Running> run) {
     std::lock_guard lock(mutex_);
     running_.insert(std::move(run));

@@ -46,6 +46,8 @@ public:
     using WithModel = std::function<void(ApiResult<std::shared_ptr<const ServedModel>>)>;
     void with_model(const std::string& name, const Identity& who, WithModel then,
                     std::function<void(double share)> progress = {});
+    // `then`, on a worker, is told whether it is out of memory: what somebody uses stays.
+    void unload(const std::string& name, const Identity& who, std::function<void(bool)> then);
 
     // For requests of another kind (embed_service.h): from keep() to over() they are kept, and cancelled and waited for
     // with the rest.

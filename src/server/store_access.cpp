@@ -108,7 +108,9 @@ private:
     // Writing waits while others write, for seconds; nobody's request does. That it cannot be noted must keep nobody
     // out, either: the disk may be full.
     void note_use(const store::ApiKey& key) const {
-        noter_.post([this, key, now_ms = unix_milliseconds()] {
+        // Not before: a server has no threads until it is confined.
+        if (!noter_) noter_ = std::make_unique<Workers>(1);
+        noter_->post([this, key, now_ms = unix_milliseconds()] {
             if (!notes_)
                 if (auto opened = store::Store::open(folder_)) notes_.emplace(std::move(*opened));
             if (notes_) (void)notes_->keys().note_use(key, now_ms);
@@ -131,7 +133,7 @@ private:
     mutable double look_again_ = -std::numeric_limits<double>::infinity();
     mutable std::map<std::string, Remembered> remembered_;  // by the id of the key
     mutable std::optional<store::Store> notes_;  // of the thread that notes who came: a connection of its own
-    mutable Workers noter_{1};
+    mutable std::unique_ptr<Workers> noter_;     // that thread
 };
 
 }  // namespace

@@ -191,12 +191,13 @@ void answer_ollama(const ApiContext& api, Call call, OllamaReader read) {
     if (!given) return ollama_error(call.reply, given.error());
     const auto asked = std::make_shared<OllamaRequest>(std::move(*given));
     asked->model.identity = std::move(call.identity);
-    Models& models = api.service.models();
-    if (asked->loads_only && asked->unloads && models.has(asked->model.model)) {
-        if (!models.unload(asked->model.model, asked->model.identity.id))
-            asked->warnings.emplace_back("the model is in use and stays in memory; ask again later");
-        return answer_load(call.reply, *asked, began, 0);
-    }
+    const bool is_known = api.service.models().has(asked->model.model);
+    if (asked->loads_only && asked->unloads && is_known)
+        return api.service.unload(
+            asked->model.model, asked->model.identity, [reply = call.reply, asked, began](bool is_gone) {
+                if (!is_gone) asked->warnings.emplace_back("the model is in use and stays in memory; ask again later");
+                answer_load(reply, *asked, began, 0);
+            });
     api.service.with_model(
         asked->model.model, asked->model.identity,
         [&api, reply = call.reply, asked, began](ApiResult<std::shared_ptr<const ServedModel>> model) {
