@@ -219,9 +219,12 @@ TEST_F(Monitored, CountsRefusals) {
     EXPECT_EQ(http_get(port(), "/v1/models/a%2Fb").status, 404);
     EXPECT_EQ(http_get(port(), "/livez").status, 200);
     Exposition now;
+    // A request is counted once nobody works on it any more, which may be after its client has the answer.
     EXPECT_TRUE(becomes_true([&] {
         now = scrape();
-        return now.sum("hearth:http_requests_total", {R"(path="/livez")", R"(status="200")"}) == 1;
+        return now.sum("hearth:http_requests_total", {R"(path="/livez")", R"(status="200")"}) == 1 &&
+               now.sum("hearth:http_requests_total", {R"(status="400")"}) == 2 &&
+               now.sum("hearth:http_requests_total", {R"(status="404")"}) == 3;
     }));
     EXPECT_EQ(now.sum("hearth:requests_rejected_total", {R"(reason="model_not_found")"}), 1);
     EXPECT_EQ(now.sum("hearth:requests_rejected_total", {R"(reason="context_length_exceeded")"}), 1);
