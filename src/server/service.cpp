@@ -65,17 +65,15 @@ public:
     void cancel() override {
         is_cancelled_ = true;
         if (stops_waiting_for_model()) return end_early(given_up());
-        std::vector<std::optional<RequestId>> ids;
         std::vector<FairQueue::Ticket> tickets;
         {
             std::lock_guard lock(mutex_);
-            ids = ids_;
             tickets = tickets_;
         }
         for (size_t choice = 0; choice < tickets.size(); ++choice)
-            if (admission_->leave(tickets[choice]) && !ids[choice]) leaves(choice);  // else it was set aside
-        for (const auto& id : ids)
-            if (id) model_->engine().cancel(*id);
+            if (admission_->leave(tickets[choice]) && !id_of(choice)) leaves(choice);  // else it was set aside
+        for (size_t choice = 0; choice < tickets.size(); ++choice)
+            if (const auto id = id_of(choice)) model_->engine().cancel(*id);
     }
 
     void read() {
