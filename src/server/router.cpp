@@ -64,6 +64,13 @@ void Router::add(std::string_view method, std::string_view path, store::Scopes s
                        std::move(handler)});
 }
 
+std::vector<Endpoint> Router::endpoints() const {
+    std::vector<Endpoint> all;
+    for (const Route& route : routes_)
+        all.push_back({route.method, route.path + (route.takes_rest ? "{name}" : ""), route.scopes});
+    return all;
+}
+
 void Router::tell_errors(std::string_view prefix, ErrorWriter writer) {
     writers_.emplace_back(prefix, writer);
 }

@@ -22,6 +22,12 @@ struct Call {
     std::string name;  // what stands in the path's {name}, decoded
 };
 
+// What can be asked for, and with which scopes.
+struct Endpoint {
+    std::string method, path;  // with {name} where it takes one
+    store::Scopes scopes;
+};
+
 using Handler = std::function<void(Call)>;  // on a worker thread
 using ErrorWriter = void (*)(const HttpReply& reply, const ApiError& error);
 
@@ -35,6 +41,7 @@ public:
 
     void handle(HttpRequest request, HttpReply reply, const Access& access, RateLimits& limits) const;
     ErrorWriter error_writer(std::string_view path) const;
+    std::vector<Endpoint> endpoints() const;
 
 private:
     struct Route {

@@ -139,6 +139,10 @@ Models& Server::models() {
     return *impl_->models_;
 }
 
+std::vector<Endpoint> Server::endpoints() const {
+    return impl_->router_.endpoints();
+}
+
 bool Server::is_alive() const {
     // The I/O thread looks at its clock ten times a second.
     return impl_->http_->seconds_since_life() < 5;

@@ -11,6 +11,7 @@
 #include "server/http/http_server.h"
 #include "server/metrics/access_log.h"
 #include "server/models.h"
+#include "server/router.h"
 
 namespace hearth::store {
 class Store;
@@ -46,6 +47,7 @@ public:
     const std::vector<std::string>& notes() const;  // about them (HttpServer)
     int port() const;
     Models& models();
+    std::vector<Endpoint> endpoints() const;  // all there are, but for the instant answers
 
     // Nothing new is taken: /readyz and every other request are told so (503). Waits for the answers that are on their
     // way; those that are not ready in time, or when `is_urgent` says so, are given up, and their clients told. False:

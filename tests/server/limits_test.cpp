@@ -1,14 +1,11 @@
-// Buckets of requests and tokens by a clock of the test's own; keys that are compared without telling anything.
+// Buckets of requests and tokens by a clock of the test's own.
 #include "server/limits.h"
-
-#include "server/key_ring.h"
 
 namespace hearth::test {
 namespace {
 
 using server::Header;
 using server::Identity;
-using server::KeyRing;
 using server::RateLimits;
 
 struct Fixture {
@@ -143,26 +140,6 @@ TEST(RateLimits, DurationsAreThoseOfOpenai) {
     EXPECT_EQ(server::short_duration(1), "1s");
     EXPECT_EQ(server::short_duration(1.5), "1.5s");
     EXPECT_EQ(server::short_duration(360), "6m0s");
-}
-
-int compared = 0;
-bool counting_compare(std::span<const std::byte> a, std::span<const std::byte> b) {
-    EXPECT_EQ(a.size(), 32u);  // hashes: not even the length of a secret shows
-    EXPECT_EQ(b.size(), 32u);
-    ++compared;
-    return equal_in_constant_time(a, b);
-}
-
-TEST(KeyRing, EveryKeyIsComparedWholeAndInConstantTime) {
-    EXPECT_EQ(KeyRing().compare(), &equal_in_constant_time);
-    KeyRing ring(&counting_compare);
-    for (const char* secret : {"one-secret", "another-secret", "a-third"}) ring.add(secret);
-    for (const auto& [sent, found] : std::initializer_list<std::pair<const char*, std::optional<size_t>>>{
-             {"one-secret", 0}, {"a-third", 2}, {"a-thirD", std::nullopt}, {"", std::nullopt}}) {
-        compared = 0;
-        EXPECT_EQ(ring.find(sent), found) << sent;
-        EXPECT_EQ(compared, 3) << sent;
-    }
 }
 
 }  // namespace
