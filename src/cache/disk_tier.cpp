@@ -83,7 +83,10 @@ void DiskTier::scan() {
         const auto file = MappedFile::open(one.path);
         if (!file) continue;
         const auto header = read_kept_header(*file, cache_, options_.fingerprint);
-        if (header && header->fingerprint == options_.fingerprint) note(one.path, *header);
+        if (!header || header->fingerprint != options_.fingerprint) continue;
+        // Where the power went, blocks of another file may lie under this name, and be in the way of its own text.
+        const fs::path own = path_of({header->tokens, header->partition, header->public_tokens});
+        if (own.filename() == fs::path(one.path).filename()) note(one.path, *header);
     }
 }
 

@@ -11,7 +11,7 @@ namespace hearth {
 namespace {
 
 constexpr uint64_t kMagic = 0x766b687472616568;  // "hearthkv"
-constexpr uint64_t kVersion = 2;
+constexpr uint64_t kVersion = 3;
 constexpr int64_t kMostHeaderBytes = int64_t{1} << 30;
 
 std::unexpected<Error> bad_header(const char* what) {
@@ -127,6 +127,17 @@ int64_t KeptLayout::page(size_t group, size_t number) const {
 
 int64_t KeptLayout::state(size_t point) const {
     return states_ + int64_t(point) * (state_bytes_ + kKeptSumBytes);
+}
+
+uint64_t header_sum(const KeptHeader& header) {
+    return checksum_of(header_bytes(header));
+}
+
+Checksum begin_sum(uint64_t header_sum, int64_t place) {
+    Checksum sum;
+    sum.add(header_sum);
+    sum.add(uint64_t(place));
+    return sum;
 }
 
 Result<int64_t> header_size(std::span<const std::byte> prefix, int64_t file_bytes) {

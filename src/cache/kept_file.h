@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/checksum.h"
 #include "base/result.h"
 #include "cache/marks.h"
 
@@ -38,6 +39,11 @@ private:
     int64_t state_bytes_, states_, end_;
 };
 inline constexpr int64_t kKeptSumBytes = 8;
+
+// The checksum of a page or state at that place of the file goes on from here. So those of another text do not fit:
+// they may lie there, whole and with their own sum, where the power went before all blocks of a file were written.
+uint64_t header_sum(const KeptHeader& header);
+Checksum begin_sum(uint64_t header_sum, int64_t place);
 
 // The file's first bytes; what they say of its length needs the sizes of pages and states.
 std::vector<std::byte> header_bytes(const KeptHeader& header);

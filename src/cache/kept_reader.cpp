@@ -60,6 +60,7 @@ KeptReader::KeptReader(Cache& cache, PrefixTree& tree, Wanted wanted, MappedFile
       wanted_(std::move(wanted)),
       file_(std::move(file)),
       header_(std::move(header)),
+      header_sum_(header_sum(header_)),
       pages_(size_t(cache.groups())) {}
 
 KeptReader::~KeptReader() {
@@ -138,7 +139,7 @@ Result<> KeptReader::read_page(const Piece& piece) {
     pages_[size_t(piece.group)][size_t(piece.page)] = page;
     buffer_.resize(size_t(cache_.page_bytes(piece.group)));
     TRY(file_.read_at(size_t(piece.offset), buffer_));
-    Checksum sum;
+    Checksum sum = begin_sum(header_sum_, piece.offset);
     sum.add(buffer_);
     TRY(check_sum(file_, piece.offset + int64_t(buffer_.size()), sum));
     cache_.write_page(piece.group, page, buffer_);
@@ -148,7 +149,7 @@ Result<> KeptReader::read_page(const Piece& piece) {
 Result<> KeptReader::read_state(const Piece& piece) {
     slot_ = cache_.take_slot();
     if (slot_ < 0) return no_room();
-    Checksum sum;
+    Checksum sum = begin_sum(header_sum_, piece.offset);
     int64_t offset = piece.offset;
     for (int64_t part = 0; part < cache_.state_parts(); ++part) {
         buffer_.resize(size_t(cache_.state_part_bytes(part)));

@@ -53,6 +53,7 @@ private:
     const Wanted wanted_;
     const MappedFile file_;
     const KeptHeader header_;
+    const uint64_t header_sum_;
     int64_t tokens_ = 0;  // where the prompt can go on
     bool is_callers_ = false;
     size_t point_ = 0;  // of the header, with its state

@@ -50,6 +50,8 @@ KeptWriter::KeptWriter(Cache& cache, PrefixTree& tree, PrefixTree::Text text, Ke
       tree_(tree),
       text_(std::move(text)),
       header_(std::move(header)),
+      header_sum_(header_sum(header_)),
+      layout_(layout_of(cache, header_)),
       path_(path),
       file_(std::move(file)) {}
 
@@ -67,7 +69,7 @@ Result<> KeptWriter::put(std::span<const std::byte> bytes) {
 }
 
 Result<> KeptWriter::put_sum() {
-    const uint64_t sum = std::exchange(sum_, {}).value();
+    const uint64_t sum = sum_.value();
     return file_.write(std::as_bytes(std::span(&sum, 1)));
 }
 
@@ -95,6 +97,7 @@ Result<KeptWriter::Progress> KeptWriter::write_page(const PrefixTree::Kept& kept
     if (held.page < 0 || held.tokens < tokens_needed(cache_, header_, group, page)) return Progress::lost;
     piece_.resize(size_t(cache_.page_bytes(group)));
     cache_.read_page(group, held.page, piece_);
+    sum_ = begin_sum(header_sum_, layout_.page(group_, page_));
     TRY(put(piece_));
     TRY(put_sum());
     ++page_;
@@ -106,6 +109,7 @@ Result<KeptWriter::Progress> KeptWriter::write_state_part(const PrefixTree::Kept
     if (point == kept.points.end()) return Progress::lost;
     piece_.resize(size_t(cache_.state_part_bytes(part_)));
     cache_.read_state(point->slot, part_, piece_);
+    if (part_ == 0) sum_ = begin_sum(header_sum_, layout_.state(point_));
     TRY(put(piece_));
     if (++part_ < cache_.state_parts()) return Progress::goes_on;
     TRY(put_sum());

@@ -42,6 +42,8 @@ private:
     PrefixTree& tree_;
     const PrefixTree::Text text_;
     const KeptHeader header_;
+    const uint64_t header_sum_;
+    const KeptLayout layout_;
     const std::string path_;
     NewFile file_;
     size_t group_ = 0, page_ = 0, point_ = 0;  // what comes next

@@ -138,6 +138,67 @@ TEST_F(DiskTierTest, TornAndChangedFilesAreAsIfTheyWereNotThere) {
     }
 }
 
+// What may stand under a file's name where the power went and the disk had the name before the bytes: any sectors of
+// them, zeros or what another file left there in place of the others, and any length.
+std::string torn(const std::string& whole, const std::string& other, Rng& rng) {
+    constexpr size_t kSector = 512;
+    std::string left = whole;
+    if (rng.below(3) == 0) left.resize(rng.below(whole.size() + 1));
+    const uint64_t lost_of_8 = rng.below(9);
+    for (size_t at = 0; at < left.size(); at += kSector) {
+        const size_t count = std::min(kSector, left.size() - at);
+        if (rng.below(8) >= lost_of_8) continue;
+        const bool is_stale = rng.below(2) && at + count <= other.size();
+        left.replace(at, count, is_stale ? other.substr(at, count) : std::string(count, '\0'));
+    }
+    return left;
+}
+
+TEST_F(DiskTierTest, WhatALossOfPowerLeavesIsNeverUsedAndReplaced) {
+    const auto read = [](const fs::path& path) {
+        std::ifstream in(path, std::ios::binary);
+        return std::string{std::istreambuf_iterator<char>(in), {}};
+    };
+    const Text prompt = counted(330), next = joined(prompt, {5}), neighbour = counted(330, 40'000);
+    for (const Needs& needs : {test::kPlain, test::kWindowed, test::kOnlyRecurrent, test::mixed_needs()}) {
+        fs::remove_all(folder);
+        const auto write = [&](const Text& text) {
+            Place place(needs, options());
+            place.ask(text, {}, {}, {100});
+            place.write_all();
+        };
+        write(prompt);
+        ASSERT_EQ(files().size(), 1u);
+        const fs::path path = files()[0], part = path.string() + ".77-1.part";
+        write(neighbour);
+        ASSERT_EQ(files().size(), 2u);
+        const fs::path other_path = files()[files()[0] == path];
+        const std::string whole = read(path), other = read(other_path);
+        int used = 0;
+        Rng rng(whole.size());
+        for (int round = 0; round < 60; ++round) {
+            const std::string left = torn(whole, other, rng);
+            // Under its own name, or under that of a file that was still being written.
+            const bool is_renamed = rng.below(4) > 0;
+            fs::remove(path);
+            std::ofstream(is_renamed ? path : part, std::ios::binary | std::ios::trunc) << left;
+            Place second(needs, options());
+            const bool is_loaded = second.tier->load(next, "", 0, 0);
+            EXPECT_EQ(is_loaded, is_renamed && left == whole) << round;
+            used += is_loaded;
+            ASSERT_TRUE(second.tier->load(joined(neighbour, {5}), "", 0, 0)) << round;
+            second.desk.ask(next);  // looks at what is stored
+            second.desk.expect_nothing_lost();
+            if (is_loaded) continue;
+            write(prompt);
+            Place third(needs, options());
+            EXPECT_TRUE(third.tier->load(next, "", 0, 0)) << round;
+        }
+        EXPECT_LT(used, 30);
+    }
+    EXPECT_TRUE(complaints.empty());
+}
+
 TEST_F(DiskTierTest, OnlyTheSameModelAndPartitionFindIt) {
     const Text prompt = counted(300), next = joined(prompt, {5});
     {
