@@ -1,6 +1,7 @@
 #include "cache/disk_tier.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <filesystem>
 #include <system_error>
@@ -182,23 +183,33 @@ void DiskTier::finish_writing() {
         fs::last_write_time(writer->path(), *save_began_ - std::chrono::milliseconds(saved_.size()), ignored);
         saved_.insert(writer->path());
     }
-    const Known& now = known_.back();
-    // Files of its beginnings are of no more use where this one serves wherever they did.
-    const std::vector<uint64_t> hashes = hashes_of(writer->text().tokens);
-    std::vector<std::string> superseded;
-    for (const Known& one : known_) {
-        if (one.path == now.path || one.partition != now.partition || one.public_tokens > now.public_tokens) continue;
-        const bool is_covered = std::ranges::all_of(one.places, [&](const auto& place) {
-            return !tree_.needs_points()
-                       ? place.first < int64_t(hashes.size()) && hashes[size_t(place.first)] == place.second
-                       : std::ranges::find(now.places, place) != now.places.end();
-        });
-        if (is_covered) superseded.push_back(one.path);
-    }
-    for (const std::string& path : superseded) {
+    for (const std::string& path : superseded_by(known_.back(), writer->text().tokens)) {
         fs::remove(path, ignored);
         forget(path);
     }
+}
+
+// Files of a text's beginnings: where prompts can go on everywhere, this one serves wherever they did. Else they may
+// have states of their own, and as in memory one is enough for every doubling of the distance from the end.
+std::vector<std::string> DiskTier::superseded_by(const Known& now, std::span<const int32_t> tokens) const {
+    constexpr int64_t kNear = 512;
+    const std::vector<uint64_t> hashes = hashes_of(tokens);
+    std::vector<const Known*> beginnings;
+    for (const Known& one : known_) {
+        if (one.path == now.path || one.partition != now.partition || one.public_tokens > now.public_tokens) continue;
+        const auto& [length, hash] = one.places.back();
+        if (length < int64_t(hashes.size()) && hashes[size_t(length)] == hash) beginnings.push_back(&one);
+    }
+    std::ranges::sort(beginnings, {}, [](const Known* one) { return one->places.back().first; });
+    std::vector<std::string> superseded;
+    int last = -1;
+    for (const Known* one : beginnings) {
+        const int64_t distance = int64_t(tokens.size()) - one->places.back().first;
+        const int doublings = int(std::bit_width(uint64_t(distance / kNear)));
+        if (doublings == last || !tree_.needs_points()) superseded.push_back(one->path);
+        last = doublings;
+    }
+    return superseded;
 }
 
 // Other engines may write there too, so what lies there is counted anew.

@@ -83,6 +83,7 @@ private:
     void read_failed(const std::string& path, const Error& error);
     void begin_writing();
     void finish_writing();
+    std::vector<std::string> superseded_by(const Known& now, std::span<const int32_t> tokens) const;
     bool make_room(int64_t bytes);
     void write_failed(const Error& error);
     std::string path_of(const PrefixTree::Text& text) const;

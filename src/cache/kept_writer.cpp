@@ -7,7 +7,9 @@ namespace hearth {
 
 namespace {
 
-constexpr size_t kMostPoints = 4;  // the newest states of a text; older ones are as large and seldom wanted
+// The newest states of a text, and beside them the first that was asked for, the end of a system text: older ones are
+// as large and seldom wanted.
+constexpr size_t kMostPoints = 4;
 
 // So many tokens of a page must stand in it for all points of the file that see it.
 int64_t tokens_needed(const Cache& cache, const KeptHeader& header, int64_t group, int64_t page) {
@@ -27,8 +29,10 @@ KeptHeader header_of(const Cache& cache, const PrefixTree::Kept& kept, const Pre
                       .public_tokens = text.public_tokens,
                       .tokens = text.tokens};
     const size_t left_out = kept.points.size() - std::min(kept.points.size(), kMostPoints);
-    for (const auto& point : std::span(kept.points).subspan(left_out))
-        header.points.push_back({point.tokens, point.is_callers});
+    const auto first = std::ranges::find(kept.points, true, &PrefixTree::Kept::Point::is_callers);
+    for (size_t i = 0; i < kept.points.size(); ++i)
+        if (i >= left_out || i == size_t(first - kept.points.begin()))
+            header.points.push_back({kept.points[i].tokens, kept.points[i].is_callers});
     for (int64_t group = 0; group < cache.groups(); ++group) {
         std::vector<int32_t>& pages = header.pages.emplace_back();
         for (const Mark& point : header.points)

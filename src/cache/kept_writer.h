@@ -13,7 +13,7 @@
 
 namespace hearth {
 
-// What a file of the text would have; of its states the newest few.
+// What a file of the text would have; of its states the newest few and the end of the system text.
 KeptHeader header_of(const Cache& cache, const PrefixTree::Kept& kept, const PrefixTree::Text& text,
                      const std::string& fingerprint);
 KeptLayout layout_of(const Cache& cache, const KeptHeader& header);

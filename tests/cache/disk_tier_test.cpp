@@ -252,6 +252,33 @@ TEST_F(DiskTierTest, AGrowingTextIsOneFile) {
     EXPECT_EQ(files().size(), 1u);
 }
 
+// With states of its own every file of a beginning might be of use, but not all of them are worth their room.
+TEST_F(DiskTierTest, AConversationThatGrowsIsAFewFiles) {
+    Text talk = counted(300);
+    {
+        Place place(test::kRecurrent, options());
+        for (int32_t turn = 0; turn < 30; ++turn) {
+            const Text prompt = joined(talk, counted(50, 10'000 + 100 * turn));
+            place.ask(prompt, counted(50, 10'050 + 100 * turn), {}, {300, int64_t(prompt.size()) - 5});
+            talk = joined(prompt, counted(50, 10'050 + 100 * turn));
+            place.write_all();
+            EXPECT_LE(files().size(), 6u) << turn;
+        }
+    }
+    Place after(test::kRecurrent, options());
+    ASSERT_TRUE(after.tier->load(joined(talk, {5}), "", 0, 0));
+    EXPECT_EQ(after.desk.ask(joined(talk, {5})).cached_tokens, 3300);
+    // Whoever begins anew with the same system text finds it in any of the files.
+    const Text branch = joined(counted(300), {7, 8});
+    ASSERT_TRUE(Place(test::kRecurrent, options()).tier->load(branch, "", 0, 0));
+    // Out of the middle not all is read again.
+    Place third(test::kRecurrent, options());
+    Text edited(talk.begin(), talk.begin() + 2600);
+    edited.push_back(5);
+    ASSERT_TRUE(third.tier->load(edited, "", 0, 0));
+    EXPECT_GE(third.desk.ask(edited).cached_tokens, 1000);
+}
+
 TEST_F(DiskTierTest, WhatMemoryLosesMeanwhileIsNotWritten) {
     Place place(test::kRecurrent, options());
     for (int pieces = 0; pieces < 6; ++pieces) {
