@@ -1,4 +1,6 @@
 // What a server with the demo model tells about itself: numbers, log lines, traces, and who is being answered.
+#include "server/metrics/monitor.h"
+
 #include <chrono>
 #include <fstream>
 #include <mutex>
@@ -273,15 +275,36 @@ TEST_F(Monitored, LogsALinePerRequestAndNothingThatWasSaid) {
     EXPECT_EQ(lines->text.find("secret"), std::string::npos) << lines->text;
 }
 
-// The older version has no mark for the end of a stream.
-TEST_F(Monitored, AStreamOfTheOlderVersionIsComplete) {
-    start();
-    const std::string body =
-        R"({"model": "ember", "temperature": 0, "stream": true, "messages": [{"role": "user", "content": "hi"}]})";
-    HttpClient client(port());
-    client.send("POST " + kPath + " HTTP/1.0\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-    EXPECT_NE(client.receive().body.find("[DONE]"), std::string::npos);
-    EXPECT_TRUE(at(only_line(), "complete").as_bool());
+// The older version has no mark for the end of a stream: nothing is written any more once it is known.
+TEST(MonitoredHttp, AStreamOfTheOlderVersionIsComplete) {
+    Lines lines;
+    server::AccessLogOptions log;
+    log.write = [&](std::string_view text) {
+        std::lock_guard lock(lines.mutex);
+        lines.text += text;
+        return true;
+    };
+    server::Monitor monitor("test", std::move(log));
+    server::HttpOptions options;
+    options.hosts = {"127.0.0.1"};
+    options.record = [&](const server::HttpRequest& request) { return monitor.open(request); };
+    options.handle = [](const server::HttpRequest&, const server::HttpReply& reply) {
+        std::thread([reply] {
+            reply.begin_stream("application/x-ndjson");
+            reply.write("{}\n");
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            reply.finish();
+        }).detach();
+    };
+    {
+        auto started = server::HttpServer::start(std::move(options));
+        ASSERT_TRUE(started) << started.error().line();
+        HttpClient client((*started)->port());
+        client.send("GET /stream HTTP/1.0\r\n\r\n");
+        EXPECT_EQ(client.receive().body, "{}\n");
+        EXPECT_TRUE(becomes_true([&] { return !lines.all().empty(); }));
+    }
+    EXPECT_TRUE(at(lines.all().at(0), "complete").as_bool());
 }
 
 TEST_F(Monitored, WhoLeavesIsLoggedToTheEnd) {
