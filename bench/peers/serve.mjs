@@ -180,7 +180,6 @@ async function load(port) {
         first_token_p50_ms: percentile(firsts, 0.5), first_token_p95_ms: percentile(firsts, 0.95), health_p50_ms: percentile(times, 0.5), health_p99_ms: percentile(times, 0.99), health_asked: times.length};
 }
 
-// Its text must not hold the same words at the same place as another's.
 async function turn(port, again) {
     const agent = new http.Agent({keepAlive: true, maxSockets: 1});
     const ask = async (prompt) => {
@@ -188,19 +187,25 @@ async function turn(port, again) {
         if (reply.error) throw new Error(reply.error);
         return {first_ms: reply.first, prompt_tokens: reply.usage?.prompt_tokens, cached_tokens: reply.usage?.prompt_tokens_details?.cached_tokens};
     };
-    const begin = Array.from({length: turn_tokens - 20}, (_, i) => words[(i * i + (i >> 3)) % words.length]).join(" ");
-    const first = again ? null : await ask(`${begin} ${text_of(20)}`);
-    const second = await ask(`${begin} ${text_of(20)}`);
+    // Ids, so that a vocabulary without a meaning gives as many tokens.
+    const begin = Array.from({length: turn_tokens - 20}, (_, i) => 8 + (i * i + (i >> 3)) % 300);
+    const end = () => Array.from({length: 20}, () => 8 + random(300));
+    const first = again ? null : await ask([...begin, ...end()]);
+    const second = await ask([...begin, ...end()]);
     agent.destroy();
     return {first, second};
 }
 
 async function measure(name, program, flags_of, home) {
     const results = {};
+    const done = (part, found) => {
+        results[part] = found;
+        if (!values.json) console.log(`${name}, ${part}:`, JSON.stringify(found, (key, value) => typeof value === "number" ? Number(value.toFixed(2)) : value, 1));
+    };
     if (values.only !== "turn") {
         const server = await start(program, flags_of(Number(values["most-prompt"]) * 2 + Number(values["most-answer"]) + 64, clients), home);
         try {
-            results.load = await load(server.port);
+            done("load", await load(server.port));
         } finally {
             await server.stop();
         }
@@ -209,21 +214,19 @@ async function measure(name, program, flags_of, home) {
         for (const part of ["turn", "after restart"]) {
             const server = await start(program, flags_of(turn_tokens + 1024, 1), home);
             try {
-                results[part] = await turn(server.port, part !== "turn");
+                done(part, await turn(server.port, part !== "turn"));
             } finally {
                 await server.stop();
             }
         }
     }
     if (values.json) console.log(JSON.stringify({name, ...results}));
-    else console.log(name, JSON.stringify(results, (key, value) => typeof value === "number" ? Number(value.toFixed(2)) : value, 1));
-    return results;
 }
 
 const home = mkdtempSync(join(tmpdir(), "serve-"));
 try {
     state = BigInt(values.seed) * 2654435769n + 1n;
-    if (!values["skip-hearth"]) await measure("hearth", values.hearth, (context, parallel) => ["serve", "--model", model, "--ctx", `${context}`, "--parallel", `${parallel}`, "--threads", values.threads, "--access-log", "none", "--concurrent", "0", "--requests-per-minute", "0", "--tokens-per-minute", "0"], home);
+    if (!values["skip-hearth"]) await measure("hearth", values.hearth, (context, parallel) => ["serve", "--model", model, "--ctx", `${context}`, "--parallel", `${parallel}`, "--threads", values.threads, "--access-log", "none", "--cache-disk", "2G", "--concurrent", "0", "--requests-per-minute", "0", "--tokens-per-minute", "0"], home);
     if (values.peer) {
         state = BigInt(values.seed) * 2654435769n + 1n;
         await measure("llama-server", values.peer, (context, parallel) => ["-m", model, "-c", `${context * parallel}`, "-np", `${parallel}`, "-t", values.threads, "--no-webui", "--log-disable"], home);
