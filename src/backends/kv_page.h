@@ -18,28 +18,12 @@
 #include <cstdint>
 
 #include "base/result.h"
-#include "ops/step.h"
+#include "ops/kv_bytes.h"
 
 namespace hearth {
 
-inline constexpr int64_t kKvBlock = 32;
-
 const char* name_of(KvType type);
 
-// Bytes of `count` (a multiple of 32 for the quantised types) values of one token, scales included.
-inline int64_t kv_row_bytes(KvType type, int64_t count) {
-    switch (type) {
-        case KvType::f32:
-            return count * 4;
-        case KvType::f16:
-            return count * 2;
-        case KvType::q8_0:
-            return count + count / kKvBlock * 2;
-        case KvType::q4_0:
-            return count / 2 + count / kKvBlock * 2;
-    }
-    return 0;
-}
 // Bytes of the codes alone: where the scales begin is kPageTokens times this.
 inline int64_t kv_code_bytes(KvType type, int64_t count) {
     return type == KvType::q8_0 ? count : type == KvType::q4_0 ? count / 2 : kv_row_bytes(type, count);

@@ -33,6 +33,7 @@ struct BenchOptions {
     int runs = 3;
     std::vector<int64_t> depths{0};
     bool bandwidth = false, profile = false, json = false;
+    bool sample = false;                                          // instead of the likeliest token
     Argument prompt_argument, generate_argument, depth_argument;  // were they given?
 };
 
@@ -55,17 +56,25 @@ struct Times {
     std::vector<double> tokens;
     Usage usage;
 
+    // At once where a round before had read that far already.
     double reached(int64_t tokens_done) const {
+        if (tokens_done <= usage.cached_tokens) return 0;
         for (const auto& [done, seconds] : prompt)
             if (done >= tokens_done) return seconds;
         return 0;
     }
 };
 
-// `batch` equal requests at once. Greedy, so that sampling costs next to nothing and nothing depends on luck.
-// `on_share` hears how much is done.
+SamplerOptions sampling(const BenchOptions& options) {
+    if (!options.sample) return {.temperature = 0};
+    return {.temperature = 0.7f, .top_k = 20, .top_p = 0.95f, .seed = 1};  // as makers of models recommend for chats
+}
+
+// `batch` equal requests at once. Greedy unless asked for otherwise: then nothing depends on luck.
+// What stands at the depth is the same in every round and read once; what follows is new. `on_share` hears how much is
+// done.
 Result<std::vector<Times>> run_batch(Engine& engine, const BenchOptions& options, int64_t depth, int64_t prompt,
-                                     int64_t generate, const std::function<void(double)>& on_share) {
+                                     int64_t generate, int round, const std::function<void(double)>& on_share) {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<Times> times(static_cast<size_t>(options.batch));
@@ -74,14 +83,18 @@ Result<std::vector<Times>> run_batch(Engine& engine, const BenchOptions& options
     std::optional<Error> failure;
     for (int64_t i = 0; i < options.batch; ++i) {
         Request request;
-        request.tokens =
-            random_prompt(engine.tokenizer(), engine.model().vocabulary, depth + prompt, uint64_t(depth * 131 + i));
+        const auto words = [&](int64_t count, uint64_t seed) {
+            return random_prompt(engine.tokenizer(), engine.model().vocabulary, count, seed);
+        };
+        request.tokens = words(depth, uint64_t(depth * 131 + i));
+        std::ranges::copy(words(prompt, uint64_t(depth * 131 + i + round * options.batch + 7919)),
+                          std::back_inserter(request.tokens));
         request.max_tokens = generate;
         request.ignore_end = true;
         request.detect_loops = false;
-        request.reuse = false;
-        request.sampling.temperature = 0;
-        if (depth > 0) request.boundaries = {depth};
+        request.reuse = depth > 0;
+        request.sampling = sampling(options);
+        if (depth > 0) request.boundaries = request.keep_at = {depth};
         ids.push_back(TRY(engine.submit(std::move(request), [&, i](const Event& event) {
             std::lock_guard lock(mutex);
             Times& own = times[size_t(i)];
@@ -157,20 +170,19 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
             .test = "decode", .tokens = options.generate, .depth = depth, .batch = options.batch, .speeds = {}};
         for (int round = 0; round <= options.runs; ++round) {  // the first one warms up and does not count
             if (options.prompt > 0) {
-                const auto times = TRY(run_batch(engine, options, depth, options.prompt, 1, on_share));
+                const auto times = TRY(run_batch(engine, options, depth, options.prompt, 1, round, on_share));
                 ++done;
                 double begin = 0, end = 0;
                 for (const Times& own : times) {
                     begin = std::max(begin, own.reached(depth));
                     end = std::max(end, own.tokens.back());
                 }
-                if (depth == 0) begin = 0;
                 if (round > 0) prefill.speeds.push_back(double(options.prompt * options.batch) / (end - begin));
                 prefill.profile = engine.take_profile();  // of the last round
             }
             if (options.generate > 0) {
                 // Decoding is measured from the first token that follows a prompt of just the depth.
-                const auto times = TRY(run_batch(engine, options, depth, 1, options.generate + 1, on_share));
+                const auto times = TRY(run_batch(engine, options, depth, 1, options.generate + 1, round, on_share));
                 ++done;
                 double begin = 0, end = 0;
                 for (const Times& own : times) {
@@ -262,13 +274,14 @@ Result<> bench(const BenchOptions& asked) {
     choice.context_tokens = TRY(context_for(options, use));
     choice.sequences = options.batch;
     choice.profile = options.profile;
+    if (*std::ranges::max_element(options.depths) > 0) choice.snapshots = options.batch;  // to go on from the depth
     std::unique_ptr<Engine> engine;
     {
         Progress progress("loading " + options.model.model);
         choice.progress = [&](double share) { return progress.update(share), !was_interrupted(); };
         engine = TRY(Engine::open(std::move(checkpoint), choice));
     }
-    if (options.bandwidth) report.roof = TRY(measure_machine(engine->options().threads, choice.isa));
+    if (options.bandwidth || options.profile) report.roof = TRY(measure_machine(engine->options().threads, choice.isa));
     report.measurements = TRY(use == FileUse::text ? measure(*engine, options, report.roof)
                                                    : measure_texts(*engine, options, report.roof, use));
     return write_out(options.json ? report.json(*engine).dump(1) + "\n" : report.text(*engine));
@@ -297,7 +310,10 @@ void add_bench(Command& program) {
     command.add("--runs", options->runs, "Measurements per line; the median counts").show_default().between(1, 1000);
     command.add("--type", options->type, "Type of random weights, such as q4_k_m or q8_0").show_default();
     command.add_flag("--bandwidth", options->bandwidth, "Measure the machine too and print the share of its roof");
-    command.add_flag("--profile", options->profile, "Say which operations took the time");
+    command.add_flag("--profile", options->profile,
+                     "Say which operations took the time, what they moved and multiplied, and the share of the roof");
+    command.add_flag("--sample", options->sample,
+                     "Draw tokens as chats do (temperature 0.7, top-k 20, top-p 0.95), not the likeliest one");
     command.add_flag("--json", options->json, "As JSON");
     add_model_options(command, options->model);
     command.runs([options] {

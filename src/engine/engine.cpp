@@ -399,6 +399,7 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
     for (const Share& share : shares)
         (work[size_t(share.work)].is_generating ? answer_tokens : prompt_tokens) += share.tokens;
 
+    const double in_ops = timed_.seconds();
     lock.unlock();
     const double begin = monotonic_seconds();
     // A pass reads the weights that stay in the file; should that have been cut short, they are not touched again.
@@ -412,6 +413,7 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
                         : std::unexpected(std::move(whole).error());
     const double now = monotonic_seconds();
     lock.lock();
+    if (loaded_->options.profile) timed_.note("between ops", now - begin - (timed_.seconds() - in_ops));
 
     if (passed && *passed) pace_.passed(now - begin, prompt_tokens, answer_tokens);
     for (size_t i = 0; i < in_pass_.size(); ++i) {
@@ -424,6 +426,7 @@ void Engine::Impl::pass(std::unique_lock<std::mutex>& lock) {
         if (!passed) in_pass_[i]->fail_with(passed.error());
     }
     in_pass_.clear();
+    if (loaded_->options.profile) timed_.note("choose tokens", monotonic_seconds() - now);
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -18,7 +18,7 @@ Result<> check_kernel_row(const std::string& name) {
 Result<MachineRoof> measure_machine(int threads, const std::string& row) {
     ThreadPool pool(threads > 0 ? threads : physical_cores_allowed());
     const cpu::Roof roof = TRY(cpu::measure_roof(pool, row.empty() ? cpu::chosen_isa() : TRY(cpu::parse_isa(row))));
-    return MachineRoof{roof.read_bytes_per_second, roof.int8_ops_per_second};
+    return MachineRoof{roof.read_bytes_per_second, roof.int8_ops_per_second, roof.f32_ops_per_second};
 }
 
 }  // namespace hearth

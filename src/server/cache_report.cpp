@@ -34,7 +34,7 @@ CacheReport CacheWatch::look(const PrefixReport& prefix, const Prompt& prompt, c
                        .known_tokens = prefix.common_tokens};
     if (!prefix.difference) return report;
     const auto token = [&](int32_t id) { return CacheReport::Token{id, std::string(tokenizer.piece(id, true))}; };
-    CacheReport::Difference& difference = report.difference.emplace();
+    CacheReport::Difference& difference = report.difference.emplace(CacheReport::Difference{});
     difference.at = prefix.difference->at;
     difference.prompt = token(prefix.difference->prompt_token);
     difference.kept = token(prefix.difference->kept_token);

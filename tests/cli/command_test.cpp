@@ -425,5 +425,47 @@ TEST_F(Command, BenchReportsWhatWasMeasured) {
     }
 }
 
+// What the operations had to read and write is counted apart from what a model's file and layers say a token needs: the
+// two agree but for what passes between the layers.
+TEST_F(Command, BenchSaysWhereTheTimeGoes) {
+    const std::string command = "bench $M --prompt 20 --generate 6 --depth 30 --runs 2 --profile --sample";
+    const Ran ran = hearth(command + " --json");
+    ASSERT_EQ(ran.exit_code, 0) << ran.err;
+    const auto report = Json::parse(ran.out);
+    ASSERT_TRUE(report.has_value());
+    for (const char* figure : {"read_gb_per_second", "int8_gops", "f32_gops"})
+        EXPECT_TRUE(report->find("machine")->find(figure)) << figure;
+    EXPECT_GT(report->find("machine")->find("threads")->as_int(), 0);
+    const auto& results = report->find("results")->items();
+    ASSERT_EQ(results.size(), 2u);
+    for (const Json& result : results) {
+        const bool is_prefill = result.find("test")->as_string() == "prefill";
+        int64_t passes = 0, choices = 0;
+        double bytes = 0, operations = 0;
+        for (const Json& op : result.find("profile")->items()) {
+            const std::string name = op.find("op")->as_string();
+            EXPECT_GE(op.find("seconds")->as_double(), 0) << name;
+            if (name == "embed") passes = op.find("calls")->as_int();
+            if (name == "choose tokens") choices = op.find("calls")->as_int();
+            if (op.find("kind")->as_string() == "between") continue;
+            bytes += op.find("bytes")->as_double();
+            operations += op.find("operations")->as_double();
+            EXPECT_GT(op.find("share_of_roof")->as_double(), 0) << name;
+        }
+        // The thirty tokens before were read in the first round and stay.
+        EXPECT_EQ(passes, is_prefill ? 1 : 7);
+        EXPECT_EQ(choices, passes);
+        EXPECT_GT(operations, 0);
+        if (is_prefill) continue;
+        const double needed = report->find("model")->find("bytes_per_token")->as_double();
+        EXPECT_GE(bytes / double(passes), needed);
+        EXPECT_LE(bytes / double(passes), 1.05 * needed);
+    }
+
+    const Ran told = hearth(command);
+    for (const char* words : {"GB/s", "Gop/s", "roof %", "linear, one row", "neither matrix, cache nor state"})
+        EXPECT_NE(told.out.find(words), std::string::npos) << told.out;
+}
+
 }  // namespace
 }  // namespace hearth::test

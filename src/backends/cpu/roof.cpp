@@ -62,6 +62,19 @@ double peak_avx2(int64_t rounds) {
 }
 TARGET_END
 
+TARGET_BEGIN("avx2,fma")
+double peak_f32_avx2(int64_t rounds) {
+    __m256 sums[12] = {}, weights = _mm256_set1_ps(0.5f), values = _mm256_set1_ps(0.25f);
+    for (__m256& sum : sums) asm volatile("" : "+x"(sum));
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (__m256& sum : sums) sum = _mm256_fmadd_ps(weights, values, sum);
+        asm volatile("" : "+x"(weights), "+x"(values));
+    }
+    for (const __m256& sum : sums) asm volatile("" ::"x"(sum));
+    return double(rounds) * 12 * 8 * 2;
+}
+TARGET_END
+
 TARGET_BEGIN(TARGET_AVX2)
 double peak_avxvnni(int64_t rounds) {
     __m256i sums[12] = {}, weights = _mm256_set1_epi8(3), values = _mm256_set1_epi8(5);
@@ -93,6 +106,17 @@ double peak_avx512(int64_t rounds) {
     for (const __m512i& sum : sums) asm volatile("" ::"v"(sum));
     return double(rounds) * 12 * 64 * 2;
 }
+
+double peak_f32_avx512(int64_t rounds) {
+    __m512 sums[12] = {}, weights = _mm512_set1_ps(0.5f), values = _mm512_set1_ps(0.25f);
+    for (__m512& sum : sums) asm volatile("" : "+v"(sum));
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (__m512& sum : sums) sum = _mm512_fmadd_ps(weights, values, sum);
+        asm volatile("" : "+v"(weights), "+v"(values));
+    }
+    for (const __m512& sum : sums) asm volatile("" ::"v"(sum));
+    return double(rounds) * 12 * 16 * 2;
+}
 TARGET_END
 #elif TARGET_ARM
 uint64_t sum_neon(const std::byte* data, size_t bytes) {
@@ -116,6 +140,17 @@ double peak_neon(int64_t rounds) {
     }
     for (const int32x4_t& sum : sums) asm volatile("" ::"w"(sum));
     return double(rounds) * 12 * 16 * 2;
+}
+
+double peak_f32_neon(int64_t rounds) {
+    float32x4_t sums[12] = {}, weights = vdupq_n_f32(0.5f), values = vdupq_n_f32(0.25f);
+    for (float32x4_t& sum : sums) asm volatile("" : "+w"(sum));
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (float32x4_t& sum : sums) sum = vfmaq_f32(sum, weights, values);
+        asm volatile("" : "+w"(weights), "+w"(values));
+    }
+    for (const float32x4_t& sum : sums) asm volatile("" ::"w"(sum));
+    return double(rounds) * 12 * 4 * 2;
 }
 
 TARGET_BEGIN(TARGET_DOTPROD)
@@ -169,11 +204,39 @@ const KernelTable<Peak> kPeak {
     }
 };
 
+const KernelTable<Peak> kPeakF32 {
+#if TARGET_X86
+    {Isa::avx512, peak_f32_avx512}, {Isa::avx2, peak_f32_avx2},
+#elif TARGET_ARM
+    {Isa::neon, peak_f32_neon},
+#endif
+    {
+        Isa::any, peak_unknown
+    }
+};
+
+constexpr int kTries = 5;  // the best one counts
+
+double operations_per_second(ThreadPool& pool, Peak peak) {
+    double best = 0;
+    for (int round = 0; round < kTries; ++round) {
+        const int64_t items = pool.threads() * 8;
+        std::vector<double> done(size_t(items), 0);
+        const double start = monotonic_seconds();
+        pool.run(items, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t item = begin; item < end; ++item) done[size_t(item)] = peak(200000);
+        });
+        double operations = 0;
+        for (const double part : done) operations += part;
+        best = std::max(best, operations / (monotonic_seconds() - start));
+    }
+    return best;
+}
+
 }  // namespace
 
 Result<Roof> measure_roof(ThreadPool& pool, Isa isa, size_t buffer_bytes) {
     constexpr size_t kPiece = size_t{1} << 20;
-    constexpr int kTries = 5;
     const int64_t pieces = int64_t(buffer_bytes / kPiece);
     const Pages buffer = TRY(Pages::allocate(size_t(pieces) * kPiece));
     std::memset(buffer.data(), 1, buffer.size());
@@ -189,17 +252,8 @@ Result<Roof> measure_roof(ThreadPool& pool, Isa isa, size_t buffer_bytes) {
         roof.read_bytes_per_second =
             std::max(roof.read_bytes_per_second, double(buffer.size()) / (monotonic_seconds() - start));
     }
-    for (int round = 0; round < kTries; ++round) {
-        const int64_t items = pool.threads() * 8;
-        std::vector<double> done(size_t(items), 0);
-        const double start = monotonic_seconds();
-        pool.run(items, 1, [&](int64_t begin, int64_t end, int) {
-            for (int64_t item = begin; item < end; ++item) done[size_t(item)] = kPeak.at(isa)(200000);
-        });
-        double operations = 0;
-        for (const double part : done) operations += part;
-        roof.int8_ops_per_second = std::max(roof.int8_ops_per_second, operations / (monotonic_seconds() - start));
-    }
+    roof.int8_ops_per_second = operations_per_second(pool, kPeak.at(isa));
+    roof.f32_ops_per_second = operations_per_second(pool, kPeakF32.at(isa));
     return roof;
 }
 

@@ -10,6 +10,7 @@ namespace hearth::cpu {
 struct Roof {
     double read_bytes_per_second = 0;  // streaming over more memory than any cache holds
     double int8_ops_per_second = 0;    // multiply and add counted as two; 0 where the row has no such instruction
+    double f32_ops_per_second = 0;     // likewise
 };
 
 // About a second and `buffer_bytes` of memory.
