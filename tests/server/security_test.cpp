@@ -52,12 +52,12 @@ const std::map<std::string, std::string> kScopesOf = {
     {"GET /metrics", "metrics"},
     {"GET /v1/hearth/status", "metrics"},
     // Answered with 501.
-    {"POST /api/pull", "infer,embed"},
-    {"POST /api/push", "infer,embed"},
-    {"POST /api/create", "infer,embed"},
-    {"POST /api/copy", "infer,embed"},
-    {"DELETE /api/delete", "infer,embed"},
-    {"POST /api/blobs/{name}", "infer,embed"},
+    {"POST /api/pull", "manage"},
+    {"POST /api/push", "manage"},
+    {"POST /api/create", "manage"},
+    {"POST /api/copy", "manage"},
+    {"DELETE /api/delete", "manage"},
+    {"POST /api/blobs/{name}", "manage"},
 };
 
 std::string bearer(const std::string& secret) {
@@ -125,6 +125,22 @@ TEST_F(Security, AKeyOpensWhatItsScopeSaysAndNothingElse) {
             EXPECT_NE(answer.status, 401) << what;
             EXPECT_EQ(answer.status == 403, !endpoint.scopes.has(scope)) << what;
         }
+}
+
+// What manages models is refused in the words of the dialect, and to who may do it it says that it cannot.
+TEST_F(Security, ManagingModelsOfOllamasKindWantsAKeyThatManages) {
+    int managing = 0;
+    for (const Endpoint& endpoint : server_->endpoints()) {
+        if (!endpoint.path.starts_with("/api/") || kScopesOf.at(name_of(endpoint)) != "manage") continue;
+        ++managing;
+        for (const Scope scope : {Scope::infer, Scope::embed, Scope::metrics}) {
+            const HttpAnswer answer = ask(endpoint, bearer(secrets_[scope]));
+            EXPECT_EQ(answer.status, 403) << name_of(endpoint);
+            EXPECT_NE(text_at(answer.json(), "error").find("needs manage"), std::string::npos) << answer.body;
+        }
+        EXPECT_EQ(ask(endpoint, bearer(secrets_[Scope::manage])).status, 501) << name_of(endpoint);
+    }
+    EXPECT_EQ(managing, 6);
 }
 
 TEST_F(Security, NoEndpointAnswersWithoutAKeyOrWithAWrongOne) {
@@ -215,9 +231,7 @@ TEST_F(Security, NoNameInAPathOrABodyReachesAFile) {
         // Every dialect calls it "model"; what else names something kept goes along.
         for (const Endpoint& endpoint : server_->endpoints()) {
             if (endpoint.method != "POST" || endpoint.path.find('{') != std::string::npos) continue;
-            if (kScopesOf.at(name_of(endpoint)) == "infer,embed" && endpoint.path.starts_with("/api/") &&
-                endpoint.path != "/api/show")
-                continue;  // 501
+            if (kScopesOf.at(name_of(endpoint)) == "manage") continue;  // 501
             const Json body = Json::Object{{"model", name},
                                            {"name", name},
                                            {"messages", Json::Array{Json::Object{{"role", "user"}, {"content", "a"}}}},
