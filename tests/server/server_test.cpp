@@ -247,12 +247,19 @@ TEST(ServerAlone, OthersGoOnWhileAModelIsRead) {
     for (int i = 0; i < 3; ++i)
         EXPECT_EQ(http_post(server->port(), "/v1/chat/completions", ask("ember", false)).status, 200);
     EXPECT_TRUE(slow.is_read);
+    HttpClient ollama(server->port());
+    ASSERT_TRUE(ollama.send(post_request("/api/chat", ask("slow", true))));
+    const std::string told = ollama.receive_until("}\n", 5);
+    for (const char* part : {R"("message":{"role":"assistant","content":""})", R"("done":false)", R"("loading":45)",
+                             "application/x-ndjson"})
+        EXPECT_NE(told.find(part), std::string::npos) << told;
     for (HttpClient& one : streaming) EXPECT_FALSE(one.receive_until(": loading 45 %\n\n", 5).empty());
     // Who comes for what nobody has is told at once.
     EXPECT_EQ(http_post(server->port(), "/v1/chat/completions", ask("nosuch", false)).status, 404);
     streaming.pop_back();  // it leaves
     slow.may_end = true;
     for (HttpClient& one : waiting) EXPECT_EQ(one.receive(20).status, 200);
+    EXPECT_NE(ollama.receive_until("\r\n0\r\n\r\n", 20).find(R"("done":true)"), std::string::npos);
     for (HttpClient& one : streaming) EXPECT_FALSE(one.receive_until("\r\n0\r\n\r\n", 20).empty());
 }
 
@@ -269,10 +276,11 @@ TEST(ServerAlone, WhatFailsBehindTheFirstWordIsToldInTheStream) {
                      {"max_tokens", 5},
                      {"messages", Json::Array{Json::Object{{"role", "user"}, {"content", std::string(20'000, 'x')}}}}};
     std::vector<HttpClient> clients;
-    for (const std::string path : {"/v1/chat/completions", "/v1/messages"}) {
+    for (const std::string path : {"/v1/chat/completions", "/v1/messages", "/api/chat"}) {
         clients.emplace_back(server->port());
         ASSERT_TRUE(clients.back().send(post_request(path, body.dump())));
-        EXPECT_FALSE(clients.back().receive_until(": loading", 5).empty());
+        const char* word = path == "/api/chat" ? R"("loading":)" : ": loading";
+        EXPECT_FALSE(clients.back().receive_until(word, 5).empty()) << path;
     }
     slow.may_end = true;
     for (HttpClient& one : clients)

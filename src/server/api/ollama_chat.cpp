@@ -1,6 +1,8 @@
 // POST /api/chat and /api/generate: answers in Ollama's form, as a stream of lines unless a client wants them whole.
 #include <fmt/format.h>
 
+#include <mutex>
+
 #include "base/os.h"
 #include "server/api/api.h"
 #include "server/api/ollama.h"
@@ -43,20 +45,64 @@ Json ollama_call(const chat::ReplyCall& call) {
                                                   {"arguments", arguments ? std::move(*arguments) : Json::object()}}}};
 }
 
+void begin_lines(const HttpReply& reply) {
+    reply.begin_stream("application/x-ndjson");
+}
+
+// Has the stream begun, an error is a line of its own.
+void tell_error(const HttpReply& reply, const ApiError& error, bool has_begun) {
+    if (!has_begun) return ollama_error(reply, error);
+    reply.write(ndjson(Json::Object{{"error", error.message}}));
+    reply.finish();
+}
+
+// Says how far a model is while its answer waits for it. Clients read every line as a part of an answer, so these are
+// parts without a word: a line of another kind, even an empty one, ends some of them with an error.
+class LoadingLines {
+public:
+    LoadingLines(HttpReply reply, OllamaForm form) : reply_(std::move(reply)), form_(std::move(form)) {}
+
+    void tell(double share) {
+        std::lock_guard lock(mutex_);
+        if (is_over_) return;
+        if (!std::exchange(has_begun_, true)) begin_lines(reply_);
+        Json line = form_.text("", "");
+        line.set("done", false);
+        line.set("loading", int(share * 100));
+        reply_.write(ndjson(line));
+    }
+    // Nothing is told from now on. True: the stream has begun.
+    bool end() {
+        std::lock_guard lock(mutex_);
+        is_over_ = true;
+        return has_begun_;
+    }
+
+private:
+    const HttpReply reply_;
+    const OllamaForm form_;
+    std::mutex mutex_;  // the last word may come while the model is handed over
+    bool has_begun_ = false, is_over_ = false;
+};
+
+// When the request came, and what happened until its model was there.
+struct OllamaStart {
+    double began = 0, load_seconds = 0;
+    bool has_begun = false;  // the stream
+};
+
 class OllamaSink final : public AnswerSink {
 public:
-    OllamaSink(HttpReply reply, OllamaRequest asked, double began, double load_seconds)
+    OllamaSink(HttpReply reply, OllamaRequest asked, const OllamaStart& start)
         : reply_(std::move(reply)),
           form_{std::move(asked.name), asked.is_generate},
           streams_(asked.streams),
           warnings_(std::move(asked.warnings)),
-          began_(began),
-          load_seconds_(load_seconds) {}
+          start_(start) {}
 
     void begin(const PromptInfo& info) override {
         warnings_.insert(warnings_.end(), info.notes.begin(), info.notes.end());
-        has_begun_ = true;
-        if (streams_) reply_.begin_stream("application/x-ndjson");
+        if (streams_ && !std::exchange(start_.has_begun, true)) begin_lines(reply_);
     }
 
     void part(int64_t, const AnswerPart& part) override {
@@ -81,8 +127,8 @@ public:
         const bool is_cut = end.reason == FinishReason::max_tokens || end.reason == FinishReason::context;
         last.set("done_reason", is_cut ? "length" : "stop");
         add_stop_details(end, last);
-        last.set("total_duration", nanoseconds(monotonic_seconds() - began_));
-        last.set("load_duration", nanoseconds(load_seconds_));
+        last.set("total_duration", nanoseconds(monotonic_seconds() - start_.began));
+        last.set("load_duration", nanoseconds(start_.load_seconds));
         last.set("prompt_eval_count", end.usage.prompt_tokens);
         last.set("prompt_eval_duration", nanoseconds(end.usage.prompt_seconds));
         last.set("eval_count", end.usage.generated_tokens);
@@ -94,11 +140,7 @@ public:
         reply_.finish();
     }
 
-    void failed(const ApiError& error) override {
-        if (!streams_ || !has_begun_) return ollama_error(reply_, error);
-        reply_.write(ndjson(Json::Object{{"error", error.message}}));
-        reply_.finish();
-    }
+    void failed(const ApiError& error) override { tell_error(reply_, error, start_.has_begun); }
 
 private:
     void take(const GuideEvent& event) {
@@ -141,20 +183,19 @@ private:
     const OllamaForm form_;
     const bool streams_;
     std::vector<std::string> warnings_;
-    const double began_, load_seconds_;
+    OllamaStart start_;
     std::vector<TokenScore> scores_;
     chat::ReplyCall call_;  // that is being written
-    bool has_begun_ = false;
 };
 
 // A request without a question: the model is in memory now, or has left it.
-void answer_load(const HttpReply& reply, const OllamaRequest& asked, double began, double load_seconds) {
+void answer_load(const HttpReply& reply, const OllamaRequest& asked, const OllamaStart& start) {
     const OllamaForm form{asked.name, asked.is_generate};
     Json answer = form.text("", "");
     answer.set("done", true);
     answer.set("done_reason", asked.unloads ? "unload" : "load");
-    answer.set("total_duration", nanoseconds(monotonic_seconds() - began));
-    answer.set("load_duration", nanoseconds(load_seconds));
+    answer.set("total_duration", nanoseconds(monotonic_seconds() - start.began));
+    answer.set("load_duration", nanoseconds(start.load_seconds));
     add_warnings(answer, asked.warnings);
     reply.send(200, "application/json", answer.dump());
 }
@@ -172,15 +213,14 @@ using OllamaReader = ApiResult<OllamaRequest> (*)(const HttpRequest&, const ApiC
 
 // The model is there.
 void go_on(const ApiContext& api, const HttpReply& reply, OllamaRequest& asked,
-           std::shared_ptr<const ServedModel> model, double began) {
-    const double load_seconds = monotonic_seconds() - began;
-    if (auto fits = check_model(*model, asked); !fits) return ollama_error(reply, fits.error());
+           std::shared_ptr<const ServedModel> model, const OllamaStart& start) {
+    if (auto fits = check_model(*model, asked); !fits) return tell_error(reply, fits.error(), start.has_begun);
     if (asked.loads_only) {
         model.reset();  // the client may ask next that it be unloaded
-        return answer_load(reply, asked, began, load_seconds);
+        return answer_load(reply, asked, start);
     }
     ModelRequest request = asked.model;
-    auto sink = std::make_unique<OllamaSink>(reply, std::move(asked), began, load_seconds);
+    auto sink = std::make_unique<OllamaSink>(reply, std::move(asked), start);
     api.service.run(std::move(request), std::move(sink),
                     [&](std::function<void()> cancel) { reply.on_gone(std::move(cancel)); });
 }
@@ -196,14 +236,20 @@ void answer_ollama(const ApiContext& api, Call call, OllamaReader read) {
         return api.service.unload(
             asked->model.model, asked->model.identity, [reply = call.reply, asked, began](bool is_gone) {
                 if (!is_gone) asked->warnings.emplace_back("the model is in use and stays in memory; ask again later");
-                answer_load(reply, *asked, began, 0);
+                answer_load(reply, *asked, {.began = began});
             });
+    const auto lines = std::make_shared<LoadingLines>(call.reply, OllamaForm{asked->name, asked->is_generate});
+    std::function<void(double)> progress;
+    if (asked->streams && !asked->loads_only) progress = [lines](double share) { lines->tell(share); };
     api.service.with_model(
         asked->model.model, asked->model.identity,
-        [&api, reply = call.reply, asked, began](ApiResult<std::shared_ptr<const ServedModel>> model) {
-            if (!model) return ollama_error(reply, model.error());
-            go_on(api, reply, *asked, std::move(*model), began);
-        });
+        [&api, reply = call.reply, asked, began, lines](ApiResult<std::shared_ptr<const ServedModel>> model) {
+            const OllamaStart start{
+                .began = began, .load_seconds = monotonic_seconds() - began, .has_begun = lines->end()};
+            if (!model) return tell_error(reply, model.error(), start.has_begun);
+            go_on(api, reply, *asked, std::move(*model), start);
+        },
+        std::move(progress));
 }
 
 }  // namespace
