@@ -41,6 +41,8 @@ PANELS = [
         (f"vllm:kv_cache_usage_perc{{{FILTER}}}", "{{model_name}}")]),
     ("Prompt tokens from the cache", "Share of all prompt tokens.", "percentunit", [
         (f"{total('vllm:prefix_cache_hits_total')} / {total('vllm:prefix_cache_queries_total')}", "{{model_name}}")]),
+    ("Where the cache had them", "Prompt tokens a second of answers that ended, found in memory or read from the disk.",
+     "short", [(total("hearth:prefix_cache_hits_total", "model_name, source"), "{{source}} {{model_name}}")]),
     ("HTTP errors", "Answers by status, without the good ones; 499: the client left before an answer.", "reqps", [
         (total("hearth:http_requests_total", "path, status", 'instance=~"$instance",status!~"2.."'),
          "{{status}} {{path}}"),

@@ -111,6 +111,7 @@ const std::set<std::string> kNames = {"vllm:num_requests_running",
                                       "vllm:gpu_cache_usage_perc",
                                       "vllm:prefix_cache_queries_total",
                                       "vllm:prefix_cache_hits_total",
+                                      "hearth:prefix_cache_hits_total",
                                       "vllm:num_preemptions_total",
                                       "vllm:prompt_tokens_total",
                                       "vllm:prompt_tokens_cached_total",
@@ -217,7 +218,8 @@ TEST(Metrics, TheBoardAsksForWhatIsThere) {
     for (const char* needed :
          {"vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:time_to_first_token_seconds_bucket",
           "vllm:inter_token_latency_seconds_bucket", "vllm:generation_tokens_total", "vllm:kv_cache_usage_perc",
-          "vllm:prefix_cache_hits_total", "hearth:http_requests_total", "process_resident_memory_bytes"})
+          "vllm:prefix_cache_hits_total", "hearth:prefix_cache_hits_total", "hearth:http_requests_total",
+          "process_resident_memory_bytes"})
         EXPECT_NE(all.find(needed), std::string::npos) << needed;
 }
 

@@ -2,6 +2,7 @@
 #include "server/metrics/monitor.h"
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <regex>
@@ -138,6 +139,49 @@ TEST_F(Monitored, CountsWhatAnswersSay) {
     EXPECT_EQ(now.sum("vllm:request_success_total"), 5);
     EXPECT_EQ(now.sum("vllm:request_params_n_count"), 3);
     EXPECT_EQ(now.sum("vllm:request_params_n_sum"), 5);
+}
+
+TEST_F(Monitored, TellsWhatMemoryHadFromWhatTheDiskHad) {
+    const std::string folder = temporary_directory() + "/kept";
+    const auto on_disk = [&](server::ServerOptions& options) {
+        const std::string path = options.models[0].path;
+        options.models[0].open = [=](const server::LoadProgress&) {
+            EngineOptions engine;
+            engine.context_tokens = 1024;
+            engine.sequences = engine.snapshots = 2;
+            engine.threads = 2;
+            engine.cache_directory = folder;
+            return Engine::open(path, engine);
+        };
+    };
+    std::string rules;
+    for (int line = 0; line < 40; ++line) rules += "Rule " + std::to_string(line) + ": be kind to all who ask. ";
+    const auto ask_long = [&] {
+        const Json::Array messages{Json::Object{{"role", "system"}, {"content", rules}},
+                                   Json::Object{{"role", "user"}, {"content", "Hello"}}};
+        const Json answer = ask({{"messages", messages}, {"max_tokens", 1}});
+        return double(at(answer, "usage", "prompt_tokens_details", "cached_tokens").as_int());
+    };
+    const auto found = [&](const char* source) { return scrape().sum("hearth:prefix_cache_hits_total", {source}); };
+    const auto is_written = [&] {
+        for (const auto& entry : std::filesystem::directory_iterator(folder))
+            if (entry.path().extension() == ".kept") return true;
+        return false;
+    };
+    start(on_disk);
+    ask_long();
+    ASSERT_TRUE(becomes_true(is_written));
+    running.reset();
+    start(on_disk);
+    EXPECT_EQ(found("source"), 0);
+    const double from_disk = ask_long();
+    EXPECT_GT(from_disk, 200);
+    EXPECT_EQ(found(R"(source="disk")"), from_disk);
+    EXPECT_EQ(found(R"(source="memory")"), 0);
+    const double from_memory = ask_long();
+    EXPECT_EQ(found(R"(source="disk")"), from_disk);
+    EXPECT_EQ(found(R"(source="memory")"), from_memory);
+    EXPECT_EQ(scrape().sum("vllm:prefix_cache_hits_total"), from_disk + from_memory);
 }
 
 TEST_F(Monitored, TellsItsState) {

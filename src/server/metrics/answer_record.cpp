@@ -81,6 +81,9 @@ void AnswerRecord::count_end(const Choice& choice, const Event& event, double no
     const Finished reason = has_failed ? Finished::error : finished_as(event.reason);
     metrics_.finished[size_t(reason)]->add();
     if (reason == Finished::abort) metrics_.cancelled.add();
+    // What came from where is told with the end.
+    metrics_.found_on_disk.add(uint64_t(event.prefix.disk_tokens));
+    metrics_.found_in_memory.add(uint64_t(event.prefix.cached_tokens - event.prefix.disk_tokens));
     if (reason != Finished::abort && reason != Finished::error) {
         // Answers that were given up would make the others look faster than they are.
         const Usage& usage = event.usage;

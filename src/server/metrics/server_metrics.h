@@ -23,6 +23,7 @@ Finished finished_as(FinishReason reason);
 struct ModelMetrics {
     Gauge &running, &waiting, &cache_usage, &cache_usage_older_name, &loaded, &context_tokens;
     Counter &prefix_queries, &prefix_hits;
+    Counter &found_in_memory, &found_on_disk;  // prefix_hits of answers that ended
     Counter &prompt_tokens, &prompt_tokens_cached;
     Counter &prompt_tokens_found, &prompt_tokens_computed;  // by source
     Counter& generation_tokens;
@@ -61,7 +62,7 @@ private:
     std::map<std::string, std::unique_ptr<ModelMetrics>> models_;
 
     Family<Gauge>&running_, &waiting_, &cache_usage_, &cache_usage_older_name_;
-    Family<Counter>&prefix_queries_, &prefix_hits_, &preemptions_, &prompt_tokens_, &prompt_tokens_cached_,
+    Family<Counter>&prefix_queries_, &prefix_hits_, &found_, &preemptions_, &prompt_tokens_, &prompt_tokens_cached_,
         &prompt_tokens_by_source_, &generation_tokens_, &success_;
     Family<Histogram>&first_token_, &inter_token_, &inter_token_older_name_, &per_output_token_, &whole_, &queue_,
         &inference_, &prefill_, &decode_, &request_prompt_tokens_, &request_generation_tokens_, &request_choices_;
