@@ -124,6 +124,43 @@ TEST_F(CacheReports, ComeWithTheLastChunk) {
               400);
 }
 
+TEST_F(CacheReports, ComeInEveryDialect) {
+    const auto last_of = [](const HttpAnswer& answer, const std::string& path) {
+        if (!answer.header("Content-Type").starts_with("application/x-ndjson")) {
+            const auto events = answer.events();
+            return events.size() < 2 ? answer.json() : parsed(events[events.size() - 2]);  // before message_stop
+        }
+        const size_t before = answer.body.rfind('\n', answer.body.size() - 2);
+        EXPECT_EQ(answer.body.substr(0, before).find("cache_report"), std::string::npos) << path;
+        return parsed(std::string_view(answer.body).substr(before == std::string::npos ? 0 : before + 1));
+    };
+    for (const std::string path : {"/v1/messages", "/api/chat", "/api/generate"})
+        for (const bool streams : {false, true})
+            for (const bool wants : {false, true}) {
+                Json body = Json::Object{{"model", "ember"}, {"max_tokens", 3}, {"stream", streams}};
+                body.set("messages", Json::Array{message("user", "What is 3 + 4 of " + path + "?")});
+                body.set("prompt", "What is 3 + 4 of " + path + "?");
+                if (wants) body.set("cache_report", true);
+                const HttpAnswer answer = post(path, body);
+                ASSERT_EQ(answer.status, 200) << answer.body;
+                const Json last = last_of(answer, path);
+                ASSERT_TRUE(last.is_object()) << answer.body;
+                const Json& report = at(last, "cache_report");
+                EXPECT_EQ(report.is_object(), wants) << path << " " << last.dump();
+                if (!wants) continue;
+                EXPECT_GT(at(report, "prompt_tokens").as_int(), 0);
+                EXPECT_EQ(answer.body.find("cache_report is not known"), std::string::npos) << answer.body;
+            }
+    for (const std::string path : {"/v1/messages", "/api/chat", "/api/generate"}) {
+        const Json body = Json::Object{{"model", "ember"},
+                                       {"max_tokens", 3},
+                                       {"messages", Json::Array{message("user", "x")}},
+                                       {"prompt", "x"},
+                                       {"cache_report", "yes"}};
+        EXPECT_EQ(post(path, body).status, 400) << path;
+    }
+}
+
 TEST_F(CacheReports, LinesThatChangeAllTheTimeAreTold) {
     const auto ask = [&](int minute) {
         const std::string system =

@@ -1,6 +1,7 @@
 #include "server/api/anthropic_answer.h"
 
 #include "server/api/anthropic.h"
+#include "server/api/cache_report.h"
 #include "server/api/openai.h"
 
 namespace hearth::server {
@@ -149,6 +150,7 @@ public:
                                  {"delta", Json::Object{{"stop_reason", reason}, {"stop_sequence", stopped}}},
                                  {"usage", anthropic_usage(end.usage)}};
         add_loop(end, last);
+        add_cache_report(end, last);
         add_anthropic_warnings(last, end.reply.warnings);
         events.push_back(std::move(last));
         events.push_back(Json::Object{{"type", "message_stop"}});
@@ -187,6 +189,7 @@ private:
     void send_whole(const AnswerEnd& end, std::string_view reason, const Json& stopped) {
         Json whole = message(blocks_.content(), reason, stopped, end.usage);
         add_loop(end, whole);
+        add_cache_report(end, whole);
         warnings_.insert(warnings_.end(), end.reply.warnings.begin(), end.reply.warnings.end());
         add_anthropic_warnings(whole, warnings_);
         reply_.send(200, "application/json", whole.dump(), anthropic_headers(reply_));

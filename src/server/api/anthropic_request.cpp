@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "server/api/anthropic_messages.h"
+#include "server/api/cache_report.h"
 #include "server/api/openai.h"
 
 namespace hearth::server {
@@ -154,6 +155,7 @@ ApiResult<AnthropicRequest> read_anthropic(const HttpRequest& http, const ApiCon
     read_anthropic_choice(fields, request, conversation.tools);
     read_anthropic_thinking(fields, asked, conversation);
     read_overflow(fields, request);
+    read_cache_report(fields, request);
     read_turn(fields, request.turn);
     asked.streams = fields.boolean("stream").value_or(false);
     if (const Json* servers = fields.any("mcp_servers"); servers && !(servers->is_array() && servers->items().empty()))

@@ -39,4 +39,8 @@ Json cache_report_json(const AnswerEnd& end) {
     return json;
 }
 
+void add_cache_report(const AnswerEnd& end, Json& object) {
+    if (Json report = cache_report_json(end); !report.is_null()) object.set("cache_report", std::move(report));
+}
+
 }  // namespace hearth::server

@@ -1,4 +1,4 @@
-// The field cache_report, in requests of OpenAI's form and their answers.
+// The field cache_report, in requests of every dialect and in their answers.
 #pragma once
 
 #include "base/json.h"
@@ -10,5 +10,7 @@ namespace hearth::server {
 void read_cache_report(Fields& fields, ModelRequest& request);
 // Null where there is none.
 Json cache_report_json(const AnswerEnd& end);
+// As the object's field, where there is one.
+void add_cache_report(const AnswerEnd& end, Json& object);
 
 }  // namespace hearth::server

@@ -5,6 +5,7 @@
 
 #include "base/os.h"
 #include "server/api/api.h"
+#include "server/api/cache_report.h"
 #include "server/api/ollama.h"
 #include "server/api/ollama_request.h"
 #include "server/api/openai.h"
@@ -127,6 +128,7 @@ public:
         const bool is_cut = end.reason == FinishReason::max_tokens || end.reason == FinishReason::context;
         last.set("done_reason", is_cut ? "length" : "stop");
         add_stop_details(end, last);
+        add_cache_report(end, last);
         last.set("total_duration", nanoseconds(monotonic_seconds() - start_.began));
         last.set("load_duration", nanoseconds(start_.load_seconds));
         last.set("prompt_eval_count", end.usage.prompt_tokens);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/api/cache_report.h"
 #include "server/api/ollama.h"
 #include "server/api/openai.h"
 
@@ -190,6 +191,7 @@ void read_common(Fields& fields, const ApiContext& api, OllamaRequest& asked, ch
     read_format(fields, asked.model);
     read_think(fields, asked, conversation);
     read_turn(fields, asked.model.turn);
+    read_cache_report(fields, asked.model);
     const bool wants_scores = fields.boolean("logprobs").value_or(false);
     const auto top = fields.integer("top_logprobs", 0, 20);
     if (top && *top > 0 && !wants_scores) fields.refuse("top_logprobs", "needs \"logprobs\": true");

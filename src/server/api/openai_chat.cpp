@@ -69,7 +69,7 @@ public:
                 Json chunk = object("chat.completion.chunk");
                 chunk.set("choices", Json::array());
                 chunk.set("usage", openai_usage(usage));
-                add_cache_report(chunk);
+                add_cache_report(choices_[0].end, chunk);
                 write(chunk);
             }
             reply_.write(kSseDone);
@@ -160,18 +160,13 @@ private:
     }
 
     // Of the first choice: it found what was known before, the others what it left.
-    void add_cache_report(Json& object) const {
-        if (Json report = cache_report_json(choices_[0].end); !report.is_null())
-            object.set("cache_report", std::move(report));
-    }
-
     void write_end(size_t index, const AnswerEnd& end, bool is_last_chunk) {
         Json entry = choice(index, Json::object(), openai_finish_reason(end).data());
         add_stop_details(end, entry);
         Json chunk = object("chat.completion.chunk");
         chunk.set("choices", Json::Array{std::move(entry)});
         add_warnings(chunk, end.reply.warnings);
-        if (is_last_chunk) add_cache_report(chunk);
+        if (is_last_chunk) add_cache_report(choices_[0].end, chunk);
         write(chunk);
     }
 
@@ -191,7 +186,7 @@ private:
         Json answer = object("chat.completion");
         answer.set("choices", std::move(list));
         answer.set("usage", openai_usage(usage));
-        add_cache_report(answer);
+        add_cache_report(choices_[0].end, answer);
         add_warnings(answer, warnings_);
         reply_.send(200, "application/json", answer.dump());
     }

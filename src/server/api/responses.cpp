@@ -59,7 +59,7 @@ public:
                                 {"output_tokens", usage.generated_tokens},
                                 {"output_tokens_details", Json::Object{{"reasoning_tokens", usage.thinking_tokens}}},
                                 {"total_tokens", usage.prompt_tokens + usage.generated_tokens}});
-        if (Json report = cache_report_json(end); !report.is_null()) answer.set("cache_report", std::move(report));
+        add_cache_report(end, answer);
         add_stop_details(end, answer);
         if (!asked_.is_kept) return deliver(reply_, events_, answer);
         store::StoredResponse kept{.id = asked_.id,
