@@ -62,6 +62,18 @@ std::vector<FoundFile> files_in(const std::string& directory) {
 
 }  // namespace
 
+int64_t remove_kept(const std::string& directory, std::span<const std::string> partitions) {
+    int64_t removed = 0;
+    for (const FoundFile& one : files_in(directory)) {
+        const auto file = MappedFile::open(one.path);
+        const auto header = file ? read_kept_header(*file) : std::unexpected(file.error());
+        if (!header || std::ranges::find(partitions, header->partition) == partitions.end()) continue;
+        std::error_code failed;
+        removed += fs::remove(one.path, failed);
+    }
+    return removed;
+}
+
 DiskTier::DiskTier(Cache& cache, PrefixTree& tree, DiskTierOptions options)
     : cache_(cache), tree_(tree), options_(std::move(options)) {}
 DiskTier::~DiskTier() = default;

@@ -36,6 +36,9 @@ struct DiskTierOptions {
     std::function<double()> clock = monotonic_seconds;
 };
 
+// Deletes the files of these partitions, whatever model they are of; how many they were.
+int64_t remove_kept(const std::string& directory, std::span<const std::string> partitions);
+
 class DiskTier {
 public:
     // Looks through the directory, which is made where there is none.

@@ -35,14 +35,18 @@ Result<MappedFile> open_kept(const std::string& path) {
 
 }  // namespace
 
-Result<KeptHeader> read_kept_header(const MappedFile& file, const Cache& cache, const std::string& fingerprint) {
+Result<KeptHeader> read_kept_header(const MappedFile& file) {
     const int64_t file_bytes = int64_t(file.bytes().size());
     if (file_bytes < kKeptPrefixBytes) return bad("it ends early");
     std::vector<std::byte> bytes(static_cast<size_t>(kKeptPrefixBytes));
     TRY(file.read_at(0, bytes));
     bytes.resize(size_t(TRY(header_size(bytes, file_bytes))));
     TRY(file.read_at(0, bytes));
-    KeptHeader header = TRY(parse_header(bytes));
+    return parse_header(bytes);
+}
+
+Result<KeptHeader> read_kept_header(const MappedFile& file, const Cache& cache, const std::string& fingerprint) {
+    KeptHeader header = TRY(read_kept_header(file));
     if (header.fingerprint != fingerprint) return header;  // its sizes are not ours
     if (int64_t(header.pages.size()) != cache.groups()) return bad("it has other groups of layers");
     for (int64_t group = 0; group < cache.groups(); ++group)
@@ -50,7 +54,7 @@ Result<KeptHeader> read_kept_header(const MappedFile& file, const Cache& cache, 
             for (int64_t page = cache.first_page(group, point.tokens); page <= (point.tokens - 1) / kPageTokens; ++page)
                 if (!std::ranges::binary_search(header.pages[size_t(group)], int32_t(page)))
                     return bad("a page is missing");
-    if (layout_of(cache, header).file_bytes() != file_bytes) return bad("it has the wrong size");
+    if (layout_of(cache, header).file_bytes() != int64_t(file.bytes().size())) return bad("it has the wrong size");
     return header;
 }
 

@@ -14,7 +14,9 @@
 
 namespace hearth {
 
-// The header of a file, which is checked; of another fingerprint no more than that it is one.
+// The header of a file, whoever wrote it.
+Result<KeptHeader> read_kept_header(const MappedFile& file);
+// The same for a cache, which its pages and states must fit; of another fingerprint no more than that it is one.
 Result<KeptHeader> read_kept_header(const MappedFile& file, const Cache& cache, const std::string& fingerprint);
 
 class KeptReader {

@@ -17,6 +17,7 @@
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/read_texts.h"
+#include "engine/kept_texts.h"
 #include "engine/loaded_model.h"
 #include "engine/texts.h"
 #include "library/installed.h"
@@ -177,6 +178,14 @@ Result<server::ServerOptions> server_options(const ServeOptions& options, std::v
     return made;
 }
 
+// What was said with keys that are revoked; a server that still knew them may have kept it when it ended.
+Result<> forget_revoked(const std::string& kept_texts) {
+    const auto access = TRY(server::StoreAccess::open({.folder = data_directory(), .others = {}}));
+    if (const int64_t files = forget_kept_texts(kept_texts, TRY(access->gone_owners())); files > 0)
+        notice(fmt::format("hearth: what was kept on the disk for revoked keys is deleted ({} files)", files));
+    return {};
+}
+
 // Whether all this could be served; nothing is loaded, and nobody is disturbed.
 Result<> check(server::ServerOptions made, const ServeOptions& options) {
     if (TRY(disk_bytes(options)) > 0) TRY(check_own_folder(kept_texts_directory()));
@@ -307,6 +316,7 @@ Result<int> serve(const ServeOptions& options) {
     if (TRY(disk_bytes(options)) > 0) {
         places.kept_texts = kept_texts_directory();
         TRY(make_own_folder(places.kept_texts));
+        TRY(forget_revoked(places.kept_texts));
     }
     if (options.no_confinement)
         notice("hearth: --no-confinement: this process keeps all rights of the user who started it");

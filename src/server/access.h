@@ -49,6 +49,8 @@ struct StoreAccessOptions {
 class StoreAccess : public Access {
 public:
     static Result<std::unique_ptr<StoreAccess>> open(StoreAccessOptions options);
+    // Owners (see Identity) whose keys were revoked: what is kept for them is found by nobody any more.
+    virtual Result<std::vector<std::string>> gone_owners() const = 0;
     virtual bool wants_keys() const = 0;  // now
 };
 

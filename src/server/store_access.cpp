@@ -29,6 +29,11 @@ ApiError store_error(const Error& error) {
     return {500, "the keys cannot be read: " + error.line(), "key_store_failed"};
 }
 
+// The same for ever: ids are not given again.
+std::string owner_of(const store::ApiKey& key) {
+    return "key " + key.id;
+}
+
 class KeysOfStore final : public StoreAccess {
 public:
     explicit KeysOfStore(StoreAccessOptions options)
@@ -52,7 +57,7 @@ public:
             case store::KeyState::valid:
                 return Identity{.id = "key " + key.id,
                                 .name = key.name,
-                                .owner = "key " + key.id,
+                                .owner = owner_of(key),
                                 .scopes = key.scopes,
                                 .limits = key.limits,
                                 .record = {}};
@@ -68,6 +73,15 @@ public:
     }
 
     bool wants_keys() const override { return has_others_ || has_any_; }
+
+    Result<std::vector<std::string>> gone_owners() const override {
+        std::lock_guard lock(mutex_);
+        std::vector<std::string> owners;
+        if (!store_) return owners;
+        for (const store::ApiKey& key : TRY(store_->keys().list()))
+            if (key.revoked_ms != 0) owners.push_back(owner_of(key));
+        return owners;
+    }
 
     // Opens the store once it is there, and sees whether it has a key. That one was there is not forgotten: a file that
     // is moved away opens the door to nobody.

@@ -92,6 +92,30 @@ TEST_F(ServeDisk, AKeyFindsItsOwnOnly) {
     EXPECT_GT(ask(port, "x", first).cached_tokens, 1000);
 }
 
+TEST_F(ServeDisk, WhatWasKeptForARevokedKeyGoesAtTheNextStart) {
+    const auto keys = [&](const std::string& words) {
+        const Ran ran = shell("export HEARTH_HOME=place; \"$H\" keys " + words);
+        EXPECT_EQ(ran.exit_code, 0) << ran.err;
+        return ran.out.substr(0, ran.out.find('\n'));
+    };
+    const std::string anna = keys("add anna"), bert = keys("add bert");
+    const auto bearer = [](const std::string& secret) { return "Authorization: Bearer " + secret + "\r\n"; };
+    int port = start_with("--cache-disk 200M");
+    ASSERT_GT(port, 0);
+    EXPECT_EQ(ask(port, "x", bearer(anna)).cached_tokens, 0);
+    EXPECT_EQ(ask(port, "x", bearer(bert)).cached_tokens, 0);
+    // It is still known to the server, which writes it down when it ends.
+    keys("revoke " + anna.substr(std::string("hearth-").size(), 8));
+    stop();
+    const int64_t of_both = files();
+    EXPECT_GE(of_both, 2);
+    port = start_with("--cache-disk 200M");
+    ASSERT_GT(port, 0);
+    EXPECT_NE(said().find("revoked keys is deleted"), std::string::npos) << said();
+    EXPECT_EQ(files(), of_both / 2);
+    EXPECT_GT(ask(port, "y", bearer(bert)).cached_tokens, 1000);
+}
+
 // No file may have more than 50 KB: to whoever writes the same as a full disk.
 TEST_F(ServeDisk, AFullDiskIsToldOnceAndAnswersGoOn) {
     const int port = start_with("--cache-disk 200M --no-save", "trap '' XFSZ; ulimit -f 50;");
