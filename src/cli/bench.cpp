@@ -49,21 +49,49 @@ std::vector<int32_t> random_prompt(const Tokenizer& tokenizer, int64_t vocabular
     return tokens;
 }
 
-// What one sequence of a run reports: seconds after its start at which it reached a number of prompt tokens, and tokens
+// What one sequence of a run reports: when it was asked for, when it had read a number of prompt tokens, when tokens
 // came.
 struct Times {
+    double asked = 0;
     std::vector<std::pair<int64_t, double>> prompt;
     std::vector<double> tokens;
     Usage usage;
 
     // At once where a round before had read that far already.
     double reached(int64_t tokens_done) const {
-        if (tokens_done <= usage.cached_tokens) return 0;
-        for (const auto& [done, seconds] : prompt)
-            if (done >= tokens_done) return seconds;
-        return 0;
+        if (tokens_done > usage.cached_tokens)
+            for (const auto& [done, at] : prompt)
+                if (done >= tokens_done) return at;
+        return asked;
     }
 };
+
+// From the first who has reached the depth to the last who has read everything.
+double prefill_speed(const std::vector<Times>& times, int64_t depth, int64_t prompt) {
+    double begin = times[0].reached(depth), end = 0;
+    for (const Times& own : times) {
+        begin = std::min(begin, own.reached(depth));
+        end = std::max(end, own.tokens.front());
+    }
+    return double(prompt) * double(times.size()) / (end - begin);
+}
+
+// Of the time in which all of them wrote.
+Result<double> decode_speed(const std::vector<Times>& times) {
+    double begin = 0, end = times[0].tokens.back();
+    for (const Times& own : times) {
+        begin = std::max(begin, own.tokens.front());
+        end = std::min(end, own.tokens.back());
+    }
+    int64_t count = 0;
+    for (const Times& own : times)
+        count += std::ranges::count_if(own.tokens, [&](double at) { return at > begin && at <= end; });
+    if (count == 0)
+        return fail(ErrorKind::bad_request,
+                    fmt::format("{} answers this short are never written all at once", times.size()),
+                    "use a larger --generate");
+    return double(count) / (end - begin);
+}
 
 SamplerOptions sampling(const BenchOptions& options) {
     if (!options.sample) return {.temperature = 0};
@@ -95,11 +123,13 @@ Result<std::vector<Times>> run_batch(Engine& engine, const BenchOptions& options
         request.reuse = depth > 0;
         request.sampling = sampling(options);
         if (depth > 0) request.boundaries = request.keep_at = {depth};
+        times[size_t(i)].asked = monotonic_seconds();
         ids.push_back(TRY(engine.submit(std::move(request), [&, i](const Event& event) {
+            const double now = monotonic_seconds();
             std::lock_guard lock(mutex);
             Times& own = times[size_t(i)];
-            if (event.kind == Event::Kind::progress) own.prompt.emplace_back(event.tokens_done, event.seconds);
-            if (event.kind == Event::Kind::token) own.tokens.push_back(event.seconds);
+            if (event.kind == Event::Kind::progress) own.prompt.emplace_back(event.tokens_done, now);
+            if (event.kind == Event::Kind::token) own.tokens.push_back(now);
             if (event.kind == Event::Kind::failed) failure = event.error;
             if (event.kind != Event::Kind::finish && event.kind != Event::Kind::failed) return;
             own.usage = event.usage;
@@ -172,24 +202,14 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
             if (options.prompt > 0) {
                 const auto times = TRY(run_batch(engine, options, depth, options.prompt, 1, round, on_share));
                 ++done;
-                double begin = 0, end = 0;
-                for (const Times& own : times) {
-                    begin = std::max(begin, own.reached(depth));
-                    end = std::max(end, own.tokens.back());
-                }
-                if (round > 0) prefill.speeds.push_back(double(options.prompt * options.batch) / (end - begin));
+                if (round > 0) prefill.speeds.push_back(prefill_speed(times, depth, options.prompt));
                 prefill.profile = engine.take_profile();  // of the last round
             }
             if (options.generate > 0) {
                 // Decoding is measured from the first token that follows a prompt of just the depth.
                 const auto times = TRY(run_batch(engine, options, depth, 1, options.generate + 1, round, on_share));
                 ++done;
-                double begin = 0, end = 0;
-                for (const Times& own : times) {
-                    begin = std::max(begin, own.tokens.front());
-                    end = std::max(end, own.tokens.back());
-                }
-                if (round > 0) decode.speeds.push_back(double(options.generate * options.batch) / (end - begin));
+                if (round > 0) decode.speeds.push_back(TRY(decode_speed(times)));
                 decode.profile = engine.take_profile();
             }
         }

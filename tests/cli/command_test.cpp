@@ -408,7 +408,7 @@ TEST_F(Command, WeightsMayStayInTheFile) {
 }
 
 TEST_F(Command, BenchReportsWhatWasMeasured) {
-    const Ran ran = hearth("bench $M --prompt 20 --generate 6 --depth 0,30 --batch 2 --runs 2 --json");
+    const Ran ran = hearth("bench $M --prompt 20 --generate 200 --depth 0,30 --batch 2 --runs 2 --json");
     EXPECT_EQ(ran.exit_code, 0) << ran.err;
     EXPECT_EQ(ran.err, "");
     const auto report = Json::parse(ran.out);
@@ -418,11 +418,13 @@ TEST_F(Command, BenchReportsWhatWasMeasured) {
     ASSERT_EQ(results.size(), 4u);
     for (const Json& result : results) {
         const bool is_prefill = result.find("test")->as_string() == "prefill";
-        EXPECT_EQ(result.find("tokens")->as_int(), is_prefill ? 20 : 6);
+        EXPECT_EQ(result.find("tokens")->as_int(), is_prefill ? 20 : 200);
         EXPECT_EQ(result.find("batch")->as_int(), 2);
         EXPECT_EQ(result.find("runs")->items().size(), 2u);
         EXPECT_GT(result.find("tokens_per_second")->as_double(), 0);
     }
+    // One token each is over before it could be measured.
+    refused("\"$H\" bench $M --prompt 0 --generate 1 --batch 64 --runs 1", 1, {"64 answers this short", "--generate"});
 }
 
 // What the operations had to read and write is counted apart from what a model's file and layers say a token needs: the

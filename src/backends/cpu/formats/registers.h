@@ -21,17 +21,18 @@ ALWAYS_INLINE float real(const std::byte* at) {
 }
 
 #if TARGET_X86
-// How far ahead of the loads weights are asked for. The requests run over the end of a group into the next one, so a
-// stream of groups never starts cold; past the end of the memory they do nothing.
-extern const int64_t kPrefetchBytes;  // linear.cpp
+// How far ahead of the loads weights are asked for: into the second level and, where one or two tokens wait for them,
+// into the first. The requests run over the end of a group into the next one, so a stream of groups never starts cold;
+// past the end of the memory they do nothing.
+extern const int64_t kPrefetchFar, kPrefetchNear;  // linear.cpp
 
-// One or two tokens wait for the weights, which come into the first-level cache. More tokens keep the processor busy
-// and that cache full of activations: the second level is near enough, and what a Zen 4 puts into the first it loses.
+// More tokens keep the processor busy and the first level full of activations: the second level is near enough, and
+// what a Zen 4 puts into the first it loses.
 template <int kTokens>
 ALWAYS_INLINE void prefetch(const std::byte* at, int bytes) {
     UNROLLED for (int i = 0; i < bytes; i += 64) {
-        const char* line = reinterpret_cast<const char*>(at + kPrefetchBytes + i);
-        kTokens <= 2 ? _mm_prefetch(line, _MM_HINT_T0) : _mm_prefetch(line, _MM_HINT_T1);
+        _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchFar + i), _MM_HINT_T1);
+        if (kTokens <= 2) _mm_prefetch(reinterpret_cast<const char*>(at + kPrefetchNear + i), _MM_HINT_T0);
     }
 }
 
