@@ -226,8 +226,9 @@ Result<std::vector<Measurement>> measure(Engine& engine, const BenchOptions& opt
 
 Result<int64_t> context_for(const BenchOptions& options, FileUse use) {
     const int64_t deepest = *std::ranges::max_element(options.depths);
-    const int64_t needed =
-        use == FileUse::text ? deepest + std::max(options.prompt + 1, options.generate + 3) : options.prompt;
+    const int64_t longest = deepest + std::max(options.prompt + 1, options.generate + 3);
+    // A pass holds no more tokens than a context: it must have room for what all write and for one who begins.
+    const int64_t needed = use == FileUse::text ? std::max(longest, 2 * options.batch) : options.prompt;
     if (options.model.context != 0 && options.model.context < needed)
         return fail(ErrorKind::bad_request,
                     fmt::format("--ctx {} is too small, these tests need {}", options.model.context, needed),
