@@ -238,5 +238,35 @@ TEST(House, SourcesAreInClangFormatsShape) {
     for (const std::string& file : untidy) ADD_FAILURE() << file << ": run " << program << " -i on it";
 }
 
+// The table in docs/api.md of what each dialect can: a cell without a dash names a test, and that test is there.
+TEST(House, EveryCellOfTheConformanceTableNamesATest) {
+    std::set<std::string> tests;
+    const std::regex head("TEST(?:_F|_P)?\\((\\w+), (\\w+)\\)"), name("`(\\w+)\\.(\\w+)`");
+    for (const fs::path& file : sources({"tests"})) {
+        const std::string text = read_text(file);
+        for (std::sregex_iterator found(text.begin(), text.end(), head), end; found != end; ++found)
+            tests.insert((*found)[1].str() + "." + (*found)[2].str());
+    }
+    std::istringstream page(read_text(kRoot / "docs/api.md"));
+    size_t cells = 0;
+    bool is_inside = false;
+    for (std::string line; std::getline(page, line);) {
+        if (line.starts_with("#")) is_inside = line == "## Conformance";
+        if (!is_inside || !line.starts_with("|") || line.starts_with("|---")) continue;
+        std::istringstream row(line.substr(1));
+        std::string cell;
+        std::getline(row, cell, '|');  // what the row is about
+        if (cell.find_first_not_of(' ') == std::string::npos) continue;
+        while (std::getline(row, cell, '|')) {
+            if (cell == " — ") continue;
+            std::smatch found;
+            ASSERT_TRUE(std::regex_search(cell, found, name)) << line;
+            EXPECT_TRUE(tests.contains(found[1].str() + "." + found[2].str())) << "no such test: " << found.str();
+            ++cells;
+        }
+    }
+    EXPECT_GT(cells, 60u);
+}
+
 }  // namespace
 }  // namespace hearth::test

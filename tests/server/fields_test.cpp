@@ -151,5 +151,69 @@ TEST_F(ApiFields, OfSamplingReachTheSampler) {
         EXPECT_NE(text("/api/generate", options(usual)), text("/api/generate", options(usual + ", " + field))) << field;
 }
 
+// What the other dialects' own tests ask of them, of texts that are continued.
+TEST_F(ApiFields, OfCompletionsDoWhatTheyDoElsewhere) {
+    const auto asked = [](const std::string& fields) {
+        return with(Json::Object{{"model", "ember"}, {"prompt", "Once upon a time"}, {"max_tokens", 24}}, fields);
+    };
+    const auto answer = [&](const std::string& fields) {
+        const HttpAnswer found = post("/v1/completions", asked(fields));
+        EXPECT_EQ(found.status, 200) << found.body;
+        return found.json();
+    };
+    const auto text = [&](const std::string& fields) { return text_at(answer(fields), "choices", 0, "text"); };
+
+    const std::string whole = text(R"({"temperature": 0, "ignore_eos": true})");
+    ASSERT_GT(whole.size(), 8u);
+    const std::string stop = whole.substr(4, 3);
+    const Json stopped = answer(R"({"temperature": 0, "ignore_eos": true, "stop": [")" + stop + R"("]})");
+    EXPECT_EQ(text_at(stopped, "choices", 0, "text"), whole.substr(0, whole.find(stop)));
+    EXPECT_EQ(text_at(stopped, "choices", 0, "finish_reason"), "stop");
+
+    const std::string drawn = R"({"temperature": 3, "top_k": 0, "top_p": 1, "ignore_eos": true, "seed": )";
+    EXPECT_EQ(text(drawn + "7}"), text(drawn + "7}"));
+    EXPECT_NE(text(drawn + "7}"), text(drawn + "8}"));
+
+    std::string bias;
+    for (int id = 0; id < 2000; ++id) bias += (id ? ", \"" : "\"") + std::to_string(id) + "\": -100";
+    EXPECT_NE(text(R"({"temperature": 0, "ignore_eos": true, "logit_bias": {)" + bias + "}}"), whole);
+
+    EXPECT_NE(text_at(answer(R"({"colour": "red"})"), "warnings", 0).find("colour"), std::string::npos);
+    EXPECT_EQ(post("/v1/completions", asked(R"({"colour": "red"})"), "X-Hearth-Strict: 1\r\n").status, 400);
+}
+
+// A client of any dialect that leaves is noticed, whole answers and streams alike.
+TEST_F(ApiFields, WhoLeavesIsNoticedInEveryDialect) {
+    const std::string endless =
+        R"({"temperature": 3, "top_k": 0, "top_p": 1, "ignore_eos": true, "logit_bias": {"4085": -100, "4083": -100}})";
+    for (const std::string path : {"/v1/completions", "/v1/responses", "/v1/messages", "/api/chat", "/api/generate"})
+        for (const bool streams : {false, true}) {
+            SCOPED_TRACE(path + (streams ? ", streamed" : ", whole"));
+            const bool has_prompt = path == "/v1/completions" || path == "/api/generate";
+            Json body = with(has_prompt ? Json::Object{{"model", "ember"}, {"prompt", "go on"}} : plain(path), endless);
+            body.set("stream", streams);
+            if (path == "/v1/responses")
+                body.set("max_output_tokens", 900);
+            else
+                body.set("max_tokens", 900);
+            if (path.starts_with("/api/"))
+                body.set("options", Json::Object{{"temperature", 3}, {"top_k", 0}, {"ignore_eos", true}});
+            std::vector<HttpClient> leaving;
+            for (int i = 0; i < 8; ++i) {
+                leaving.emplace_back(port());
+                leaving.back().send(post_request(path, body.dump()));
+            }
+            if (streams) {
+                EXPECT_FALSE(leaving[0].receive_until("200 OK", 10).empty());
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            leaving.clear();
+            const auto begin = std::chrono::steady_clock::now();
+            EXPECT_EQ(post(kChat, plain(kChat)).status, 200);
+            // Those eight would take several seconds.
+            EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+        }
+}
+
 }  // namespace
 }  // namespace hearth::test
